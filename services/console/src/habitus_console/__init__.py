@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The habitus command: starts the stack, replays, shows alerts and profiles."""

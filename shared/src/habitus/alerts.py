@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alert: the scored, explained result that a person sees, and the score of each anomaly."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitus.anomalies import Reason
+from habitus.engines import EngineScore
+from habitus.languages import Bilingual
+from habitus.policies import SuggestedAction
+
+SCHEMA: Final = "1.0"
+
+
+class Severity(StrEnum):
+    """From what may wait to what may not; compare by `rank`."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 (info) … 4 (critical)."""
+        return list(Severity).index(self)
+
+    @property
+    def label(self) -> Bilingual:
+        """The word that stands before a title."""
+        return _LABELS[self]
+
+
+_LABELS: Final = {
+    Severity.INFO: Bilingual(en="Info", zh="提示"),
+    Severity.LOW: Bilingual(en="Low", zh="低危"),
+    Severity.MEDIUM: Bilingual(en="Medium", zh="中危"),
+    Severity.HIGH: Bilingual(en="High", zh="高危"),
+    Severity.CRITICAL: Bilingual(en="Critical", zh="严重"),
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: str = SCHEMA
+
+
+class Where(BaseModel):
+    """The container in which it happened, by every name that helps to find it."""
+
+    node: str | None = None
+    namespace: str | None = None
+    pod: str | None = None
+    pod_uid: str | None = None
+    container: str | None = None
+    container_id: str | None = None
+    image: str
+    image_digest: str | None = None
+
+
+class Who(BaseModel):
+    """The process that departed from the profile. `lineage` goes from the first process down to it."""
+
+    pid: int | None = None
+    uid: int | None = None
+    name: str
+    exe: str | None = None
+    argv: list[str] = []
+    lineage: list[str] = []
+
+
+class Departure(BaseModel):
+    """One anomaly inside an alert."""
+
+    anomaly_id: str
+    event_id: str
+    reason: Reason
+    path: list[str]
+    detail: str
+    usual: list[str] = []
+    score: float
+
+
+class Alert(_Record):
+    """What a person is told, once, with the reason, the evidence and what to do.
+
+    Attributes:
+        id: deterministic, the same after a restart.
+        revision: grows when the incident behind the alert grew; consumers show the newest.
+        severity, title, advice: title as `High: container cryptomining`, `高危：容器挖矿行为检测`.
+        score: 0 … 100; `engines` says who gave what and who abstained.
+        explanation: the language model's, where one answered.
+        raised, first_seen: nanoseconds since the epoch; `latency_ms` from the kernel to the alert.
+        events: the events themselves, in the interchange format.
+    """
+
+    id: str
+    incident: str
+    revision: int = 1
+    severity: Severity
+    title: Bilingual
+    advice: Bilingual
+    explanation: Bilingual | None = None
+    score: float = Field(ge=0, le=100)
+    engines: dict[str, EngineScore]
+    techniques: list[str] = []
+    where: Where
+    who: Who
+    departures: list[Departure]
+    action: SuggestedAction | None = None
+    first_seen: int
+    raised: int
+    latency_ms: float
+    events: list[dict[str, Any]]
+
+
+class ScoredAnomaly(_Record):
+    """The verdict on one anomaly, whether or not a person is told (stream SCORES)."""
+
+    anomaly_id: str
+    event_id: str
+    image_key: str
+    reason: Reason
+    path: list[str]
+    detail: str
+    score: float = Field(ge=0, le=100)
+    engines: dict[str, EngineScore]
+    incident: str
+    alert: str | None = None
+    scored: int

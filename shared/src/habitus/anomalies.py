@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The anomaly: an event that a profile in detect does not contain, with the reason."""
+
+from typing import Literal
+
+import msgspec
+
+from habitus.events import Event
+from habitus.wire import Message
+
+Reason = Literal["unknown-path", "unknown-argument", "novel-slot"]
+
+
+class Neighbour(msgspec.Struct, gc=False):
+    """A known leaf text and its cosine to the anomalous one."""
+
+    text: str
+    cosine: float
+
+
+class Anomaly(Message):
+    """One departure from a profile.
+
+    Attributes:
+        id: deterministic: the event's id and the reason, so that a redelivery is no second anomaly.
+        event: the event itself.
+        image_key: the profile that does not contain it.
+        revision: that profile's revision.
+        reason: which step failed.
+        path: the trie path that was looked for, from the image down.
+        detail: one line for a person: the first unknown node, the novel slot, the best cosine.
+        usual: a few known siblings (paths or normal forms), as context for people and engines.
+        nearest: known leaves nearest to the event, best first.
+        confidence: 0 … 1: how sure the profile is that the event is news (its convergence).
+        detected: nanoseconds since the epoch.
+    """
+
+    id: str
+    event: Event
+    image_key: str
+    revision: int
+    reason: Reason
+    path: list[str]
+    detail: str
+    usual: list[str] = msgspec.field(default_factory=list)
+    nearest: list[Neighbour] = msgspec.field(default_factory=list)
+    confidence: float = 1.0
+    detected: int = 0

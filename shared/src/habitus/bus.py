@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bus: NATS with JetStream. Connects, makes sure that the streams stand, parks what is refused."""
+
+import asyncio
+import contextlib
+import logging
+from types import TracebackType
+from typing import Any, Final, Self
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError
+
+from habitus import subjects
+from habitus.settings import NatsSettings
+from habitus.text import printable
+
+log = logging.getLogger(__name__)
+
+_GIB: Final = 1 << 30
+_DAY: Final = 86_400.0
+_FOREVER: Final = -1
+
+
+class BusFault(RuntimeError):
+    """The broker cannot be used; the text names it and says what to do, in one line."""
+
+
+# name → (subjects, retention, what goes when it is full, bytes, seconds)
+_STREAMS: Final[dict[str, tuple[str, RetentionPolicy, DiscardPolicy, int, float]]] = {
+    # Acknowledged events leave; a full stream refuses new ones, so that nothing is lost in silence.
+    subjects.EVENTS: (
+        "habitus.events.>",
+        RetentionPolicy.WORK_QUEUE,
+        DiscardPolicy.NEW,
+        2 * _GIB,
+        0,
+    ),
+    subjects.ANOMALIES: (
+        "habitus.anomalies.>",
+        RetentionPolicy.LIMITS,
+        DiscardPolicy.OLD,
+        _GIB,
+        7 * _DAY,
+    ),
+    subjects.SCORES: (
+        "habitus.scores.>",
+        RetentionPolicy.LIMITS,
+        DiscardPolicy.OLD,
+        _GIB,
+        7 * _DAY,
+    ),
+    subjects.ALERTS: (
+        "habitus.alerts.>",
+        RetentionPolicy.LIMITS,
+        DiscardPolicy.OLD,
+        _GIB,
+        90 * _DAY,
+    ),
+    subjects.PARKED: (
+        "habitus.parked.>",
+        RetentionPolicy.LIMITS,
+        DiscardPolicy.OLD,
+        _GIB // 4,
+        30 * _DAY,
+    ),
+}
+
+
+class Bus:
+    """One connection. `async with Bus(settings, "profiler") as bus` connects and closes."""
+
+    def __init__(self, settings: NatsSettings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self.nc: Client = Client()
+        self.js: JetStreamContext = self.nc.jetstream()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Connect and make sure that every stream stands.
+
+        Raises:
+            BusFault: nothing answers within the setting `nats.connect_timeout_s`, or it refuses us.
+        """
+        settings = self._settings
+        options: dict[str, Any] = {"token": settings.token} if settings.token else {}
+        if settings.credentials:
+            options["user_credentials"] = str(settings.credentials)
+        last = "nothing answers"
+
+        async def on_error(error: Exception) -> None:
+            nonlocal last
+            last = str(error) or type(error).__name__
+            if self.nc.is_connected:
+                log.warning("bus: %s", last)
+
+        attempt = self.nc.connect(
+            servers=settings.url.split(","),
+            name=f"habitus-{self._name}",
+            allow_reconnect=True,
+            max_reconnect_attempts=_FOREVER,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # it is slept, and may be a fraction
+            error_cb=on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            **options,
+        )
+        try:
+            await asyncio.wait_for(attempt, settings.connect_timeout_s)
+        except (TimeoutError, nats.errors.Error, OSError, ValueError) as error:
+            last = str(error) or last
+            await self.close()
+            where = printable(settings.url, 200)
+            raise BusFault(
+                f"no NATS at {where}: {printable(last, 200)}; see HABITUS_NATS_URL and its token"
+            ) from None
+        self.js = self.nc.jetstream(publish_async_max_pending=512)
+        await self._ensure_streams()
+
+    async def close(self) -> None:
+        """Flush and close; safe to call twice."""
+        if self.nc.is_connected:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await self.nc.flush(timeout=2)
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self.nc.close()
+
+    async def request(self, subject: str, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        """Send one request and return the reply.
+
+        Raises:
+            TimeoutError: nobody serves `subject`, or no answer came in time.
+        """
+        try:
+            reply = await self.nc.request(subject, payload, timeout=timeout)
+        except nats.errors.NoRespondersError:
+            raise TimeoutError(f"nobody serves {subject}") from None
+        except (nats.errors.TimeoutError, TimeoutError):
+            raise TimeoutError(f"no answer on {subject} within {timeout:g} s") from None
+        except nats.errors.Error as error:
+            raise TimeoutError(f"{subject}: {error}") from None
+        return reply.data
+
+    async def park(self, stream: str, message: Msg, why: str) -> None:
+        """Keep a refused message for a person, say why, and acknowledge the original."""
+        headers = {"Habitus-Subject": message.subject, "Habitus-Why": printable(why, 300)}
+        await self.js.publish(subjects.parked(stream), message.data, headers=headers)
+        await message.ack()
+        log.error("parked a message of %s: %s", message.subject, why)
+
+    async def _ensure_streams(self) -> None:
+        for name, (subject, retention, discard, size, age) in _STREAMS.items():
+            config = StreamConfig(
+                name=name,
+                subjects=[subject],
+                retention=retention,
+                discard=discard,
+                max_bytes=size,
+                max_age=age,
+                storage=StorageType.FILE,
+                num_replicas=self._settings.replicas,
+                duplicate_window=600,
+            )
+            # A stream that stands with other limits is the operator's choice and stays.
+            with contextlib.suppress(BadRequestError):
+                await self.js.add_stream(config)
+
+    async def _on_disconnected(self) -> None:
+        if not self.nc.is_closed:
+            log.warning("bus: lost the broker; trying again")
+
+    async def _on_reconnected(self) -> None:
+        log.info("bus: the broker is back")

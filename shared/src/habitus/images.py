@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image keys and partitions: what a profile belongs to and which stream it travels on."""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+PARTITIONS: Final = 32
+
+
+@lru_cache(maxsize=4096)
+def image_key(image: str, digest: str | None = None) -> str:
+    """Return `repository@digest` when the digest is known, else `repository:tag`.
+
+    `image` is a reference (`repository[:tag][@digest]`); without a tag `latest` is meant. A bare
+    image id (`sha256:…`) has no repository and is its own key.
+    """
+    if image.startswith("sha256:"):
+        return image
+    reference, _, embedded = image.partition("@")
+    repository, tag = _split_tag(reference)
+    digest = digest or embedded
+    return f"{repository}@{digest}" if digest else f"{repository}:{tag}"
+
+
+def _split_tag(reference: str) -> tuple[str, str]:
+    repository, colon, tag = reference.rpartition(":")
+    # A colon before the last slash belongs to a registry's port.
+    if not colon or "/" in tag:
+        return reference, "latest"
+    return repository, tag
+
+
+@lru_cache(maxsize=4096)
+def partition_of(key: str) -> int:
+    """Return the partition of an image key, 0 … PARTITIONS-1, the same on every machine."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) % PARTITIONS

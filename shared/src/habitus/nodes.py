@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a collector says of its node (bucket NODES): what it watches, how, and what it lost."""
+
+from pydantic import BaseModel
+
+
+class NodeStatus(BaseModel):
+    """One node's collector, written every few seconds.
+
+    Attributes:
+        sources: discovery sources that answered (`cri`, `docker`, `podman`).
+        containers: containers watched now.
+        events, lost: since the collector's start, by class.
+        updated: nanoseconds since the epoch.
+    """
+
+    node: str
+    loader: str
+    kernel: str = ""
+    hooks: list[str] = []
+    sources: list[str] = []
+    containers: int = 0
+    events: dict[str, int] = {}
+    lost: dict[str, int] = {}
+    updated: int = 0

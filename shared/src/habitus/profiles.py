@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person may ask of a profile, and how the owner of its partition answers."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+State = Literal["learn", "detect", "relearn", "locked"]
+
+
+class Convergence(BaseModel):
+    """How near a profile is to being learned.
+
+    Attributes:
+        events: events learned so far.
+        window_events, window_new: events and new nodes + vectors inside the sliding window.
+        epsilon, min_events, window_s: what `window_new`, `events` and the window must satisfy.
+        unseen: Good–Turing estimate of the chance that the next event is new (Good 1953).
+        losses: events lost inside the window; a window with losses does not converge.
+        curve: (seconds since the first event, new nodes + vectors so far), thinned.
+    """
+
+    events: int = 0
+    window_events: int = 0
+    window_new: int = 0
+    epsilon: int = 0
+    min_events: int = 0
+    window_s: float = 0
+    unseen: float = Field(default=1.0, ge=0, le=1)
+    losses: int = 0
+    curve: list[tuple[float, int]] = []
+
+
+class ProfileSummary(BaseModel):
+    """One profile at a glance."""
+
+    image_key: str
+    partition: int
+    state: State
+    revision: int
+    nodes: dict[str, int] = {}
+    vectors: int = 0
+    bytes: int = 0
+    first_event: int | None = None
+    last_event: int | None = None
+    converged: int | None = None
+    convergence: Convergence = Convergence()
+
+
+class ProfileTree(BaseModel):
+    """A trie as plain nested mappings: name → children; a leaf lists what it knows."""
+
+    process: dict[str, Any] = {}
+    file: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+
+
+class ProfileDetail(BaseModel):
+    """A summary with the tries themselves."""
+
+    summary: ProfileSummary
+    tries: ProfileTree
+
+
+class ProfileRequest(BaseModel):
+    """Asked on `habitus.profile.<operation>.<partition>`.
+
+    `list` needs nothing; `show` an `image_key`; `converge` turns every profile of the partition
+    to detect and, with `freeze`, judges images that were never seen instead of learning them;
+    `sync` only waits. `after` is the sequence in EVENTS that must have been applied before.
+    """
+
+    image_key: str | None = None
+    after: int = 0
+    freeze: bool = False
+
+
+class ProfileReply(BaseModel):
+    """`error` is one line when the request could not be answered."""
+
+    error: str | None = None
+    summaries: list[ProfileSummary] = []
+    detail: ProfileDetail | None = None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every service starts and stops: `python -m habitus_<service> [--settings FILE]`."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from nats.micro.service import Service as MicroService
+from nats.micro.service import ServiceConfig
+
+from habitus import __version__, log, settings
+from habitus.bus import Bus, BusFault
+from habitus.plugins import PluginFault
+from habitus.text import printable
+
+EXIT_USAGE = 2
+EXIT_FAILED = 1
+
+
+class ServiceFault(RuntimeError):
+    """A service that cannot do its work; the text is the one line that a person sees."""
+
+
+@dataclass
+class Service:
+    """What a running service has: its settings, the bus, and the wish to stop."""
+
+    name: str
+    settings: settings.Settings
+    bus: Bus
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def announce(self, about: str) -> MicroService:
+        """Answer `$SRV.PING` as `habitus-<name>` from now on: others learn that we are ready."""
+        micro = MicroService(
+            self.bus.nc,
+            ServiceConfig(name=f"habitus-{self.name}", version=__version__, description=about),
+        )
+        await micro.start()
+        logging.getLogger(f"habitus.{self.name}").info("ready")
+        return micro
+
+
+Run = Callable[[Service], Awaitable[None]]
+
+
+def serve(name: str, about: str, run: Run) -> NoReturn:
+    """Parse the command line, connect, run until a signal, exit: 0 done, 1 failed, 2 bad settings."""
+    parser = argparse.ArgumentParser(prog=f"python -m habitus_{name.replace('-', '_')}", description=about)
+    parser.add_argument("--settings", type=Path, help="TOML file; the environment (HABITUS_…) wins over it")
+    parser.add_argument("--version", action="version", version=__version__)
+    arguments = parser.parse_args()
+    try:
+        loaded = settings.load(arguments.settings)
+    except settings.SettingsFault as fault:
+        _fail(name, fault, EXIT_USAGE)
+    log.set_up(loaded.log.level, json_lines=loaded.log.json_lines)
+    try:
+        asyncio.run(_until_stopped(name, loaded, run))
+    except (BusFault, PluginFault, ServiceFault) as fault:
+        _fail(name, fault, EXIT_FAILED)
+    except KeyboardInterrupt:
+        pass
+    raise SystemExit(0)
+
+
+async def _until_stopped(name: str, loaded: settings.Settings, run: Run) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    async with Bus(loaded.nats, name) as bus:
+        await run(Service(name, loaded, bus, stop))
+
+
+def _fail(name: str, fault: Exception, code: int) -> NoReturn:
+    sys.stderr.write(f"habitus {name}: {printable(str(fault))}\n")
+    raise SystemExit(code)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings: one TOML file and the environment (`HABITUS_<SECTION>_<KEY>`), checked at start.
+
+The environment wins over the file. A key that does not exist is an error that names it.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "HABITUS_"
+
+
+class SettingsFault(ValueError):
+    """Settings that cannot be used; the text names the offending key in one line."""
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# `a,b` in the environment, a list in the file.
+Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NatsSettings(Section):
+    """Where the broker is."""
+
+    url: str = Field(default="nats://127.0.0.1:4222", description="server, or several by comma")
+    token: str | None = Field(default=None, description="token, where the server asks for one")
+    credentials: Path | None = Field(default=None, description="a .creds file")
+    connect_timeout_s: float = Field(default=10, gt=0, description="give up at start after this")
+    replicas: int = Field(default=1, ge=1, le=5, description="copies of each stream")
+
+
+class LogSettings(Section):
+    """What the services say of themselves."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool = Field(default=False, description="one JSON object a line")
+
+
+class CollectorSettings(Section):
+    """What is watched on this node."""
+
+    node: str = Field(default_factory=lambda: os.uname().nodename, description="this node's name")
+    loader: str = Field(default="core", description="plugin of group habitus.loaders")
+    objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
+    replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")
+    discovery: Names = Field(default=["cri", "docker", "podman"], description="plugins of habitus.discovery")
+    cri_sockets: Names = Field(
+        default=[
+            "/run/containerd/containerd.sock",
+            "/run/crio/crio.sock",
+            "/run/k3s/containerd/containerd.sock",
+        ],
+        description="CRI sockets tried in this order",
+    )
+    docker_socket: Path = Path("/run/docker.sock")
+    podman_socket: Path = Path("/run/podman/podman.sock")
+    max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
+    batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
+    batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
+
+
+class ProfilerSettings(Section):
+    """How profiles learn and when they are learned."""
+
+    window_s: float = Field(default=3600, gt=0, description="sliding window of convergence")
+    epsilon: int = Field(default=0, ge=0, description="new nodes + vectors allowed inside the window")
+    min_events: int = Field(default=100, ge=1, description="events a profile must have seen")
+    snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
+    partitions: str = Field(default="0-31", description="partitions served by this process")
+    max_children: int = Field(default=64, ge=2, description="siblings before they collapse")
+    max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="cosine; None takes the model's own"
+    )
+
+
+class EmbedderSettings(Section):
+    """Which model turns texts into vectors."""
+
+    model: str = Field(default="lexical", description="plugin of group habitus.models")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8601, ge=0, le=65535, description="HTTP; 0 takes a free one")
+    max_batch: int = Field(default=64, ge=1, description="texts a run of the model")
+    queue: int = Field(default=4096, ge=1, description="texts waiting before `overloaded` is answered")
+    cache: int = Field(default=65536, ge=0, description="vectors kept in memory")
+
+
+class ScorerSettings(Section):
+    """Which engines score, with which weight, and when a person is told."""
+
+    engines: Names = Field(
+        default=["profile", "rule", "llm"], description="plugins of habitus.engines, in order"
+    )
+    weights: dict[str, float] = Field(
+        default={"rule": 40, "cluster": 20, "llm": 35, "profile": 5},
+        description="points an engine can give",
+    )
+    default_weight: float = Field(default=20, gt=0, description="for an engine that `weights` lacks")
+    timeout_s: float = Field(default=5, gt=0, description="an engine that takes longer abstains")
+    alert_at: float = Field(default=40, ge=0, le=100, description="total from which a person is told")
+    cooldown_s: float = Field(default=3600, ge=0, description="the same pattern folds into its incident")
+    rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
+    sinks: Names = Field(default=[], description="plugins of habitus.sinks")
+    engine: dict[str, dict[str, Any]] = Field(default={}, description="tables for the engines themselves")
+
+
+class LlmSettings(Section):
+    """Which provider judges. None: the engine abstains and alerts say so."""
+
+    provider: str | None = Field(default=None, description="plugin of group habitus.providers")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8602, ge=0, le=65535, description="HTTP; 0 takes a free one")
+    timeout_s: float = Field(default=20, gt=0)
+
+
+class ConsoleSettings(Section):
+    """What the `habitus` command shows."""
+
+    language: Literal["en", "zh"] | None = Field(default=None, description="None follows the locale")
+    state: Path | None = Field(default=None, description="folder of `habitus up`'s own state")
+
+
+class Settings(BaseSettings):
+    """All settings of all services; each service reads its own section."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="forbid",
+        frozen=True,
+    )
+
+    nats: NatsSettings = NatsSettings()
+    log: LogSettings = LogSettings()
+    collector: CollectorSettings = CollectorSettings()
+    profiler: ProfilerSettings = ProfilerSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    scorer: ScorerSettings = ScorerSettings()
+    llm: LlmSettings = LlmSettings()
+    console: ConsoleSettings = ConsoleSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file that HABITUS_SETTINGS names."""
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get(f"{PREFIX}SETTINGS")
+        toml = (TomlConfigSettingsSource(settings_cls, Path(path)),) if path else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings from `path` (or HABITUS_SETTINGS) and the environment.
+
+    Raises:
+        SettingsFault: one line that names the file and the key.
+    """
+    if path is not None:
+        os.environ[f"{PREFIX}SETTINGS"] = str(path)
+    source = os.environ.get(f"{PREFIX}SETTINGS")
+    _refuse_unknown_variables()
+    if source and not Path(source).is_file():
+        raise SettingsFault(f"settings file {source}: no such file")
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsFault(f"settings file {source}: {error}") from None
+    except ValidationError as error:
+        raise SettingsFault(_named(error, source)) from None
+
+
+def _refuse_unknown_variables() -> None:
+    sections = {*Settings.model_fields, "settings"}
+    for variable in os.environ:
+        section = variable.removeprefix(PREFIX).split("_", 1)[0].lower()
+        if variable.startswith(PREFIX) and section not in sections:
+            raise SettingsFault(
+                f"environment variable {variable}: no such setting; sections are {_words(sections)}"
+            )
+
+
+def _words(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _named(error: ValidationError, source: str | None) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    key = ".".join(place)
+    origin = f"environment variable {PREFIX}{'_'.join(place).upper()}"
+    if f"{PREFIX}{'_'.join(place).upper()}" not in os.environ and source:
+        origin = f"settings file {source}"
+    message = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+    others = error.error_count() - 1
+    more = f" (and {others} more)" if others else ""
+    return f"{origin}: {key}: {message}{more}"

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every subject, stream and bucket by name: the one place where they are spelt."""
+
+from typing import Final
+
+EVENTS: Final = "EVENTS"
+ANOMALIES: Final = "ANOMALIES"
+SCORES: Final = "SCORES"
+ALERTS: Final = "ALERTS"
+PARKED: Final = "PARKED"
+
+PROFILES: Final = "PROFILES"
+POLICIES: Final = "POLICIES"
+NODES: Final = "NODES"
+
+EMBED: Final = "habitus.embed"
+JUDGE: Final = "habitus.llm.judge"
+
+
+def events(event_class: str, partition: int) -> str:
+    """Batches of events of one class and partition, collector → profiler (stream EVENTS)."""
+    return f"habitus.events.{event_class}.{partition}"
+
+
+def anomalies(partition: int) -> str:
+    """One anomaly a message, profiler → scorer (stream ANOMALIES)."""
+    return f"habitus.anomalies.{partition}"
+
+
+def scores(partition: int) -> str:
+    """One scored anomaly a message, scorer → console (stream SCORES)."""
+    return f"habitus.scores.{partition}"
+
+
+def alerts(severity: str) -> str:
+    """One alert a message, scorer → console and sinks (stream ALERTS)."""
+    return f"habitus.alerts.{severity}"
+
+
+def verdicts(node: str) -> str:
+    """Known events, profiler → the collector of `node` (core NATS: soft state)."""
+    return f"habitus.verdicts.{node}"
+
+
+def parked(stream: str) -> str:
+    """Messages that a service refused, kept for a person (stream PARKED)."""
+    return f"habitus.parked.{stream.lower()}"
+
+
+def profile(operation: str, partition: int) -> str:
+    """Operator's requests to the owner of one partition: `list`, `show`, `converge`, `sync`."""
+    return f"habitus.profile.{operation}.{partition}"
