@@ -1,6 +1,225 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `habitus` command."""
+"""The `habitus` command: each subcommand reads its options here and works elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from habitus import __version__
+from habitus.alerts import Alert
+from habitus.bus import Bus
+from habitus.languages import Language
+from habitus_console import doctor as doctors
+from habitus_console import profiles, render, results, terminal, watch
+from habitus_console.progress import Progress
+from habitus_console.render import safe
+from habitus_console.replay import Recordings
+from habitus_console.replay import replay as run_replay
+from habitus_console.terminal import err, out
+
+app = typer.Typer(
+    help="Habitus learns what each container normally does and tells you when it departs from it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
+app.add_typer(profile_app, name="profile")
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
+
+
+def _recording(help_text: str) -> object:
+    return typer.Option(exists=True, dir_okay=False, readable=True, help=help_text)
+
+
+def _show_alert(one: Alert, language: Language, *, as_json: bool) -> None:
+    terminal.show(one.model_dump_json(), lambda: render.alert(one, language), as_json=as_json)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's own form
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[  # noqa: FBT002 - typer's own form
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Habitus learns what each container normally does and tells you when it departs from it."""
+
+
+@app.command()
+def up(
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="Folder with learn.jsonl and detect.jsonl, for a machine without eBPF."),
+    ] = None,
+    settings_file: SettingsFile = None,
+    lang: Lang = None,
+) -> None:
+    """Start a private NATS and every service, and watch the containers of this host.
+
+    Alerts appear as they are raised; Ctrl-C ends everything. Where the kernel can't be watched it says
+    what is missing and goes on with the recorded sample.
+    """
+    loaded = terminal.load(settings_file)
+    diagnosis = doctors.diagnose()
+    for check in diagnosis.obstacles:
+        err.print(safe(f"{check.name}: {check.found or 'missing'}. {check.advice}"))
+    language = terminal.language(lang, loaded)
+    terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, language=language))
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what this machine's kernel offers, what is on, and what to do about the rest.
+
+    Exit code 0 when containers can be watched here, 1 when not.
+    """
+    diagnosis = doctors.diagnose()
+    if as_json:
+        out.print_json(diagnosis.model_dump_json())
+    else:
+        out.print(doctors.table(diagnosis))
+    raise typer.Exit(0 if diagnosis.ok else 1)
+
+
+@app.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="JSON Lines file to write; `-` for standard output.")],
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this long; else at Ctrl-C.")
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Write the events of this host's containers as JSON Lines, for `habitus replay`.
+
+    Listens to a running `habitus up` or to HABITUS_NATS_URL; with neither it starts a collector of its own.
+    """
+    loaded = terminal.load(settings_file)
+    count = terminal.run(watch.record(loaded, file, seconds))
+    err.print(safe(f"{count} events written to {file}"))
+
+
+@app.command()
+def replay(
+    learn: Annotated[Path, _recording("JSON Lines to learn from.")],
+    detect: Annotated[Path, _recording("JSON Lines to judge.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")],
+    settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from one recording, then judge another: one line of verdict for each of its events."""
+    terminal.load(settings_file)
+    if not out_file.parent.is_dir():
+        terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)
+    counts = terminal.run(
+        run_replay(
+            Recordings(learn, detect, out_file),
+            settings_file,
+            lambda line: err.print(safe(line)),
+            Progress(err),
+        )
+    )
+    if as_json:
+        out.print_json(json.dumps(counts))
+    else:
+        words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
+        out.print(safe(f"{words} → {out_file}"))
+
+
+@app.command()
+def alerts(
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show new ones.")] = False,
+    last: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
+    as_json: AsJson = False,
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Show the alerts that were raised, oldest first."""
+    loaded = terminal.load(settings_file)
+    language = terminal.language(lang, loaded)
+
+    async def show(bus: Bus) -> None:
+        raised = (await results.alerts(bus))[-last:]
+        for one in raised:
+            _show_alert(one, language, as_json=as_json)
+        if not raised and not as_json and not follow:
+            out.print("no alerts" if language == "en" else "没有告警")
+        if follow:
+            async for one in watch.new_alerts(bus):
+                _show_alert(one, language, as_json=as_json)
+
+    terminal.with_bus(loaded, show)
+
+
+@profile_app.command("list")
+def profile_list(*, as_json: AsJson = False, settings_file: SettingsFile = None) -> None:
+    """List every profile with its state and how near it is to being learned."""
+
+    async def show(bus: Bus) -> None:
+        found = await profiles.summaries(bus)
+        if as_json:
+            out.print_json(json.dumps([one.model_dump() for one in found]))
+        elif found:
+            out.print(render.summaries(found))
+        else:
+            out.print("no profiles yet")
+
+    terminal.with_bus(terminal.load(settings_file), show)
+
+
+@profile_app.command("show")
+def profile_show(
+    image: Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")],
+    *,
+    as_json: AsJson = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Show one profile: its convergence and what it knows."""
+
+    async def show(bus: Bus) -> None:
+        one = await profiles.detail(bus, image)
+        if as_json:
+            out.print_json(one.model_dump_json())
+        else:
+            out.print(render.profile(one))
+
+    terminal.with_bus(terminal.load(settings_file), show)
+
+
+@app.command()
+def demo(
+    pods: Annotated[int, typer.Option(min=1, max=50, help="How many Pods live through the story.")] = 1,
+    figures: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    record_to: Annotated[
+        Path | None, typer.Option("--record", help="Folder for learn.jsonl and detect.jsonl of this run.")
+    ] = None,
+    lang: Lang = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Play the mining story on real containers: ordinary work, then two disguised miners.
+
+    Needs root, containerd and runc. The miners are harmless and no packet leaves the machine. Exit code 0
+    only when ordinary work raised no alert and each attack exactly one.
+    """
+    from habitus_console.demo import story  # noqa: PLC0415 - only the demo needs containers
+
+    options = story.Options(
+        pods=pods, figures=figures, record_to=record_to, language=terminal.language(lang, terminal.load(None))
+    )
+    held = terminal.run(story.play(options, out, err, as_json=as_json))
+    raise typer.Exit(0 if held else 1)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine offers, asked of the collector, which alone knows the kernel."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from rich.console import RenderableType
+from rich.table import Table
+
+from habitus_console.render import safe
+
+
+class Check(BaseModel):
+    """One thing looked for: what was found, and what to do where it is missing."""
+
+    name: str
+    ok: bool
+    required: bool = False
+    found: str = ""
+    advice: str = ""
+
+
+class Diagnosis(BaseModel):
+    """All checks; `ok` when collection is possible."""
+
+    ok: bool
+    checks: list[Check]
+
+    @property
+    def obstacles(self) -> list[Check]:
+        """The failed checks that collection needs."""
+        return [check for check in self.checks if check.required and not check.ok]
+
+
+def diagnose() -> Diagnosis:
+    """Run the collector's own examination of this machine."""
+    command = [sys.executable, "-m", "habitus_collector.doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return Diagnosis.model_validate({"ok": done.returncode == 0} | answer)
+    except (ValueError, ValidationError):
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        missing = Check(
+            name="collector", ok=False, required=True, found=said, advice="install habitus-collector"
+        )
+        return Diagnosis(ok=False, checks=[missing])
+
+
+def table(diagnosis: Diagnosis) -> RenderableType:
+    """The checks, a row each."""
+    rows = Table("", "what", "found", "what to do")
+    for check in diagnosis.checks:
+        mark = "✓" if check.ok else ("✗" if check.required else "–")
+        rows.add_row(mark, safe(check.name), safe(check.found), safe("" if check.ok else check.advice))
+    return rows

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks the profilers: each partition has one owner, and the request goes to it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from habitus import subjects
+from habitus.bus import Bus
+from habitus.images import PARTITIONS, partition_of
+from habitus.profiles import ProfileDetail, ProfileReply, ProfileRequest, ProfileSummary
+
+_PATIENCE_S: Final = 600.0
+_QUICK_S: Final = 5.0
+
+
+class ProfilesFault(RuntimeError):
+    """A profiler did not answer, or refused; the text says which and why."""
+
+
+async def summaries(bus: Bus) -> list[ProfileSummary]:
+    """Return every profile at a glance, by image key."""
+    replies = await _ask_all(bus, "list", {}, timeout_s=_QUICK_S)
+    return sorted((one for reply in replies for one in reply.summaries), key=lambda one: one.image_key)
+
+
+async def detail(bus: Bus, image_key: str) -> ProfileDetail:
+    """Return one profile with its tries.
+
+    Raises:
+        ProfilesFault: no such profile.
+    """
+    request = ProfileRequest(image_key=image_key)
+    reply = await _ask(bus, "show", partition_of(image_key), request, timeout_s=_QUICK_S)
+    if reply.detail is None:
+        raise ProfilesFault(reply.error or f"no profile of {image_key}")
+    return reply.detail
+
+
+async def synchronise(bus: Bus, after: Mapping[int, int]) -> None:
+    """Return when every partition has applied EVENTS up to its sequence in `after`."""
+    await _ask_all(bus, "sync", after)
+
+
+async def converge(bus: Bus, after: Mapping[int, int], *, freeze: bool) -> None:
+    """Turn every profile to detect once EVENTS up to `after` is applied; `freeze`: learn no new image."""
+    await _ask_all(bus, "converge", after, freeze=freeze)
+
+
+async def _ask_all(
+    bus: Bus,
+    operation: str,
+    after: Mapping[int, int],
+    *,
+    freeze: bool = False,
+    timeout_s: float = _PATIENCE_S,
+) -> list[ProfileReply]:
+    requests = (
+        _ask(
+            bus, operation, partition, ProfileRequest(after=after.get(partition, 0), freeze=freeze), timeout_s
+        )
+        for partition in range(PARTITIONS)
+    )
+    return await asyncio.gather(*requests)
+
+
+async def _ask(
+    bus: Bus, operation: str, partition: int, request: ProfileRequest, timeout_s: float
+) -> ProfileReply:
+    try:
+        data = await bus.request(
+            subjects.profile(operation, partition), request.model_dump_json().encode(), timeout_s
+        )
+        reply = ProfileReply.model_validate_json(data)
+    except TimeoutError as error:
+        raise ProfilesFault(f"partition {partition} has no profiler: {error}") from None
+    except ValidationError as error:
+        raise ProfilesFault(f"partition {partition} answers in another language: {error}") from None
+    if reply.error and operation != "show":
+        raise ProfilesFault(f"partition {partition}: {reply.error}")
+    return reply

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every subcommand shares: the two consoles, the language, and how a fault becomes one line."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import typer
+from rich.console import Console, RenderableType
+
+from habitus import log, settings
+from habitus.bus import Bus, BusFault
+from habitus.languages import Language, language_of
+from habitus.plugins import PluginFault
+from habitus_console import state
+from habitus_console.demo.containerd import ContainerdFault
+from habitus_console.demo.image import ImageFault
+from habitus_console.profiles import ProfilesFault
+from habitus_console.render import safe
+from habitus_console.stack import StackFault
+from habitus_console.state import StateFault
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+_FAULTS: Final = (BusFault, ContainerdFault, ImageFault, PluginFault, ProfilesFault, StackFault, StateFault)
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+
+def show(as_text: str, panel: Callable[[], RenderableType], *, as_json: bool) -> None:
+    """Print one thing: as a line of JSON, which no terminal's width breaks, or as its panel."""
+    if as_json:
+        out.print(as_text, soft_wrap=True, markup=False, highlight=False)
+    else:
+        out.print(panel())
+
+
+def load(path: Path | None) -> settings.Settings:
+    """Read the settings and set up the log; a fault ends the command with one line."""
+    try:
+        loaded = settings.load(path)
+    except settings.SettingsFault as fault:
+        fail(str(fault), EXIT_USAGE)
+    log.set_up(loaded.log.level, json_lines=loaded.log.json_lines)
+    return loaded
+
+
+def language(option: str | None, loaded: settings.Settings) -> Language:
+    """Return the language to show: the option, else the setting, else the locale."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
+    return language_of(option or loaded.console.language or locale)
+
+
+def with_bus(loaded: settings.Settings, work: Callable[[Bus], Awaitable[None]]) -> None:
+    """Connect to the running stack and do `work`."""
+
+    async def connected() -> None:
+        async with Bus(state.broker(loaded), "console") as bus:
+            await work(bus)
+
+    run(connected())
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; a fault that a person can mend ends the command with one line."""
+    try:
+        return asyncio.run(work)
+    except _FAULTS as fault:
+        fail(str(fault), EXIT_FAILED)
+    except OSError as fault:
+        fail(f"{fault.filename or 'system'}: {fault.strerror or fault}", EXIT_FAILED)
+    except KeyboardInterrupt:
+        fail("interrupted", EXIT_INTERRUPTED)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Say `text` in one line and end with `code`."""
+    sys.stdout.flush()
+    err.print(safe(f"habitus: {text}", 1000), soft_wrap=True)
+    raise typer.Exit(code)

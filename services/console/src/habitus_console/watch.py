@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`habitus up` and `habitus record`: run the line on this host until told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js.errors import Error as JetStreamError
+
+from habitus import subjects, wire
+from habitus.alerts import Alert
+from habitus.bus import Bus
+from habitus.interchange import write_line
+from habitus.languages import Language
+from habitus.nodes import NodeStatus
+from habitus.settings import Settings
+from habitus_console import profiles, render, state
+from habitus_console.feed import feed
+from habitus_console.progress import Progress
+from habitus_console.render import safe
+from habitus_console.replay import SERVICES as REPLAY_SERVICES
+from habitus_console.stack import SERVICES, Stack, StackFault
+from habitus_console.terminal import err, out
+
+_RESTART_PAUSE_S: Final = 1.0
+_RESTARTS_AT_MOST: Final = 5
+_NOBODY_AFTER_S: Final = 3.0
+
+
+async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, language: Language) -> None:
+    """Start everything and show alerts until SIGINT or SIGTERM.
+
+    With `from_kernel` the collector watches this host's containers; else the sample is played.
+    """
+    stop = _stop_event()
+    services = SERVICES if from_kernel else REPLAY_SERVICES
+    folder = state.folder(settings)
+    broker = settings.nats if "url" in settings.nats.model_fields_set else None
+    with state.owned(folder):
+        async with Stack(folder, services, nats=broker) as stack, stack.bus() as bus:
+            state.publish_address(folder, stack.nats)
+            _say_started(stack, folder)
+            work = [_show_alerts(bus, language), _keep_alive(stack)]
+            work.append(_say_containers(bus) if from_kernel else _play_sample(bus, sample))
+            await _until(stop, work)
+            err.print("stopping …")
+    err.print("stopped: every service has ended")
+
+
+async def record(settings: Settings, file: Path, seconds: float | None) -> int:
+    """Write events to `file` until `seconds` passed or a signal came; return how many."""
+    stop = _stop_event()
+    broker = state.running_broker(settings)
+    if broker is not None:
+        async with Bus(broker, "record") as bus:
+            return await _write_events(bus, file, seconds, stop)
+    err.print("no running stack: starting a collector for this recording")
+    with tempfile.TemporaryDirectory(prefix="habitus-record-") as folder:
+        async with Stack(Path(folder), ("collector",)) as stack, stack.bus() as bus:
+            return await _write_events(bus, file, seconds, stop)
+
+
+async def new_alerts(bus: Bus) -> AsyncIterator[Alert]:
+    """Yield each alert raised from now on, once; later revisions of it are left out."""
+    seen: set[str] = set()
+    subscription = await bus.nc.subscribe("habitus.alerts.>")
+    async for message in subscription.messages:
+        alert = Alert.model_validate_json(message.data)
+        if alert.id not in seen:
+            seen.add(alert.id)
+            yield alert
+
+
+async def tap(bus: Bus, out: BinaryIO) -> Callable[[], Awaitable[int]]:
+    """Write every event published from now on to `out`; the returned call ends that and counts them."""
+    count = 0
+
+    async def write(message: Msg) -> None:
+        nonlocal count
+        for event in wire.decode(wire.EventBatch, message.data).events:
+            out.write(write_line(event))
+            count += 1
+        out.flush()
+
+    async def end() -> int:
+        await subscription.drain()  # type: ignore[no-untyped-call]  # untyped in the client
+        return count
+
+    subscription = await bus.nc.subscribe("habitus.events.>", cb=write)
+    await bus.nc.flush()
+    return end
+
+
+async def _write_events(bus: Bus, file: Path, seconds: float | None, stop: asyncio.Event) -> int:
+    with contextlib.ExitStack() as files:
+        out = sys.stdout.buffer if str(file) == "-" else files.enter_context(file.open("wb"))
+        end = await tap(bus, out)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+        return await end()
+
+
+async def _show_alerts(bus: Bus, language: Language) -> None:
+    async for alert in new_alerts(bus):
+        out.print(render.alert(alert, language))
+
+
+async def _say_containers(bus: Bus) -> None:
+    """Tell how many containers are watched, whenever that changes."""
+    shown: tuple[int, tuple[str, ...]] | None = None
+    started = time.monotonic()
+    while True:
+        statuses = await node_statuses(bus)
+        count = sum(status.containers for status in statuses)
+        sources = tuple(sorted({source for status in statuses for source in status.sources}))
+        settled = bool(count) or time.monotonic() - started > _NOBODY_AFTER_S
+        if statuses and settled and (count, sources) != shown:
+            shown = (count, sources)
+            asked = ", ".join(sources) or "cgroup names alone"
+            if count:
+                err.print(safe(f"watching {count} containers (named by {asked}); Ctrl-C ends"))
+            else:
+                err.print(
+                    safe(f"no container runs here (asked: {asked}). See it work with: make demo. Ctrl-C ends")
+                )
+        await asyncio.sleep(0.5)
+
+
+async def node_statuses(bus: Bus) -> list[NodeStatus]:
+    """Return what each collector last said of its node."""
+    try:
+        bucket = await bus.js.key_value(subjects.NODES)
+        entries = [await bucket.get(key) for key in await bucket.keys()]
+    except (JetStreamError, nats.errors.Error):
+        return []
+    return [NodeStatus.model_validate_json(entry.value) for entry in entries if entry.value]
+
+
+async def _play_sample(bus: Bus, sample: Path | None) -> None:
+    if sample is None or not (sample / "learn.jsonl").is_file():
+        raise StackFault(
+            "the kernel can't be watched here, and no recorded sample was given (--sample FOLDER)"
+        )
+    err.print(safe(f"going on with the recorded sample in {sample}"))
+    progress = Progress(err)
+    # Ids of their own each time, so that a sample played again is not taken for the same events.
+    run = f"{time.time_ns():x}"
+    with progress.waiting("learning the sample"):
+        learned = await feed(bus, sample / "learn.jsonl", f"{run}-learn", err.print, lambda _: None)
+        await profiles.converge(bus, learned.last_sequence, freeze=False)
+    judged = await feed(bus, sample / "detect.jsonl", f"{run}-detect", err.print, lambda _: None)
+    await profiles.synchronise(bus, judged.last_sequence)
+    err.print(
+        safe(f"sample played: {len(learned.lines)} events learned, {len(judged.lines)} judged; Ctrl-C ends")
+    )
+    await asyncio.Event().wait()
+
+
+async def _keep_alive(stack: Stack) -> None:
+    """Start a service again when it ends by itself; give up when that keeps happening."""
+    restarts = 0
+    while True:
+        child = stack.dead()
+        if child is not None:
+            restarts += 1
+            if restarts > _RESTARTS_AT_MOST or child.name == "nats-server":
+                stack.check()
+            err.print(safe(f"{child.name} ended ({child.last_words()}); starting it again"))
+            await asyncio.sleep(_RESTART_PAUSE_S)
+            await stack.restart(child)
+        await asyncio.sleep(0.2)
+
+
+async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
+    """Run `work` until `stop`; the first fault among it ends all."""
+    tasks = [asyncio.ensure_future(one) for one in (*work, _stopped(stop))]
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def _say_started(stack: Stack, folder: Path) -> None:
+    names = ", ".join(f"{child.name} ({child.process.pid})" for child in stack.children)
+    err.print(safe(f"started {names}"))
+    err.print(safe(f"broker {stack.nats.url}; logs in {folder / 'logs'}"))
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    return stop
