@@ -96,6 +96,7 @@ class Alert(_Record):
         explanation: the language model's, where one answered.
         raised, first_seen: nanoseconds since the epoch; `latency_ms` from the kernel to the alert.
         events: the events themselves, in the interchange format.
+        omitted: departures of the incident beyond those listed here, which are bounded.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Alert(_Record):
     raised: int
     latency_ms: float
     events: list[dict[str, Any]]
+    omitted: int = 0
 
 
 class ScoredAnomaly(_Record):

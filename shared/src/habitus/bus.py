@@ -138,8 +138,10 @@ class Bus:
         if self.nc.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.nc.flush(timeout=2)
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await self.nc.close()
+        # A client that refused its URL never began and cannot be closed.
+        if self.nc.is_connected or self.nc.is_connecting or self.nc.is_reconnecting:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self.nc.close()
 
     async def request(self, subject: str, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
         """Send one request and return the reply.

@@ -8,16 +8,27 @@ from typing import Final
 PARTITIONS: Final = 32
 
 
+_DOCKER_HUB: Final = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/")
+
+
+def familiar(image: str) -> str:
+    """Return a reference without Docker Hub's prefix: runtimes differ in whether they spell it out."""
+    for prefix in _DOCKER_HUB:
+        if image.startswith(prefix):
+            return image.removeprefix(prefix)
+    return image
+
+
 @lru_cache(maxsize=4096)
 def image_key(image: str, digest: str | None = None) -> str:
     """Return `repository@digest` when the digest is known, else `repository:tag`.
 
     `image` is a reference (`repository[:tag][@digest]`); without a tag `latest` is meant. A bare
-    image id (`sha256:…`) has no repository and is its own key.
+    image id (`sha256:…`) has no repository and is its own key. Docker Hub's prefix does not count.
     """
     if image.startswith("sha256:"):
         return image
-    reference, _, embedded = image.partition("@")
+    reference, _, embedded = familiar(image).partition("@")
     repository, tag = _split_tag(reference)
     digest = digest or embedded
     return f"{repository}@{digest}" if digest else f"{repository}:{tag}"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from nats.micro.service import EndpointConfig, ServiceConfig
 from nats.micro.service import Service as MicroService
-from nats.micro.service import ServiceConfig
 
 from habitus import __version__, log, settings
 from habitus.bus import Bus, BusFault
@@ -36,12 +36,17 @@ class Service:
     bus: Bus
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def announce(self, about: str) -> MicroService:
-        """Answer `$SRV.PING` as `habitus-<name>` from now on: others learn that we are ready."""
+    async def announce(self, about: str, *endpoints: EndpointConfig) -> MicroService:
+        """Answer `$SRV.PING` as `habitus-<name>` from now on: others learn that we are ready.
+
+        The endpoints are served before the first ping is answered.
+        """
         micro = MicroService(
             self.bus.nc,
             ServiceConfig(name=f"habitus-{self.name}", version=__version__, description=about),
         )
+        for endpoint in endpoints:
+            await micro.add_endpoint(endpoint)
         await micro.start()
         logging.getLogger(f"habitus.{self.name}").info("ready")
         return micro

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The ordinary work of the demo's web application. Waiting, reading and stamping are done inside bash,
 # so that the only processes are those that an observer should see.
 exec 3<> <(:)   # a pipe that never speaks: `read -t` on it is a sleep without a process

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+VENV := .venv/bin
+SAMPLE := tests/samples/webapp
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## install what is missing, build, start every service and watch this host's containers
+	@$(MAKE) --no-print-directory bpf || echo "the BPF objects could not be built: see above" >&2
+	@$(VENV)/habitus up --sample $(SAMPLE)
+
+.PHONY: demo
+demo: setup-containers bpf ## play the mining story on real containers (root)
+	@$(VENV)/habitus demo
+
+.PHONY: test
+test: setup-containers bpf check ## all checks and tests that this machine can run
+	$(VENV)/pytest
+
+.PHONY: check
+check: setup ## lint, types, import contract, lock file
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-cache
+
+.PHONY: bpf
+bpf: ## build the BPF objects into build/bpf
+	@$(MAKE) --no-print-directory -C bpf
+
+.PHONY: sample
+sample: setup-containers bpf ## record the sample anew from the demo (root)
+	@$(VENV)/habitus demo --record $(SAMPLE)
+
+.PHONY: bench-demo
+bench-demo: setup-containers bpf ## exec → alert latency and resident memory, over many Pods
+	@$(VENV)/habitus demo --pods 20 --figures build/bench/demo.json
+
+.PHONY: proto
+proto: ## generate the CRI messages from runtime.proto
+	cd shared/src && ../../$(VENV)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. habitus/cri/runtime.proto
+
+.PHONY: settings-file
+settings-file: ## write deploy/habitus.example.toml from the settings
+	$(VENV)/python -c "from habitus.settings_file import as_toml; print(as_toml(), end='')" > deploy/habitus.example.toml
+
+.PHONY: format
+format: ## format the Python code
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+
+.PHONY: setup
+setup: ## install what building and running need
+	@deploy/setup/bootstrap.sh core
+
+.PHONY: setup-containers
+setup-containers: ## the same, and what real containers need
+	@deploy/setup/bootstrap.sh containers
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build .venv .tools

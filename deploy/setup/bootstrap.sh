@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Brings a fresh Debian 13 or Ubuntu 24.04 to where Habitus builds and runs. Says what it installs; asks
+# for nothing that is there already. Without root or apt it says what is missing and goes on.
+#
+#   bootstrap.sh core         Python, the BPF compiler and libbpf
+#   bootstrap.sh containers   the same, and what the demo and the tests on real containers need
+set -eu
+cd "$(dirname "$0")/../.."
+want=${1:-core}
+missing=
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+need() { missing="$missing $1"; }
+
+python_ok() { have "$1" && "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+compiler() { for c in clang-19 clang-20 clang-18 clang-17 clang-16; do have "$c" && return 0; done; return 1; }
+
+if [ "$(uname -s)" = Linux ]; then
+	python_ok python3 || have uv || { need python3; need python3-venv; }
+	compiler || need clang
+	[ -e /usr/include/bpf/bpf_helpers.h ] || need libbpf-dev
+	[ -e /usr/include/linux/types.h ] || need linux-libc-dev
+	ls /usr/lib/*/libbpf.so.1 /usr/lib*/libbpf.so.1 >/dev/null 2>&1 || need libbpf1
+	if [ "$want" = containers ]; then
+		have containerd || need containerd
+		have runc || need runc
+		have busybox || need busybox-static
+		have bash-static || need bash-static
+	fi
+else
+	say "this is $(uname -s), not Linux: no kernel to watch; the recorded sample still plays"
+fi
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" != 0 ]; then
+		say "not root, so not installed:$missing"
+	elif ! have apt-get; then
+		say "no apt-get here; install by your own package manager:$missing"
+	else
+		case " $missing " in *" clang "*)
+			apt-get update -qq
+			# The plain name may be too old for BPF; 19 is in Debian 13 and in Ubuntu 24.04's updates.
+			for c in clang-19 clang-18; do
+				if apt-cache show "$c" >/dev/null 2>&1; then
+					missing=$(printf '%s' "$missing" | sed "s/ clang\\b/ $c/")
+					break
+				fi
+			done ;;
+		*) apt-get update -qq ;;
+		esac
+		say "installing:$missing"
+		# shellcheck disable=SC2086 # a list of names
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	fi
+fi
+
+if have uv; then
+	uv=uv
+else
+	uv=.tools/bin/uv
+	if [ ! -x "$uv" ]; then
+		python_ok python3 || { say "python3 ≥ 3.11 with venv is missing; nothing can run without it"; exit 1; }
+		say "installing uv into .tools (from PyPI)"
+		python3 -m venv .tools
+		.tools/bin/pip install -q --disable-pip-version-check 'uv>=0.9,<0.14'
+	fi
+fi
+[ -d .venv ] || say "installing the Python packages of uv.lock into .venv"
+"$uv" sync --frozen --quiet

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Request/reply for a service: many requests at once, shared out over its replicas."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import nats.errors
+from nats.micro.request import Request
+from nats.micro.service import EndpointConfig
+
+from habitus.service import Service
+
+log = logging.getLogger(__name__)
+
+# Takes a request's bytes and returns the reply's; bad input is part of the reply and never raises.
+Answer = Callable[[bytes], Awaitable[bytes]]
+
+_LEAVE_S: Final = 1.0
+_FINISH_S: Final = 2.0
+
+
+@contextlib.asynccontextmanager
+async def answering(service: Service, about: str, subject: str, answer: Answer) -> AsyncIterator[None]:
+    """Announce `service` and answer `subject` while the context lasts.
+
+    Replicas share the requests by the queue group `habitus-<name>`. On leaving, no more requests
+    are taken and those under way have two seconds to end.
+    """
+    calls = _Calls(answer)
+    endpoint = EndpointConfig(
+        name=subject.replace(".", "-"),
+        subject=subject,
+        queue_group=f"habitus-{service.name}",
+        handler=calls.accept,
+    )
+    micro = await service.announce(about, endpoint)
+    try:
+        yield
+    finally:
+        # A broker that is away must not hold up the end.
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await micro.stop()
+        await calls.finish()
+
+
+class _Calls:
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, request: Request) -> None:
+        # The client awaits a handler before it takes the next message: answer in a task instead.
+        task = asyncio.create_task(self._serve(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=_FINISH_S)
+        for task in late:
+            task.cancel()
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            reply = await self._answer(request.data)
+        except Exception as error:
+            # A fault of ours must not end the service, nor leave the caller waiting.
+            log.exception("%s: a request failed", request.subject)
+            await _sent(request.respond_error("500", type(error).__name__))
+        else:
+            await _sent(request.respond(reply))
+
+
+async def _sent(respond: Awaitable[None]) -> None:
+    try:
+        await respond
+    except (nats.errors.Error, ValueError) as error:
+        # ValueError: the message asked for no reply.
+        log.debug("a reply was not sent: %s", error)

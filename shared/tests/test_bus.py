@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+
+import msgspec
+import pytest
+
+from habitus import subjects, wire
+from habitus.bus import Bus, BusFault
+from habitus.events import Event
+from habitus.images import partition_of
+from habitus.publish import EventPublisher
+from habitus.settings import NatsSettings
+
+RECORD = {
+    "ts": 1,
+    "class": "process",
+    "op": "exec",
+    "container": {"image": "webapp:v1"},
+    "process": {"pid": 1},
+}
+
+
+def event() -> Event:
+    return msgspec.convert(RECORD, Event)
+
+
+async def test_an_unreachable_broker_is_named_in_one_line():
+    nowhere = NatsSettings(url="nats://127.0.0.1:1", connect_timeout_s=0.5)
+    with pytest.raises(BusFault, match=r"nats://127\.0\.0\.1:1") as fault:
+        await Bus(nowhere, "test").connect()
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("url", ["::not a url::", "http://127.0.0.1:1", "nats://\x1b[31m"])
+async def test_a_url_that_is_none_is_named_and_not_rendered_raw(url):
+    with pytest.raises(BusFault) as fault:
+        await Bus(NatsSettings(url=url, connect_timeout_s=0.5), "test").connect()
+    assert str(fault.value).isprintable()
+
+
+async def test_a_wrong_token_is_refused(nats_server):
+    wrong = nats_server.settings.model_copy(update={"token": "wrong", "connect_timeout_s": 1})
+    with pytest.raises(BusFault, match=r"(?i)authorization"):
+        await Bus(wrong, "test").connect()
+
+
+async def test_nobody_to_answer_is_a_timeout_that_names_the_subject(bus):
+    with pytest.raises(TimeoutError, match=r"habitus\.embed"):
+        await bus.request(subjects.EMBED, b"", 1)
+
+
+async def test_events_are_batched_by_partition_and_stored_once(bus):
+    publisher = EventPublisher(bus, "n1", batch_events=4)
+    for _ in range(10):
+        publisher.add(event())
+    assert publisher.pending == 10
+    await publisher.flush()
+    assert publisher.pending == 0
+    partition = partition_of("webapp:v1")
+    state = (await bus.js.stream_info(subjects.EVENTS)).state
+    assert state.messages == 3
+    assert publisher.last_sequence == {partition: state.last_seq}
+    reader = await bus.js.pull_subscribe(subjects.events("process", partition), durable="reader")
+    batches = [wire.decode(wire.EventBatch, one.data) for one in await reader.fetch(3)]
+    ids = [one.id for batch in batches for one in batch.events]
+    assert len(set(ids)) == 10
+    assert [len(batch.events) for batch in batches] == [4, 4, 2]
+
+
+async def test_a_publish_waits_for_a_broker_that_comes_back(nats_server, bus):
+    publisher = EventPublisher(bus, "n1")
+    publisher.add(event())
+    nats_server.stop()
+    flushing = asyncio.ensure_future(publisher.flush())
+    await asyncio.sleep(0.3)
+    assert not flushing.done()
+    nats_server.start()
+    await asyncio.wait_for(flushing, 20)
+    assert (await bus.js.stream_info(subjects.EVENTS)).state.messages == 1
+
+
+async def test_a_refused_message_is_parked_with_the_reason(bus):
+    await bus.js.publish(subjects.anomalies(3), b"rubbish")
+    reader = await bus.js.pull_subscribe("habitus.anomalies.>", durable="reader")
+    (message,) = await reader.fetch(1)
+    await bus.park(subjects.ANOMALIES, message, "not msgpack\x1b[0m")
+    parked = await bus.js.get_last_msg(subjects.PARKED, subjects.parked(subjects.ANOMALIES))
+    assert parked.data == b"rubbish"
+    assert parked.headers["Habitus-Why"] == "not msgpack\\x1b[0m"
+    assert parked.headers["Habitus-Subject"] == subjects.anomalies(3)
