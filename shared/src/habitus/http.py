@@ -113,7 +113,8 @@ def _bound(host: str, port: int, section: str) -> socket.socket:
     except OSError as error:
         key = f"HABITUS_{section.upper()}"
         # Python adds the address to the system's own words; it stands in our line already.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise ServiceFault(
             f"no HTTP on {printable(host, 100)} port {port}: {why}; see {key}_HOST and {key}_PORT"
         ) from None

@@ -12,8 +12,8 @@ while :; do
 	/usr/bin/java -Xmx256m -jar /app/webapp.jar --request-id="$request" --started="$stamp"
 	/usr/bin/backup --out=/var/backups/orders-"$epoch".tar.gz --job "$job"
 	/usr/bin/healthcheck "http://127.0.0.1:8080/healthz?ts=$epoch"
-	: > "/var/log/access-$epoch.log"
-	/bin/gzip -f "/var/log/access-$epoch.log"
+	: > "/var/log/access-$epoch-$job.log"
+	/bin/gzip -f "/var/log/access-$epoch-$job.log"
 	# The hole: what lands in the upload folder is run. This is where the attacker comes in.
 	if [ -s /app/upload/plugin.sh ]; then
 		mapfile -t plugin < /app/upload/plugin.sh

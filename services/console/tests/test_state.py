@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+import stat
+
+import pytest
+
+from habitus.settings import ConsoleSettings, NatsSettings, Settings
+from habitus_console import state
+from habitus_console.state import StateFault
+
+
+def settings_in(folder, **sections) -> Settings:
+    return Settings(console=ConsoleSettings(state=folder), **sections)
+
+
+def test_the_running_stack_is_found_through_the_state_folder(tmp_path):
+    settings = settings_in(tmp_path / "s")
+    with pytest.raises(StateFault, match="habitus up"):
+        state.broker(settings)
+    with state.owned(tmp_path / "s"):
+        state.publish_address(tmp_path / "s", NatsSettings(url="nats://127.0.0.1:5", token="secret"))
+        found = state.broker(settings)
+        assert (found.url, found.token) == ("nats://127.0.0.1:5", "secret")
+        assert stat.S_IMODE((tmp_path / "s" / "stack.json").stat().st_mode) == 0o600
+    assert state.running_broker(settings) is None
+
+
+def test_a_broker_that_is_set_wins_over_a_running_stack(tmp_path):
+    with state.owned(tmp_path):
+        state.publish_address(tmp_path, NatsSettings(url="nats://127.0.0.1:5"))
+        settings = settings_in(tmp_path, nats=NatsSettings(url="nats://cluster:4222"))
+        assert state.broker(settings).url == "nats://cluster:4222"
+
+
+def test_one_state_folder_serves_one_stack(tmp_path):
+    with state.owned(tmp_path), pytest.raises(StateFault, match="already runs"), state.owned(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StateFault, match="file"), state.owned(tmp_path / "file" / "s"):
+        pass
+
+
+def test_a_broken_address_file_is_no_running_stack(tmp_path):
+    (tmp_path / "stack.json").write_text("{half")
+    assert state.running_broker(settings_in(tmp_path)) is None

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command's manners: help that teaches, errors in one line, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from habitus.alerts import Alert
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "webapp"
+COMMANDS = ["up", "doctor", "record", "replay", "alerts", "profile list", "profile show", "demo"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(habitus, name):
+    done = habitus(*name.split(), "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def one_line(done, *named: str) -> None:
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    for word in named:
+        assert word in done.stderr
+
+
+def test_an_unreachable_broker_is_named(habitus):
+    one_line(habitus("alerts", HABITUS_NATS_URL="nats://127.0.0.1:1"), "nats://127.0.0.1:1")
+
+
+def test_without_a_stack_the_command_says_how_to_start_one(habitus):
+    one_line(habitus("profile", "list"), "habitus up")
+
+
+def test_a_setting_that_does_not_exist_is_named(habitus):
+    one_line(habitus("alerts", HABITUS_NATS_ULR="x"), "HABITUS_NATS_ULR")
+
+
+def test_doctor_speaks_json_and_by_exit_code(habitus):
+    done = habitus("doctor", "--json")
+    diagnosis = json.loads(done.stdout)
+    assert done.returncode == (0 if diagnosis["ok"] else 1)
+    assert {"Linux", "BTF"} <= {check["name"] for check in diagnosis["checks"]}
+
+
+class Up:
+    """A running `habitus up` of this test's own."""
+
+    def __init__(self, folder: Path, *arguments: object, **environment: str) -> None:
+        self.state = folder / "state"
+        self.said = folder / "said"
+        variables = {
+            "HABITUS_CONSOLE_STATE": str(self.state),
+            "HABITUS_EMBEDDER_PORT": "0",
+            "HABITUS_LLM_PORT": "0",
+        }
+        self.environment = {**os.environ, **variables, **environment}
+        from_here = [os.sys.executable, "-m", "habitus_console", "up", *map(str, arguments)]
+        with self.said.open("wb") as out:
+            self.process = subprocess.Popen(from_here, stdout=out, stderr=out, env=self.environment)
+
+    def wait_for(self, text: str, timeout: float = 60) -> str:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            said = self.said.read_text()
+            if text in " ".join(said.split()):
+                return said
+            assert self.process.poll() is None, said
+            time.sleep(0.1)
+        raise AssertionError(self.said.read_text())
+
+    def children(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def interrupt(self, signum: int = signal.SIGINT) -> int:
+        self.process.send_signal(signum)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def up(tmp_path):
+    running: list[Up] = []
+
+    def start(*arguments: object, **environment: str) -> Up:
+        running.append(Up(tmp_path, *arguments, **environment))
+        return running[-1]
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_up_watches_this_host_and_a_signal_ends_every_child(up, signum):
+    running = up()
+    said = running.wait_for("container")
+    assert "watching" in said or "make demo" in said
+    children = running.children()
+    assert len(children) == 6
+    assert running.interrupt(signum) == 0
+    assert "stopped" in running.said.read_text()
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_where_the_kernel_cannot_be_watched_up_says_why_and_plays_the_sample(up, habitus):
+    running = up("--sample", SAMPLE, HABITUS_COLLECTOR_OBJECTS="/nonexistent")
+    said = running.wait_for("sample played")
+    assert "objects" in said
+    assert "container cryptomining" in running.wait_for("高危：容器挖矿行为检测")
+    raised = habitus("alerts", "--json")
+    assert raised.returncode == 0, raised.stderr
+    assert [Alert.model_validate_json(line).who.name for line in raised.stdout.splitlines()] == [
+        "xmrig",
+        "java",
+    ]
+    listed = json.loads(habitus("profile", "list", "--json").stdout)
+    assert [(one["image_key"], one["state"]) for one in listed] == [("webapp:v1", "detect")]
+    shown = habitus("profile", "show", "webapp:v1")
+    assert "healthcheck" in shown.stdout
+    one_line(habitus("profile", "show", "none:v1"), "none:v1")
+    chinese = habitus("alerts", "--lang", "zh")
+    assert "建议" in chinese.stdout
+    assert running.interrupt() == 0
+
+
+def test_a_second_up_says_that_one_runs_already(up, habitus):
+    running = up("--sample", SAMPLE, HABITUS_COLLECTOR_OBJECTS="/nonexistent")
+    running.wait_for("started")
+    second = habitus("up", HABITUS_COLLECTOR_OBJECTS="/nonexistent")
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert running.interrupt() == 0
+
+
+def test_children_end_when_the_command_is_killed(up):
+    running = up("--sample", SAMPLE, HABITUS_COLLECTOR_OBJECTS="/nonexistent")
+    running.wait_for("started")
+    children = running.children()
+    running.process.kill()
+    running.process.wait()
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in children):
+        time.sleep(0.1)
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []

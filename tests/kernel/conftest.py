@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers made by hand, and the collector's core loader inside the test's own process."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from habitus.events import Event
+from habitus.settings import CollectorSettings
+from habitus_collector import cgroups, environment
+from habitus_collector.loaders.core import CoreLoader
+
+_CLONE_NEWNS = 0x20000
+_MAKEFILE = Path(__file__).parents[2] / "bpf"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture(scope="session")
+def objects() -> Path:
+    """The built objects; builds them where they are missing or old."""
+    if shutil.which("clang") or shutil.which("clang-19"):
+        subprocess.run(["make", "-s", "-C", str(_MAKEFILE)], check=True)
+    folder = environment.objects_folder(None)
+    for fault in environment.faults(folder):
+        pytest.skip(fault)
+    return folder
+
+
+class FakeContainer:
+    """A cgroup named like a container's, and processes in it that have their own mount namespace."""
+
+    def __init__(self, tree: Path) -> None:
+        self.id = secrets.token_hex(32)
+        self.pod_uid = str(uuid.uuid4())
+        self.folder = tree / "kubepods" / "besteffort" / f"pod{self.pod_uid}" / self.id
+        self.folder.mkdir(parents=True)
+
+    def run(
+        self,
+        argv: list[bytes],
+        *,
+        before: Callable[[], object] = lambda: None,
+        own_mounts: bool = True,
+        exe: str | int | None = None,
+        cgroup: Path | None = None,
+    ) -> tuple[int, int]:
+        """Run a program as a container's runtime does; return (pid, wait status)."""
+        pid = os.fork()
+        if not pid:
+            with contextlib.suppress(OSError):
+                (cgroup or self.folder).joinpath("cgroup.procs").write_text(str(os.getpid()))
+                if own_mounts and _libc.unshare(_CLONE_NEWNS):
+                    os._exit(126)
+                before()
+                os.execve(exe if exe is not None else argv[0], argv, {})
+            os._exit(127)
+        return os.waitpid(pid, 0)
+
+    def remove(self) -> None:
+        for folder in (*self.folder.glob("*/"), self.folder, self.folder.parent):
+            deadline = time.monotonic() + 2
+            while folder.is_dir() and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+@pytest.fixture
+def new_container(objects: Path) -> Iterator[Callable[[], FakeContainer]]:
+    tree = cgroups.mount_point()
+    assert tree is not None
+    made: list[FakeContainer] = []
+
+    def make() -> FakeContainer:
+        made.append(FakeContainer(tree))
+        return made[-1]
+
+    yield make
+    for container in made:
+        container.remove()
+
+
+class Recorder:
+    """An outlet that keeps the events and lets a test wait for them."""
+
+    def __init__(self, loader: CoreLoader) -> None:
+        self.loader = loader
+        self.events: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def room(self) -> None:
+        pass
+
+    async def of(self, container: FakeContainer, op: str | None = None, count: int = 1) -> list[Event]:
+        """Return the events of a container once there are `count` and nothing more comes."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = [
+                event
+                for event in self.events
+                if event.container.id == container.id and op in (None, event.op)
+            ]
+            if len(found) >= count:
+                await asyncio.sleep(0.1)
+                return [
+                    event
+                    for event in self.events
+                    if event.container.id == container.id and op in (None, event.op)
+                ]
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events came: {found}"
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[Recorder]"]]:
+    """Start the core loader with some settings; it is stopped at the end."""
+    stop = asyncio.Event()
+    running = []
+
+    async def start(**settings: object) -> Recorder:
+        quiet: dict[str, object] = {"discovery": [], "objects": objects, "node": "n1", **settings}
+        recorder = Recorder(CoreLoader(CollectorSettings.model_validate(quiet)))
+        started = asyncio.Event()
+        task = asyncio.create_task(recorder.loader.run(recorder, started, stop))
+        running.append(task)
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            task.result()
+        return recorder
+
+    yield start  # type: ignore[misc]  # an async function, called as one
+    stop.set()
+    await asyncio.gather(*running)
