@@ -102,7 +102,7 @@ class EmbedderSettings(Section):
     port: int = Field(default=8601, ge=0, le=65535, description="HTTP; 0 takes a free one")
     max_batch: int = Field(default=64, ge=1, description="texts a run of the model")
     queue: int = Field(default=4096, ge=1, description="texts waiting before `overloaded` is answered")
-    cache: int = Field(default=65536, ge=0, description="vectors kept in memory")
+    cache: int = Field(default=16384, ge=0, description="vectors kept in memory, about 4 KiB each")
 
 
 class ScorerSettings(Section):

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vectors already computed, least recently used out first."""
+
+from collections import OrderedDict
+from typing import Final
+
+# A longer text is rarer and its key would take more memory than its vector.
+_LONGEST: Final = 4096
+
+
+class Cache:
+    """At most `size` vectors as bytes, by (model, text). For one thread."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, model: str, text: str) -> bytes | None:
+        """Return the vector, or None."""
+        row = self._rows.get((model, text))
+        if row is not None:
+            self._rows.move_to_end((model, text))
+        return row
+
+    def put(self, model: str, text: str, row: bytes) -> None:
+        """Keep one vector; texts beyond 4096 characters are not kept."""
+        if self._size == 0 or len(text) > _LONGEST:
+            return
+        self._rows[model, text] = row
+        self._rows.move_to_end((model, text))
+        if len(self._rows) > self._size:
+            self._rows.popitem(last=False)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedder on HTTP, in the form of OpenAI's API: `POST /v1/embeddings`, `GET /v1/models`."""
+
+import asyncio
+import base64
+import math
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, Field, StrictStr
+from starlette.exceptions import HTTPException
+
+from habitus import http
+from habitus_embedder.engine import Engine
+from habitus_embedder.faults import EmbedFault, ModelFailed, Overloaded, Refused, TooLate, UnknownModel
+
+# OpenAI's own limit of one request.
+MAX_INPUTS: Final = 2048
+_MAX_BODY: Final = 16 << 20
+_STATUS: Final[dict[type[EmbedFault], int]] = {
+    UnknownModel: 404,
+    Refused: 400,
+    Overloaded: 429,
+    TooLate: 504,
+    ModelFailed: 500,
+}
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class EmbeddingsRequest(BaseModel):
+    """OpenAI's request. `model` left out takes the one that is served; unknown keys are ignored.
+
+    Token arrays are refused: token numbers mean something only to one tokenizer.
+    """
+
+    input: Annotated[
+        list[StrictStr],
+        Field(min_length=1, max_length=MAX_INPUTS),
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    ]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+
+
+def application(engine: Engine, ready: http.Ready) -> FastAPI:
+    """Return the application that serves `engine`."""
+    app = http.application("Habitus embedder", "Texts in, vectors out", ready, _MAX_BODY)
+    app.add_exception_handler(EmbedFault, _failed)
+    app.add_exception_handler(RequestValidationError, _failed)
+    app.add_exception_handler(HTTPException, _failed)
+
+    @app.post("/v1/embeddings", response_class=Response)
+    async def embeddings(body: EmbeddingsRequest) -> Response:
+        """Embed one text or many."""
+        if body.dimensions not in (None, engine.model.dimension):
+            raise Refused(f"dimensions: {engine.model.name} has {engine.model.dimension}, and only those")
+        rows = await engine.embed(body.input, model=body.model)
+        # Two million numbers take a while to write: not in the loop that others wait for.
+        content = await asyncio.to_thread(_written, engine.model.name, body, rows)
+        return Response(content, media_type="application/json")
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """List the one model that is served, with what a caller must know of it."""
+        model = engine.model
+        about = {
+            "id": model.name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "habitus",
+            "dimension": model.dimension,
+            "max_length": model.max_length,
+            "threshold": model.threshold,
+            "licence": model.licence,
+        }
+        return {"object": "list", "data": [about]}
+
+    return app
+
+
+def _written(model: str, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
+    # The protocol of a model counts no tokens: words stand in for them.
+    words = sum(len(text.split()) for text in body.input)
+    return msgspec.json.encode(
+        {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": index, "embedding": _shown(row, body.encoding_format)}
+                for index, row in enumerate(rows)
+            ],
+            "model": model,
+            "usage": {"prompt_tokens": words, "total_tokens": words},
+        }
+    )
+
+
+def _shown(row: bytes, encoding: str) -> str | list[float]:
+    if encoding == "base64":
+        return base64.b64encode(row).decode("ascii")
+    numbers: list[float] = np.frombuffer(row, "<f4").tolist()
+    return numbers
+
+
+async def _failed(_request: Request, error: Exception) -> JSONResponse:
+    """Return any fault in OpenAI's form."""
+    status, message = 500, str(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, RequestValidationError):
+        status, message = 400, http.fault_line(error.errors())
+    elif isinstance(error, HTTPException):
+        status, message = error.status_code, str(error.detail)
+    elif isinstance(error, EmbedFault):
+        status = _STATUS[type(error)]
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+        headers["Retry-After-Ms"] = str(error.retry_after_ms)
+    kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004
+    code = "model_not_found" if isinstance(error, UnknownModel) else None
+    fault = {"message": message, "type": kind, "param": None, "code": code}
+    return JSONResponse({"error": fault}, status, headers)
