@@ -88,3 +88,13 @@ async def test_a_refused_message_is_parked_with_the_reason(bus):
     assert parked.data == b"rubbish"
     assert parked.headers["Habitus-Why"] == "not msgpack\\x1b[0m"
     assert parked.headers["Habitus-Subject"] == subjects.anomalies(3)
+
+
+async def test_closing_without_a_broker_is_quiet(nats_server):
+    bus = Bus(nats_server.settings, "test")
+    await bus.connect()
+    nats_server.stop()
+    await asyncio.sleep(0.3)
+    assert not bus.nc.is_connected
+    await bus.nc.publish("habitus.verdicts.n1", b"waits")
+    await bus.close()

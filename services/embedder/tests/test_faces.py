@@ -163,12 +163,12 @@ async def test_ready_says_when_the_broker_is_away(start, nats_server):
             answer = await http.get("/readyz")
     assert answer.json() == {"status": "unavailable", "detail": "the broker is away"}
     code, said = process.end()
-    assert (code, "Traceback" in said) == (0, False)
+    assert (code, "Traceback" in said) == (0, False), said
 
 
 def test_sigterm_ends_it_with_0_and_no_traceback(start):
     code, said = start().end()
-    assert (code, "Traceback" in said) == (0, False)
+    assert (code, "Traceback" in said) == (0, False), said
 
 
 def test_a_port_in_use_is_one_clear_line_and_exit_1(start):

@@ -48,6 +48,8 @@ class Service:
         for endpoint in endpoints:
             await micro.add_endpoint(endpoint)
         await micro.start()
+        # The server has heard of our subscriptions before anybody hears that we are ready.
+        await self.bus.nc.flush()
         logging.getLogger(f"habitus.{self.name}").info("ready")
         return micro
 
