@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,14 @@ async def test_everything_stored_is_read_in_order(bus):
     while (await bus.js.stream_info(subjects.SCORES)).state.messages < 1200:
         pass
     assert [int(data) async for data in results.stored(bus, subjects.SCORES)] == list(range(1200))
+
+
+async def test_a_parked_anomaly_is_not_waited_for(bus):
+    await bus.js.publish(subjects.anomalies(1), b"rubbish")
+    reader = await bus.js.pull_subscribe("habitus.anomalies.>", durable="scorer")
+    (message,) = await reader.fetch(1)
+    await bus.park(subjects.ANOMALIES, message, "not msgpack")
+    seen: list[tuple[int, int]] = []
+    async with asyncio.timeout(5):
+        assert await results.scored(bus, lambda done, there: seen.append((done, there))) == []
+    assert seen == [(1, 1)]

@@ -14,18 +14,25 @@ from habitus.bus import Bus
 
 
 async def scored(bus: Bus, advance: Callable[[int, int], None]) -> list[ScoredAnomaly]:
-    """Wait until every stored anomaly is scored, and return the scores.
+    """Wait until every stored anomaly is scored or parked, and return the scores.
 
-    `advance` gets (scores there, anomalies there). The caller bounds the wait.
+    `advance` gets (done, anomalies there). The caller bounds the wait.
     """
     while True:
         anomalies = (await bus.js.stream_info(subjects.ANOMALIES)).state.last_seq
         scores = (await bus.js.stream_info(subjects.SCORES)).state.last_seq
-        advance(scores, anomalies)
-        if scores >= anomalies:
+        done = scores + await _parked(bus)
+        advance(done, anomalies)
+        if done >= anomalies:
             break
         await asyncio.sleep(0.05)
     return [ScoredAnomaly.model_validate_json(data) async for data in stored(bus, subjects.SCORES)]
+
+
+async def _parked(bus: Bus) -> int:
+    subject = subjects.parked(subjects.ANOMALIES)
+    info = await bus.js.stream_info(subjects.PARKED, subjects_filter=subject)
+    return (info.state.subjects or {}).get(subject, 0)
 
 
 async def alerts(bus: Bus) -> list[Alert]:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m habitus_scorer`: anomalies in, scores and alerts out."""
+
+import asyncio
+
+from habitus import subjects
+from habitus.service import Service, serve
+from habitus_scorer import outlets
+from habitus_scorer.incidents import IncidentBook
+from habitus_scorer.intake import Intake
+from habitus_scorer.line import Line
+from habitus_scorer.panel import Panel
+from habitus_scorer.recovery import recover
+
+DURABLE = "scorer"
+ABOUT = "scores anomalies by engines, folds them into incidents and raises alerts"
+
+
+async def run(service: Service) -> None:
+    """Score until stopped. A plugin that cannot be used ends the start with one line."""
+    settings, bus = service.settings.scorer, service.bus
+    panel = Panel.seated(settings, bus.request)
+    book = IncidentBook(settings.cooldown_s)
+    line = Line(bus, panel, book, settings.alert_at)
+    intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
+    sinks = outlets.opened(bus, settings.sinks)
+    await intake.create()
+    for sink in sinks:
+        await sink.create()
+    await recover(bus, DURABLE, book, line)
+    micro = await service.announce(ABOUT)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(intake.run(service.stop))
+            for sink in sinks:
+                group.create_task(sink.run(service.stop))
+    finally:
+        await micro.stop()
+
+
+if __name__ == "__main__":
+    serve("scorer", ABOUT, run)

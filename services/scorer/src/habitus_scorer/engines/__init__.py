@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in engines; they come through the entry points of group `habitus.engines`, as any other."""

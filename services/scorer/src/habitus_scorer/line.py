@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The line: an anomaly comes in, is judged, folded and published, and only then acknowledged.
+
+Anomalies are judged side by side; folding and publishing keep the order within a container.
+Alerts are stored before the score that names them; both carry ids that the broker deduplicates.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from typing import Final
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js.api import PubAck
+from nats.js.errors import Error as JetStreamError
+
+from habitus import subjects, wire
+from habitus.alerts import ScoredAnomaly
+from habitus.anomalies import Anomaly
+from habitus.bus import Bus
+from habitus.images import partition_of
+from habitus_scorer.alerting import alert_of
+from habitus_scorer.incidents import Incident, IncidentBook, Judged, container_of
+from habitus_scorer.panel import Panel
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 65_536
+_STORE_TIMEOUT_S: Final = 5.0
+_FAULTS: Final = (nats.errors.Error, JetStreamError, TimeoutError, OSError)
+
+
+class Line:
+    """Handles one message of ANOMALIES after the other; see the module for the order it keeps."""
+
+    def __init__(self, bus: Bus, panel: Panel, book: IncidentBook, alert_at: float) -> None:
+        self._bus = bus
+        self._panel = panel
+        self._book = book
+        self._alert_at = alert_at
+        self._lanes: dict[str, asyncio.Event] = {}
+        self._working: set[str] = set()
+        self._scored: OrderedDict[str, None] = OrderedDict()
+
+    def remember(self, anomaly_id: str) -> None:
+        """Note that an anomaly's score is stored: a redelivery of it is only acknowledged."""
+        self._scored[anomaly_id] = None
+        if len(self._scored) > _REMEMBERED:
+            self._scored.popitem(last=False)
+
+    async def handle(self, message: Msg) -> None:
+        """Score one anomaly to the end. What cannot be read, or breaks the scoring, is parked."""
+        try:
+            anomaly = wire.decode(Anomaly, message.data)
+        except wire.WireFault as fault:
+            await self._bus.park(subjects.ANOMALIES, message, str(fault))
+            return
+        if anomaly.id in self._working:
+            return  # delivered again while in hand: the first delivery acknowledges
+        if anomaly.id not in self._scored:
+            self._working.add(anomaly.id)
+            try:
+                await self._in_lane(anomaly)
+            except _FAULTS:
+                raise
+            except Exception as error:
+                log.exception("anomaly %s", anomaly.id)
+                await self._bus.park(subjects.ANOMALIES, message, f"{type(error).__name__}: {error}")
+                return
+            finally:
+                self._working.discard(anomaly.id)
+        await message.ack()
+
+    async def _in_lane(self, anomaly: Anomaly) -> None:
+        # Up to the first await this runs in the order of the stream, so the lanes keep it.
+        lane = container_of(anomaly)
+        before, mine = self._lanes.get(lane), asyncio.Event()
+        self._lanes[lane] = mine
+        try:
+            engines = await self._panel.judge(anomaly)
+            if before is not None:
+                await before.wait()
+            stored = await self._publish(Judged.of(anomaly, engines))
+        finally:
+            mine.set()
+            if self._lanes.get(lane) is mine:
+                del self._lanes[lane]
+        await stored
+        self.remember(anomaly.id)
+
+    async def _publish(self, judged: Judged) -> "asyncio.Task[None]":
+        incident = self._book.fold(judged)
+        if incident.due(self._alert_at):
+            await self._raise(incident, judged.anomaly)
+        key = judged.anomaly.image_key
+        payload = _scored(judged, incident).model_dump_json().encode()
+        return await self._send(subjects.scores(partition_of(key)), payload, judged.anomaly.id)
+
+    async def _raise(self, incident: Incident, newest: Anomaly) -> None:
+        alert = alert_of(incident, newest, time.time_ns())
+        payload = alert.model_dump_json().encode()
+        await self._store(subjects.alerts(alert.severity), payload, f"{alert.id}:{alert.revision}")
+        incident.tell()
+        log.info("alert %s revision %d: %s", alert.id, alert.revision, alert.title.en)
+
+    async def _send(self, subject: str, payload: bytes, message_id: str) -> "asyncio.Task[None]":
+        """Send now, in order; the task returned ends when the broker has stored it."""
+        try:
+            stored = await self._bus.js.publish_async(
+                subject, payload, headers={"Nats-Msg-Id": message_id}, wait_stall=_STORE_TIMEOUT_S
+            )
+        except _FAULTS:
+            return asyncio.create_task(self._store(subject, payload, message_id))
+        return asyncio.create_task(self._confirmed(stored, subject, payload, message_id))
+
+    async def _confirmed(
+        self, stored: "asyncio.Future[PubAck]", subject: str, payload: bytes, message_id: str
+    ) -> None:
+        try:
+            await asyncio.wait_for(stored, _STORE_TIMEOUT_S)
+        except _FAULTS:
+            await self._store(subject, payload, message_id)
+
+    async def _store(self, subject: str, payload: bytes, message_id: str) -> None:
+        """Publish until the broker has stored it; the same id is stored once."""
+        pause = 0.1
+        while True:
+            try:
+                await self._bus.js.publish(
+                    subject, payload, timeout=_STORE_TIMEOUT_S, headers={"Nats-Msg-Id": message_id}
+                )
+            except _FAULTS as error:
+                log.warning("%s takes nothing: %s; trying again", subject, error or type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5)
+            else:
+                return
+
+
+def _scored(judged: Judged, incident: Incident) -> ScoredAnomaly:
+    anomaly = judged.anomaly
+    return ScoredAnomaly(
+        anomaly_id=anomaly.id,
+        event_id=anomaly.event.id,
+        image_key=anomaly.image_key,
+        reason=anomaly.reason,
+        path=anomaly.path,
+        detail=anomaly.detail,
+        score=judged.score,
+        engines=dict(judged.engines),
+        incident=incident.id,
+        alert=incident.alert_id if incident.raised else None,
+        scored=time.time_ns(),
+    )

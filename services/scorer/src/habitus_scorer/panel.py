@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel of engines: loads those that the settings name and lets each judge, within its time."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from habitus import plugins
+from habitus.anomalies import Anomaly
+from habitus.engines import GROUP, Context, Engine, EngineScore, EngineServices, Score, bounded
+from habitus.plugins import PluginFault
+from habitus.settings import ScorerSettings
+from habitus.text import printable
+
+Request = Callable[[str, bytes, float], Awaitable[bytes]]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One engine with what the settings give it."""
+
+    name: str
+    engine: Engine
+    max_points: float
+    timeout_s: float
+
+
+class Panel:
+    """The engines in their order; each sees the scores of those before it."""
+
+    def __init__(self, seats: list[Seat]) -> None:
+        self._seats = seats
+
+    @classmethod
+    def seated(cls, settings: ScorerSettings, request: Request) -> "Panel":
+        """Load and build every engine that `scorer.engines` names.
+
+        Raises:
+            PluginFault: an unknown name, a missing extra or a bad table, in one line that names it.
+        """
+        return cls([_seat(name, settings, request) for name in dict.fromkeys(settings.engines)])
+
+    async def judge(self, anomaly: Anomaly) -> dict[str, EngineScore]:
+        """Return each engine's score by name. An engine that fails or hangs has abstained, with a note."""
+        scores: dict[str, EngineScore] = {}
+        for seat in self._seats:
+            given = await _asked(seat, anomaly, Context(scores=scores))
+            scores[seat.name] = bounded(given, seat.max_points)
+        return scores
+
+
+def _seat(name: str, settings: ScorerSettings, request: Request) -> Seat:
+    weight = settings.weights.get(name, settings.default_weight)
+    if not (math.isfinite(weight) and weight > 0):
+        raise PluginFault(f"setting scorer.weights.{name}: {weight:g} is no positive number of points")
+    table = dict(settings.engine.get(name, {}))
+    if name == "rule":  # the folders are a setting of their own, so that every reader finds them
+        table.setdefault("rules", settings.rules)
+    services = EngineServices(settings=table, max_points=weight, request=request)
+    return Seat(name, _built(name, services), weight, _timeout(name, table, settings.timeout_s))
+
+
+def _built(name: str, services: EngineServices) -> Engine:
+    factory = plugins.load(GROUP, name)
+    try:
+        engine = factory(services)
+    except PluginFault:
+        raise
+    except Exception as error:
+        text = printable(f"{type(error).__name__}: {error}".replace("\n", "; "), 300)
+        raise PluginFault(f"engine {name!r} cannot start: {text}") from error
+    if not isinstance(engine, Engine):
+        raise PluginFault(f"engine {name!r} is a {type(engine).__name__}, which does not follow the protocol")
+    return engine
+
+
+def _timeout(name: str, table: dict[str, Any], default: float) -> float:
+    value = table.get("timeout_s", default)
+    if not isinstance(value, int | float) or not value > 0:
+        raise PluginFault(f"setting scorer.engine.{name}.timeout_s: {value!r} is no positive number")
+    return float(value)
+
+
+async def _asked(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
+    # A task of its own, cancelled but not awaited: an engine that swallows the cancellation
+    # holds nobody up.
+    task = asyncio.ensure_future(_call(seat.engine, anomaly, context))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seat.timeout_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        task.add_done_callback(_ignored)
+        return Score(abstained=True, note=f"no answer within {seat.timeout_s:g} s")
+    return _answer(task)
+
+
+async def _call(engine: Engine, anomaly: Anomaly, context: Context) -> Score:
+    # Inside the task, so that what `score` raises before its first await is caught as well.
+    return await engine.score(anomaly, context)
+
+
+def _answer(task: "asyncio.Future[Score]") -> Score:
+    if task.cancelled():
+        return Score(abstained=True, note="cancelled itself")
+    error = task.exception()
+    if error is not None:
+        return Score(abstained=True, note=printable(f"{type(error).__name__}: {error}", 200))
+    score = task.result()
+    if isinstance(score, Score):
+        return Score.model_validate(score.model_dump(include=set(Score.model_fields)))
+    return Score(abstained=True, note=f"returned a {type(score).__name__} instead of a Score")
+
+
+def _ignored(task: "asyncio.Future[Score]") -> None:
+    if not task.cancelled():
+        task.exception()  # asked for, so that the loop does not complain of it

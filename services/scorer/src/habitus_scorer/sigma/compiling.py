@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A parsed Sigma rule becomes one predicate: `and`, `or`, `not`, `1 of`, `all of` over its values."""
+
+from typing import Any
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionNOT,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.rule import SigmaRule
+from sigma.types import SigmaString
+
+from habitus_scorer.sigma.matching import Predicate, Unsupported, keyword, matches, matches_any
+
+
+def compiled(rule: SigmaRule) -> Predicate:
+    """Return the predicate of the whole rule; of several conditions one must hold.
+
+    Raises:
+        Unsupported: a field or a value type that is not evaluated.
+        SigmaError: pySigma cannot read the condition.
+    """
+    tests = [_node(condition.parsed) for condition in rule.detection.parsed_condition]
+    return _any(tests)
+
+
+def _node(node: Any) -> Predicate:
+    match node:
+        case ConditionAND(args=args):
+            return _all([_node(arg) for arg in args])
+        case ConditionOR(args=args):
+            return _any(_alternatives(args))
+        case ConditionNOT(args=[arg]):
+            inner = _node(arg)
+            return lambda record: not inner(record)
+        case ConditionFieldEqualsValueExpression(field=field, value=value):
+            return matches(field, value)
+        case ConditionValueExpression(value=value):
+            return keyword(value)
+    raise Unsupported("the condition is empty", "condition")
+
+
+def _alternatives(args: list[Any]) -> list[Predicate]:
+    plain: dict[str, list[SigmaString]] = {}
+    tests: list[Predicate] = []
+    for arg in args:
+        # Exactly SigmaString: its subclass compares with regard to case.
+        if isinstance(arg, ConditionFieldEqualsValueExpression) and type(arg.value) is SigmaString:
+            plain.setdefault(arg.field, []).append(arg.value)
+        else:
+            tests.append(_node(arg))
+    return [matches_any(field, values) for field, values in plain.items()] + tests
+
+
+def _all(tests: list[Predicate]) -> Predicate:
+    return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+
+
+def _any(tests: list[Predicate]) -> Predicate:
+    return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
