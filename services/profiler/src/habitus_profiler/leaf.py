@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The leaf of a process: the programs, normal forms, slots and vectors seen under one name.
+
+Judged cheapest first: a known form is known; a novel slot is an anomaly, however alike the rest;
+only what is left asks for a vector.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from habitus_profiler.forms import Form
+from habitus_profiler.paths import exe_place
+from habitus_profiler.slots import WORDS, Slot, SlotBook
+
+Vector = npt.NDArray[np.float32]
+
+MAX_FORMS: Final = 8192
+MAX_EXES: Final = 256
+_USUAL: Final = 8
+
+
+class Novelty(NamedTuple):
+    """Why a command line is not known: a line for a person, and what is usual instead."""
+
+    detail: str
+    usual: list[str]
+
+
+class Leaf:
+    """What is known of one process under one parent.
+
+    `forms` counts observations of each normal form; `absorbed` are those among them that a stored
+    vector already meant; `pending` those whose vector is still asked for. `texts[i]` is the form of
+    row i of `vectors` (float16, unit rows).
+    """
+
+    __slots__ = ("absorbed", "exes", "forms", "pending", "slots", "texts", "vectors")
+
+    def __init__(self) -> None:
+        self.exes: dict[str, int] = {}
+        self.forms: dict[str, int] = {}
+        self.slots = SlotBook()
+        self.absorbed: set[str] = set()
+        self.pending: dict[str, bool] = {}
+        """form → whether its slots were new too (then it is news, whatever its vector says)"""
+        self.texts: list[str] = []
+        self.vectors: npt.NDArray[np.float16] = np.zeros((0, 0), np.float16)
+
+    def learn(self, exe: str | None, form: Form) -> int:
+        """Add one observation; return how many programs and slots are new.
+
+        A form never seen becomes `pending`: whether it is news is known with its vector.
+        """
+        new = self._learn_exe(exe)
+        count = self.forms.get(form.text)
+        if count is not None:
+            self.forms[form.text] = count + 1
+            return new
+        slots = sum(self.slots.learn(slot) for slot in form.slots)
+        if len(self.forms) < MAX_FORMS:
+            self.forms[form.text] = 1
+            self.pending[form.text] = slots > 0
+        return new + slots
+
+    def _learn_exe(self, exe: str | None) -> int:
+        if not exe:
+            return 0
+        place = exe_place(exe)
+        new = self._exe_novelty(exe) is not None or not self.exes
+        if place.text in self.exes or len(self.exes) < MAX_EXES:
+            self.exes[place.text] = self.exes.get(place.text, 0) + 1
+        return int(new)
+
+    def resolve(self, text: str, vector: Vector, threshold: float, limit: int) -> bool:
+        """Take the vector of a pending form; True when the form is news.
+
+        A form that a stored vector means by `threshold` is no news. It is still stored where it
+        lies between, so that what is learned first weighs no more than what is learned later.
+        """
+        pending = self.pending.pop(text, None)
+        if pending is None:
+            return False
+        best = self.nearest(vector, 1)
+        cosine = best[0][1] if best else -1.0
+        if cosine >= threshold:
+            self.absorbed.add(text)
+        if cosine < (1.0 + threshold) / 2 and len(self.texts) < limit:
+            row = vector.astype(np.float16)[None, :]
+            self.vectors = np.concatenate([self.vectors, row]) if self.texts else row
+            self.texts.append(text)
+        return cosine < threshold and not pending
+
+    def forget_vectors(self) -> None:
+        """Ask for every vector again: another model speaks now."""
+        self.pending = dict.fromkeys(self.forms, True)
+        self.texts, self.absorbed = [], set()
+        self.vectors = np.zeros((0, 0), np.float16)
+
+    def nearest(self, vector: Vector, count: int) -> list[tuple[str, float]]:
+        """Return the `count` nearest stored forms with their cosine, best first."""
+        if not self.texts:
+            return []
+        cosines = self.vectors.astype(np.float32) @ vector
+        order = np.argsort(-cosines, kind="stable")[:count]
+        return [(self.texts[at], float(cosines[at])) for at in order]
+
+    def novelty(self, exe: str | None, form: Form) -> Novelty | None:
+        """Return what of the program's place or the slots was never seen here, or None."""
+        detail = self._exe_novelty(exe) if exe else None
+        if detail:
+            return Novelty(detail, sorted(self.exes)[:_USUAL])
+        if form.text in self.forms:
+            return None
+        novel = [slot for slot in form.slots if not self.slots.knows(slot)]
+        if not novel:
+            return None
+        usual = sorted(value for value in self.slots.seen.get(novel[0].kind, ()))[:_USUAL]
+        return Novelty("never seen here: " + "; ".join(map(_spoken, novel[:6])), usual or self.usual())
+
+    def _exe_novelty(self, exe: str) -> str | None:
+        place = exe_place(exe)
+        if place.text in self.exes:
+            return None
+        if not self.exes:
+            return None if place.fixed or place.place == "?" else f"program in {place.place}: {exe}"
+        name = place.text.rsplit("/", 1)[-1]
+        if place.fixed and any(
+            exe_place(known).fixed and known.rsplit("/", 1)[-1] == name for known in self.exes
+        ):
+            return None
+        return f"program never seen here, in {place.place}: {exe}"
+
+    def usual(self) -> list[str]:
+        """Return the most frequent normal forms."""
+        return sorted(self.forms, key=lambda text: (-self.forms[text], text))[:_USUAL]
+
+
+def _spoken(slot: Slot) -> str:
+    return f"{WORDS.get(slot.kind, slot.kind)} {slot.value}"

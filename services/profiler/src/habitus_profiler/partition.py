@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One partition: applies its batches to the profiles.
+
+A batch that comes again (after a kill, or late) is not learned twice by a profile that contains it;
+what it is judged for is published under the same id. What needs a vector waits in a task of its own,
+so that the batches behind are judged meanwhile.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable
+from typing import Final, NamedTuple
+
+from nats.aio.msg import Msg
+
+from habitus import subjects, wire
+from habitus.anomalies import Anomaly
+from habitus.bus import Bus
+from habitus.events import Event, fault_of
+from habitus.images import image_key
+from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.leaf import Leaf
+from habitus_profiler.ledger import Held, Ledger, mark
+from habitus_profiler.profile import Ask, Limits, Profile
+from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
+from habitus_profiler.store import Store
+from habitus_profiler.vectors import Vectors
+
+log = logging.getLogger(__name__)
+
+_BROKEN: Final = "the profiler failed on this event"
+
+
+class Services(NamedTuple):
+    """What a partition works with."""
+
+    bus: Bus
+    store: Store
+    vectors: Vectors
+    limits: Limits
+    rule: Rule
+
+
+class _Asked(NamedTuple):
+    event: Event
+    profile: Profile
+    ask: Ask
+
+
+class _Work:
+    """What a batch leaves open after its synchronous part."""
+
+    __slots__ = ("anomalies", "asked", "learners", "parked")
+
+    def __init__(self) -> None:
+        self.anomalies: list[Anomaly] = []
+        self.asked: list[_Asked] = []
+        self.parked: list[tuple[Event, str, str]] = []
+        self.learners: dict[str, Profile] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.anomalies or self.asked or self.parked)
+
+
+class Partition:
+    """The profiles of one partition and the batches that wait for them."""
+
+    def __init__(self, number: int, services: Services) -> None:
+        self.number = number
+        self.profiles: dict[str, Profile] = {}
+        self.frozen = False
+        self.ledger = Ledger(services.store)
+        self._services = services
+        self._publisher = Publisher(services.bus, number)
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._resolving: set[str] = set()
+
+    # -- batches ------------------------------------------------------------------------------
+
+    async def take(self, message: Msg) -> None:
+        """Apply one message of EVENTS."""
+        sequence = message.metadata.sequence.stream
+        held = self.ledger.hold(sequence, message)
+        if held is None:
+            return
+        try:
+            batch = wire.decode(wire.EventBatch, message.data)
+        except wire.WireFault as fault:
+            del self.ledger.held[sequence]
+            await self._refuse(message, str(fault))
+            return
+        work = self.apply(batch.events, sequence)
+        mark(held, sequence, work.learners.values())
+        await self._conclude(work, held, sequence)
+        await self._advance(work.learners)
+
+    async def _refuse(self, message: Msg, why: str) -> None:
+        await insist("PARKED", lambda: self._services.bus.park(subjects.EVENTS, message, why))
+
+    async def _conclude(self, work: _Work, held: Held, sequence: int) -> None:
+        if work:
+            self._start(self._finish(work, sequence))
+        elif held.learners:
+            held.settled = True
+        else:
+            await self.ledger.settle(sequence)
+
+    def apply(self, events: list[Event], sequence: int) -> _Work:
+        """Learn or judge each event; return what is left to do."""
+        work = _Work()
+        contained: dict[str, bool] = {}
+        for index, event in enumerate(events):
+            fault = fault_of(event)
+            if fault is None:
+                if not event.id:
+                    event.id = f"{subjects.EVENTS}-{sequence}-{index}"
+                fault = self._guarded(event, sequence, contained, work)
+            if fault is not None:
+                log.error("partition %d, batch %d, event %d: %s", self.number, sequence, index + 1, fault)
+                work.parked.append((event, fault, f"{sequence}-{index}"))
+        return work
+
+    def _guarded(self, event: Event, sequence: int, contained: dict[str, bool], work: _Work) -> str | None:
+        try:
+            self._one(event, sequence, contained, work)
+        except Exception:
+            # Whatever an attacker found: one event is parked, and the partition goes on.
+            log.exception("partition %d: %s", self.number, _BROKEN)
+            return _BROKEN
+        return None
+
+    def _one(self, event: Event, sequence: int, contained: dict[str, bool], work: _Work) -> None:
+        key = image_key(event.container.image or "", event.container.image_digest)
+        profile = self.profiles.get(key) or self._new(key)
+        if profile is None:
+            work.anomalies.append(unknown_image(event, key))
+            return
+        known = contained.get(key)
+        if known is None:
+            known = contained[key] = sequence in profile.applied
+        if known:
+            work.learners[key] = profile
+        elif profile.observing:
+            work.learners[key] = profile
+            profile.learn(event)
+        else:
+            self._judge(event, profile, work)
+
+    def _judge(self, event: Event, profile: Profile, work: _Work) -> None:
+        verdict = profile.judge(event)
+        if verdict is None:
+            return
+        if isinstance(verdict, Ask):
+            work.asked.append(_Asked(event, profile, verdict))
+        else:
+            work.anomalies.append(anomaly_of(event, profile, verdict))
+
+    def _new(self, key: str) -> Profile | None:
+        if self.frozen:
+            return None
+        services = self._services
+        profile = self.profiles[key] = Profile(key, self.number, services.limits, Learning(services.rule))
+        log.info("learning %s", key)
+        return profile
+
+    async def _finish(self, work: _Work, sequence: int) -> None:
+        await self._publisher.store(work.anomalies)
+        for event, why, name in work.parked:
+            await self._publisher.park(event, why, name)
+        if work.asked:
+            await self._publisher.store(await self._settle(work.asked))
+        await self.ledger.settle(sequence)
+
+    # -- vectors ------------------------------------------------------------------------------
+
+    async def _settle(self, asked: list[_Asked]) -> list[Anomaly]:
+        embedded = await self._services.vectors.of([each.ask.form.text for each in asked])
+        anomalies = []
+        for (event, profile, ask), (vector, model, threshold) in zip(asked, embedded, strict=True):
+            profile.speaks(model)
+            await self._complete(profile, [(ask.leaf, text) for text in ask.leaf.pending])
+            miss = profile.settle(ask, vector, threshold)
+            if miss:
+                anomalies.append(anomaly_of(event, profile, miss))
+        return anomalies
+
+    async def _complete(self, profile: Profile, pending: list[tuple[Leaf, str]]) -> None:
+        embedded = await self._services.vectors.of([text for _, text in pending])
+        for (leaf, text), each in zip(pending, embedded, strict=True):
+            profile.speaks(each.model)
+            profile.resolve(leaf, text, each.vector, each.threshold)
+
+    async def resolve(self, profile: Profile) -> None:
+        """Get every vector that a profile still lacks."""
+        while pending := profile.pending():
+            await self._complete(profile, pending)
+
+    def _resolve_soon(self, profile: Profile) -> None:
+        if profile.image_key not in self._resolving and profile.lacks_vectors:
+            self._resolving.add(profile.image_key)
+            self._start(self._resolve_once(profile))
+
+    async def _resolve_once(self, profile: Profile) -> None:
+        try:
+            await self.resolve(profile)
+        finally:
+            self._resolving.discard(profile.image_key)
+
+    # -- states -------------------------------------------------------------------------------
+
+    async def _advance(self, profiles: dict[str, Profile]) -> None:
+        for profile in profiles.values():
+            self._resolve_soon(profile)
+            if profile.ready():
+                await self.detect(profile)
+
+    async def tick(self) -> None:
+        """Look whether a quiet profile has converged."""
+        await self._advance({key: each for key, each in self.profiles.items() if each.observing})
+
+    async def detect(self, profile: Profile) -> None:
+        """Turn a profile to detect and keep it before anything is judged by it."""
+        profile.detect(time.time_ns())
+        events, unseen = profile.learning.progress.events, profile.unseen
+        log.info("learned %s: %d events, unseen %.4f", profile.image_key, events, unseen)
+        await self.save()
+
+    async def freeze(self) -> None:
+        """Judge images that were never seen, from now on."""
+        self.frozen = True
+        await insist(subjects.PROFILES, lambda: self._services.store.freeze(self.number))
+
+    async def save(self) -> None:
+        """Keep what changed and acknowledge what is kept."""
+        await self.ledger.save(self.profiles)
+
+    async def keep_alive(self) -> None:
+        """Tell the broker that the held batches are still worked on."""
+        await self.ledger.keep_alive()
+
+    # -- tasks --------------------------------------------------------------------------------
+
+    async def drain(self, wait_s: float) -> None:
+        """Give open work a moment, then drop it: the stream still has its batches."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=wait_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Future[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("partition %d: open work failed", self.number, exc_info=task.exception())

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paths by class: where a file lies says more about danger than what it is called.
+
+Sensitive places are known by exact path only. In all others a path stands for its directory and
+extension where it holds code or configuration, else for its place alone. Hidden names are a
+class of their own. In the normal text a data file outside scratch places is `<file>` with its
+extension, in its directory.
+"""
+
+import posixpath
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from habitus_profiler.volatile import softened, strictly_softened
+from habitus_profiler.words import words
+
+BIN: Final = (
+    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin",
+)  # fmt: skip
+LIB: Final = (
+    "/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec",
+    "/usr/local/lib", "/usr/local/lib64", "/usr/local/libexec",
+)  # fmt: skip
+SCRATCH: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # the names of the places, not uses
+SENSITIVE: Final = (
+    "/etc", "/root", "/proc", "/sys", "/dev", "/boot", "/var/run/secrets", "/run/secrets",
+    "/run/containerd", "/var/run/containerd", "/run/crio", "/var/run/crio", "/run/docker",
+    "/var/run/docker", "/run/podman", "/var/run/podman", "/var/lib/kubelet", "/var/lib/docker",
+    "/var/spool/cron", *BIN, *LIB,
+)  # fmt: skip
+# Nobody is harmed by these, whoever uses them.
+HARMLESS: Final = frozenset(
+    {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
+    | {"/dev/urandom", "/dev/random", "/dev/tty"}
+)
+_LONGEST: Final = 10
+_TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
+_CODE: Final = words(
+    """
+    sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf bin exe dll
+    wasm rpm deb apk whl gem ps1 awk sed tcl r jsp
+    conf cfg cnf ini env yaml yml toml xml properties service timer desktop rules policy
+    pem key crt p12 jks kubeconfig sql
+    """
+)
+_WRITABLE_EXE: Final = (*SCRATCH, "/run", "/var/run", "/home", "/root", "/var/www", "/var/lib", "/var/log")
+
+
+class PathClass(NamedTuple):
+    """`text` is the normal path, `slot` what it must be known by (None: anybody may)."""
+
+    text: str
+    slot: str | None
+
+
+def under(path: str, prefixes: tuple[str, ...]) -> str | None:
+    """Return the longest of `prefixes` that is `path` or a directory above it, else None."""
+    best: str | None = None
+    for prefix in prefixes:
+        if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
+            best = prefix if best is None or len(prefix) > len(best) else best
+    return best
+
+
+@lru_cache(maxsize=4096)
+def is_sensitive(path: str) -> bool:
+    """Say whether an absolute path is known by itself only. Scratch memory is not."""
+    if under(path, SCRATCH):
+        return False
+    return under(path, SENSITIVE) is not None or path.endswith(".sock")
+
+
+@lru_cache(maxsize=4096)
+def leads_to_sensitive(path: str) -> bool:
+    """Say whether `path` is sensitive or a directory above something sensitive."""
+    stem = path.rstrip("/") + "/"
+    return is_sensitive(path) or any(prefix.startswith(stem) for prefix in SENSITIVE)
+
+
+@lru_cache(maxsize=4096)
+def classed(path: str) -> PathClass:
+    """Return the normal text and the slot of a path as it stands on a command line."""
+    if path.startswith("/"):
+        return _absolute(path)
+    if path.startswith("~"):
+        return _placed(path, path)
+    clean = posixpath.normpath(path)
+    if clean.startswith(".."):
+        return PathClass(softened(clean), "../" + clean.lstrip("./"))
+    dot = "./" if path.startswith("./") else ""
+    return _placed(dot + clean, path)
+
+
+def _absolute(path: str) -> PathClass:
+    clean = posixpath.normpath(path)
+    clean = "/" + clean.lstrip("/")
+    if clean in HARMLESS or clean.startswith("/dev/fd/"):
+        return PathClass(clean, None)
+    if is_sensitive(clean):
+        exact = _sensitive(clean)
+        return PathClass(exact, exact)
+    return _placed(clean, path)
+
+
+def _sensitive(path: str) -> str:
+    if path.startswith("/proc/"):
+        first, slash, rest = path[len("/proc/") :].partition("/")
+        # Any process's number but the first's changes from run to run.
+        pid = "<number>" if first.isdigit() and first != "1" else first
+        return f"/proc/{pid}{slash}{rest}"
+    return strictly_softened(path)
+
+
+def _placed(clean: str, written: str) -> PathClass:
+    text = softened(clean)
+    folder, _, name = text.rpartition("/")
+    hidden = "/.*" if any(_is_hidden(part) for part in clean.split("/")) else ""
+    extension = extension_of(name)
+    if extension in _CODE:
+        start = f"{folder}{hidden}/" if folder or clean.startswith("/") or hidden else ""
+        return PathClass(text, f"{start}*.{extension}")
+    if clean.startswith("/"):
+        if extension and not hidden and not under(clean, SCRATCH):
+            # What users upload and reports that jobs write: one kind of file in one folder.
+            text = f"{folder}/<file>.{extension}"
+        return PathClass(text, place_of(clean) + hidden)
+    if clean.startswith("~"):
+        return PathClass(text, "~" + hidden)
+    # `feature/x` and `text/html` are spelt as relative paths are: only `./` says that a file is meant.
+    return PathClass(text, f"./{hidden}" if written.startswith("./") or hidden else None)
+
+
+def extension_of(name: str) -> str:
+    """Return the last extension in lower case, if it is one; a version behind `.so` does not hide it."""
+    if ".so." in name:
+        return "so"
+    stem, _, extension = name.rpartition(".")
+    return extension.lower() if stem and extension.isalnum() and len(extension) <= _LONGEST else ""
+
+
+def is_code(name: str) -> bool:
+    """Say whether a file of this name holds code or configuration."""
+    return extension_of(name) in _CODE
+
+
+def place_of(path: str) -> str:
+    """Return the part of an absolute path that its class is named by: `/data`, `/var/lib`, `/tmp`."""
+    scratch = under(path, SCRATCH)
+    if scratch:
+        return scratch
+    parts = path.split("/")
+    deep = 3 if len(parts) > 3 and parts[1] in _TWO_DEEP else 2  # noqa: PLR2004  # "" + one or two parts
+    return softened("/".join(parts[:deep])) or "/"
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") and part not in {".", ".."}
+
+
+class ExePlace(NamedTuple):
+    """Where a program lies: `text` its normal path, `place` its class, `fixed` if the image brings it."""
+
+    text: str
+    place: str
+    fixed: bool
+
+
+@lru_cache(maxsize=4096)
+def exe_place(exe: str) -> ExePlace:
+    """Return the class of an executable's path.
+
+    `memfd:…` and deleted files live in memory only. Directories of programs and libraries are
+    fixed: the same name elsewhere among them is the same program.
+    """
+    if exe.startswith(("memfd:", "/memfd:")):
+        return ExePlace("memfd:", "memfd:", fixed=False)
+    if exe.endswith(" (deleted)"):
+        return ExePlace(strictly_softened(exe), "deleted", fixed=False)
+    if not exe.startswith("/"):
+        return ExePlace(exe, "./" if "/" in exe else "?", fixed=False)
+    clean = "/" + posixpath.normpath(exe).lstrip("/")
+    fixed = under(clean, BIN) or under(clean, LIB)
+    if fixed:
+        return ExePlace(strictly_softened(clean), "image", fixed=True)
+    writable = under(clean, _WRITABLE_EXE)
+    return ExePlace(softened(clean), writable or place_of(clean), fixed=False)

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The profile of one image: three tries, what it learned, and what it says of an event.
+
+Pure: no clock but the one it is given, no I/O. Texts that need a vector are handed out (`asks`,
+`pending`) and come back with it (`resolve`, `settle`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from habitus.anomalies import Neighbour, Reason
+from habitus.events import Event
+from habitus.profiles import State
+from habitus_profiler import convergence, habits
+from habitus_profiler.convergence import Learning
+from habitus_profiler.forms import Form, form_of
+from habitus_profiler.leaf import Leaf, Vector
+from habitus_profiler.trie import Found, Trie
+
+_MAX_KNOWN: Final = 4096
+_MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
+_USUAL: Final = 8
+_YOUNG: Final = 5
+_OBSERVING: Final = frozenset({"learn", "relearn"})
+
+
+class Limits(NamedTuple):
+    """Bounds of growth, and the cosine that the settings fix (None: the model's own)."""
+
+    max_children: int
+    max_vectors: int
+    threshold: float | None
+
+
+class Miss(NamedTuple):
+    """What the profile does not contain."""
+
+    reason: Reason
+    path: list[str]
+    detail: str
+    usual: list[str]
+    nearest: Sequence[Neighbour] = ()
+
+
+class Ask(NamedTuple):
+    """A command line that only a vector can decide."""
+
+    leaf: Leaf
+    form: Form
+    path: list[str]
+    key: tuple[object, ...]
+
+
+class Profile:
+    """One image's habits.
+
+    `applied` holds the sequences in EVENTS that are learned and not yet acknowledged for good;
+    `dirty` says that the snapshot is older than the profile.
+    """
+
+    def __init__(self, image_key: str, partition: int, limits: Limits, learning: Learning) -> None:
+        self.image_key = image_key
+        self.partition = partition
+        self.limits = limits
+        self.learning = learning
+        self.state: State = "learn"
+        self.revision = 1
+        self.process: dict[str, dict[str, Leaf]] = {}
+        self.file = Trie(limits.max_children, habits.widen_file)
+        self.network = Trie(limits.max_children, habits.widen_network)
+        self.model = ""
+        self.first_event: int | None = None
+        self.last_event: int | None = None
+        self.converged: int | None = None
+        self.applied: set[int] = set()
+        self.dirty = True
+        self.bytes = 0
+        self._known: set[tuple[object, ...]] = set()
+        self._unseen: float | None = None
+
+    @property
+    def observing(self) -> bool:
+        """Whether events are learned and not judged."""
+        return self.state in _OBSERVING
+
+    # -- learning -----------------------------------------------------------------------------
+
+    def learn(self, event: Event) -> None:
+        """Take an event as a habit."""
+        self._span(event.ts)
+        self.dirty = True
+        habit = event.class_ != "process" or event.op == "exec"
+        new = self._learn(event) if habit else 0
+        self.learning.saw(event.ts, int(habit), new)
+        if new:
+            self._changed()
+
+    def _learn(self, event: Event) -> int:
+        if event.class_ == "file":
+            return sum(self.file.learn(path) for path in habits.file_paths(event))
+        if event.class_ == "network":
+            return self.network.learn(habits.network_path(event))
+        return self._learn_process(event)
+
+    def _learn_process(self, event: Event) -> int:
+        parent, name = habits.process_path(event)
+        names = self.process.get(parent)
+        new = 0
+        if names is None:
+            if len(self.process) >= _MAX_NAMES:
+                return 1
+            names, new = self.process.setdefault(parent, {}), 1
+        leaf = names.get(name)
+        if leaf is None:
+            if len(names) >= _MAX_NAMES:
+                return new + 1
+            leaf, new = names.setdefault(name, Leaf()), new + 1
+        return new + leaf.learn(_exe(event), _form(event))
+
+    def _span(self, ts: int) -> None:
+        self.first_event = ts if self.first_event is None else min(ts, self.first_event)
+        self.last_event = max(ts, self.last_event or ts)
+
+    def _changed(self) -> None:
+        self.revision += 1
+        self._unseen = None
+        self._known.clear()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield every process leaf."""
+        for names in self.process.values():
+            yield from names.values()
+
+    @property
+    def lacks_vectors(self) -> bool:
+        """Whether the vector of a learned form is still asked for."""
+        return any(leaf.pending for leaf in self.leaves())
+
+    def pending(self) -> list[tuple[Leaf, str]]:
+        """Return the forms whose vector is still asked for."""
+        return [(leaf, text) for leaf in self.leaves() for text in leaf.pending]
+
+    def resolve(self, leaf: Leaf, text: str, vector: Vector, threshold: float) -> None:
+        """Take the vector of a pending form."""
+        before = len(leaf.texts)
+        news = leaf.resolve(text, vector, self._needed(threshold), self.limits.max_vectors)
+        self.dirty = True
+        if news and self.observing:
+            self.learning.news(1)
+        if news or len(leaf.texts) != before:
+            self._changed()
+
+    def speaks(self, model: str) -> None:
+        """Say which model the vectors come from; those of another are forgotten and asked anew."""
+        if model == self.model:
+            return
+        if self.model:
+            for leaf in self.leaves():
+                leaf.forget_vectors()
+        self.model = model
+        self.dirty = True
+
+    def ready(self) -> bool:
+        """Say whether the habits are learned."""
+        return self.state == "learn" and self.learning.converged() and not self.lacks_vectors
+
+    def detect(self, now: int) -> None:
+        """Judge from now on (nanoseconds since the epoch)."""
+        if self.observing:
+            self.state, self.converged = "detect", now
+            self.dirty = True
+            self._changed()
+
+    # -- judging ------------------------------------------------------------------------------
+
+    def judge(self, event: Event) -> Miss | Ask | None:
+        """Return what of an event the profile does not contain, None when it contains it."""
+        key = _raw(event)
+        if key is None or key in self._known:
+            return None
+        verdict = self._judged(event, key)
+        if verdict is None:
+            self._remember(key)
+        return verdict
+
+    def settle(self, ask: Ask, vector: Vector, threshold: float) -> Miss | None:
+        """Decide by the vector of `ask.form.text`; the leaf must have none pending."""
+        needed = self._needed(threshold)
+        nearest = ask.leaf.nearest(vector, 3)
+        if nearest and nearest[0][1] >= needed:
+            self._remember(ask.key)
+            return None
+        best = f"{nearest[0][1]:.2f} to {nearest[0][0]}" if nearest else "no vector to compare with"
+        neighbours = [Neighbour(text=text[:300], cosine=round(cosine, 4)) for text, cosine in nearest]
+        detail = f"arguments never seen here: best cosine {best} (needs {needed:.2f})"
+        return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours)
+
+    def _needed(self, threshold: float) -> float:
+        return threshold if self.limits.threshold is None else self.limits.threshold
+
+    def _remember(self, key: tuple[object, ...]) -> None:
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known.add(key)
+
+    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | None:
+        if event.class_ == "process":
+            return self._judge_process(event, key)
+        if event.class_ == "network":
+            return self._missing(self.network, habits.network_path(event))
+        misses = (self._missing(self.file, path) for path in habits.file_paths(event))
+        return next((miss for miss in misses if miss), None)
+
+    def _missing(self, trie: Trie, path: tuple[str, ...]) -> Miss | None:
+        found = trie.find(path)
+        if found.known:
+            return None
+        above = " → ".join((self.image_key, *path[: found.depth]))
+        first = path[found.depth] if found.depth < len(path) else f"{path[-1]} itself"
+        return Miss(
+            "unknown-path", [self.image_key, *path], f"{first}: never seen under {above}", _near(found)
+        )
+
+    def _judge_process(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | None:
+        parent, name = habits.process_path(event)
+        path = [self.image_key, parent, name]
+        names = self.process.get(parent)
+        leaf = names.get(name) if names else None
+        if names is None:
+            spoken = f"parent {parent}" if parent else "a first process"
+            return Miss(
+                "unknown-path", path, f"{spoken}: never seen starting one", sorted(self.process)[:_USUAL]
+            )
+        if leaf is None:
+            detail = f"process {name}: never seen started by {parent or 'the runtime'}"
+            return Miss("unknown-path", path, detail, sorted(names)[:_USUAL])
+        form = _form(event)
+        novelty = leaf.novelty(_exe(event), form)
+        if novelty:
+            return Miss("novel-slot", path, novelty.detail, novelty.usual)
+        return None if form.text in leaf.forms else Ask(leaf, form, path, key)
+
+    # -- figures ------------------------------------------------------------------------------
+
+    @property
+    def unseen(self) -> float:
+        """Good–Turing: the chance that the next event is new. Forms that cosine absorbs are not."""
+        if self._unseen is None or self.observing:
+            self._unseen = self._estimate()
+        return self._unseen
+
+    def _estimate(self) -> float:
+        counts = [ends for trie in (self.file, self.network) for _, ends in trie.leaves()]
+        total, single = sum(counts), counts.count(1)
+        for leaf in self.leaves():
+            total += sum(leaf.forms.values())
+            single += sum(1 for text, count in leaf.forms.items() if count == 1 and text not in leaf.absorbed)
+        return convergence.unseen(total, single)
+
+    @property
+    def confidence(self) -> float:
+        """0 … 1: how sure the profile is that what it does not contain is news."""
+        events = self.learning.progress.events
+        return round((1 - self.unseen) * events / (events + _YOUNG), 4)
+
+
+def _near(found: Found) -> list[str]:
+    return sorted(found.node.children)[:_USUAL]
+
+
+def _exe(event: Event) -> str | None:
+    return event.process.exe if event.process else None
+
+
+def _form(event: Event) -> Form:
+    process = event.process
+    argv = process.argv if process else None
+    return form_of(tuple(argv)) if argv else form_of((event.process_name,))
+
+
+def _raw(event: Event) -> tuple[object, ...] | None:
+    """Return all that the verdict on an event depends on, None for what is no habit of its own."""
+    process = event.process
+    if event.class_ == "process":
+        if process is None or event.op != "exec":
+            return None
+        return (process.parent, process.name, process.exe, *(process.argv or ()), event.parent_name)
+    name = event.process_name
+    if event.class_ == "file":
+        file = event.file
+        return (name, event.op, file.path, file.new_path, *(file.flags or ())) if file else None
+    net = event.network
+    if net is None:
+        return None
+    ends = (net.remote_ip, net.remote_port, net.local_port, net.domain)
+    return (name, event.op, net.direction, net.protocol, *ends)

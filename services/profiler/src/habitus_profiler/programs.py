@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What common programs do with their arguments: which run others, which run text as code."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from habitus_profiler.words import words
+
+SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "rbash", "fish"})
+WRAPPERS: Final = words(
+    """
+    env sudo doas exec nohup timeout nice ionice xargs time setsid stdbuf command busybox toybox tini
+    dumb-init catatonit chroot unshare nsenter setpriv flock watch strace ltrace parallel taskset chrt
+    catchsegv eatmydata builtin
+    """
+)
+"""Programs whose first plain argument is a program again."""
+
+SWITCHERS: Final = frozenset({"gosu", "su-exec", "runuser", "chpst", "setuser"})
+"""Wrappers whose first plain argument is a user."""
+
+SHELL_TEXT: Final = frozenset({"su", "script", "runuser", "flock", "watch"})
+"""Programs whose `-c` (or plain argument, for watch) is shell text though they are no shells."""
+
+CODE_FLAGS: Final = {
+    "python": frozenset({"-c"}),
+    "pypy": frozenset({"-c"}),
+    "perl": frozenset({"-e", "-E"}),
+    "ruby": frozenset({"-e"}),
+    "lua": frozenset({"-e"}),
+    "Rscript": frozenset({"-e"}),
+    "php": frozenset({"-r"}),
+    "node": frozenset({"-e", "--eval", "-p", "--print", "-pe"}),
+    "nodejs": frozenset({"-e", "--eval", "-p", "--print", "-pe"}),
+    "bun": frozenset({"-e", "--eval"}),
+}
+"""Interpreters and the flags after which code stands."""
+
+CODE_FIRST: Final = frozenset({"awk", "gawk", "mawk", "sed"})
+"""Programs whose first plain argument is code."""
+
+LOAD_FLAGS: Final = words(
+    """
+    -m --module -r --require --import --loader --experimental-loader -jar -cp -classpath --class-path
+    --module-path -javaagent: -agentpath: -agentlib: --load --preload --plugin --extension
+    --load-extension --exec --execute --command --eval --script -S --init-file --rcfile --use-compress-program
+    --checkpoint-action --to-command --rsh --rsync-path --upload-pack --receive-pack --config-env -exec
+    -execdir -ok --entrypoint --post-file --upload-file
+    """
+)
+"""Flags whose value is code, or is run: it is known by itself only."""
+
+HOST_FLAGS: Final = words(
+    """
+    -h --host --hostname --server --servername --bootstrap-server --broker --proxy -x --peer --master
+    --endpoint --remote --address --connect
+    """
+)
+TALKERS: Final = words(
+    """
+    curl wget nc ncat netcat telnet ping ping6 traceroute dig nslookup host ssh sftp ftp tftp nmap whois
+    socat fping arping getent
+    """
+)
+"""Programs whose plain arguments may be hosts."""
+
+_NOT_HOST: Final = frozenset({"df", "du", "ls", "free", "sort", "grep", "tar", "java", "tail", "chown"})
+
+RUNNING: Final = SHELLS | words(
+    """
+    python python2 python3 perl ruby node nodejs php lua awk nc ncat netcat socat curl wget eval exec system
+    shell script console busybox gdb strace nsenter chroot crontab ssh scp
+    """
+)
+"""Words that as a plain argument of any program mean that something else will run."""
+
+KEYWORDS: Final = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "&&"})
+"""Shell words after which a command stands."""
+
+PASSIVE: Final = frozenset({"for", "case", "select", "in", "esac", "done", "fi", "}", "function", "[["})
+"""Shell words after which no command stands."""
+
+_LONGEST: Final = 64
+_VERSION: Final = re.compile(r"[-.]?\d+(?:\.\d+)*$")
+
+
+@lru_cache(maxsize=4096)
+def program(word: str) -> str:
+    """Return the plain name of a program: without directory, login dash or version."""
+    name = word.rsplit("/", 1)[-1].lstrip("-")[:_LONGEST]
+    stem = _VERSION.sub("", name)
+    return stem if stem in CODE_FLAGS else name
+
+
+def is_shell_flag(flag: str) -> bool:
+    """Say whether a shell reads the next argument as text after this flag: `-c`, `-lc`, `-exc`."""
+    return len(flag) > 1 and flag[0] == "-" and flag[1] != "-" and flag.endswith("c") and flag[1:].isalpha()
+
+
+def names_host(name: str, flag: str, plain: int) -> bool:
+    """Say whether the word after `flag` (or the first plain one) of program `name` is a host."""
+    if name in TALKERS and not flag and not plain:
+        return True
+    return flag in HOST_FLAGS and name not in _NOT_HOST and name not in SHELLS

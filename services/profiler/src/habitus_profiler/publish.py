@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes anomalies of what a profile does not contain, and stores each once in ANOMALIES."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+import nats.errors
+
+from habitus import subjects, wire
+from habitus.anomalies import Anomaly
+from habitus.bus import Bus
+from habitus.events import Event, as_record
+from habitus.text import printable
+from habitus_profiler.profile import Miss, Profile
+from habitus_profiler.store import STORE_FAULTS
+
+log = logging.getLogger(__name__)
+
+_LONGEST_DETAIL: Final = 300
+_LONGEST_NAME: Final = 300
+_USUAL: Final = 8
+_CUT_ARGV: Final = 4096
+_HEADERS: Final = 1024  # they count too
+_AT_ONCE: Final = 256
+_LONGEST_PAUSE_S: Final = 2.0
+_json = msgspec.json.Encoder()
+
+
+def anomaly_of(event: Event, profile: Profile, miss: Miss) -> Anomaly:
+    """Return the anomaly; its id is the event's and the reason, so a redelivery makes no second one."""
+    return Anomaly(
+        id=f"{event.id}:{miss.reason}",
+        event=event,
+        image_key=profile.image_key,
+        revision=profile.revision,
+        reason=miss.reason,
+        path=[part[:_LONGEST_NAME] for part in miss.path],
+        detail=_cut(miss.detail, _LONGEST_DETAIL),
+        usual=[_cut(text, _LONGEST_DETAIL) for text in miss.usual[:_USUAL]],
+        nearest=list(miss.nearest),
+        confidence=profile.confidence,
+        detected=time.time_ns(),
+    )
+
+
+def unknown_image(event: Event, image_key: str) -> Anomaly:
+    """Return the anomaly of an image that learning never showed."""
+    return Anomaly(
+        id=f"{event.id}:unknown-path",
+        event=event,
+        image_key=image_key,
+        revision=0,
+        reason="unknown-path",
+        path=[image_key],
+        detail="this image was never seen while profiles were learned",
+        detected=time.time_ns(),
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Publisher:
+    """Stores anomalies and faulty events; returns only when the broker has them."""
+
+    def __init__(self, bus: Bus, partition: int) -> None:
+        self._bus = bus
+        self._partition = partition
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def store(self, anomalies: Sequence[Anomaly]) -> None:
+        """Store all of `anomalies`, each under its id, however often the broker must be asked."""
+        await asyncio.gather(*(self._one(anomaly) for anomaly in anomalies))
+
+    async def _one(self, anomaly: Anomaly) -> None:
+        data = wire.encode(anomaly)
+        if len(data) > self._bus.nc.max_payload - _HEADERS:
+            argv = anomaly.event.process.argv if anomaly.event.process else None
+            if argv and anomaly.event.process:
+                anomaly.event.process.argv = [_cut(word, _CUT_ARGV) for word in argv[: _CUT_ARGV // 64]]
+            data = wire.encode(anomaly)
+        async with self._free:
+            await self._publish(subjects.anomalies(self._partition), data, {"Nats-Msg-Id": anomaly.id})
+
+    async def park(self, event: Event, why: str, name: str) -> None:
+        """Keep an event that nobody can judge, as JSON, with the reason."""
+        headers = {
+            "Nats-Msg-Id": f"{name}:parked",
+            "Habitus-Subject": subjects.events(event.class_, self._partition),
+            "Habitus-Why": printable(why, 300),
+        }
+        await self._publish(subjects.parked(subjects.EVENTS), _json.encode(as_record(event)), headers)
+
+    async def _publish(self, subject: str, data: bytes, headers: dict[str, str]) -> None:
+        try:
+            await insist(subject, lambda: self._bus.js.publish(subject, data, headers=headers))
+        except nats.errors.MaxPayloadError:
+            log.error("%s: %d bytes are more than the broker takes; left out", subject, len(data))  # noqa: TRY400
+
+
+async def insist(what: str, call: Callable[[], Awaitable[object]]) -> None:
+    """Call again and again, with pauses that grow, until the broker takes it.
+
+    Raises:
+        nats.errors.MaxPayloadError: it never will.
+    """
+    pause = 0.05
+    while True:
+        try:
+            await call()
+        except nats.errors.MaxPayloadError:
+            raise
+        except STORE_FAULTS as error:
+            log.warning("%s: %s; trying again", what, error or type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            continue
+        return

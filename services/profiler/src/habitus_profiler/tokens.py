@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types one token of a command line: its kind, its normal text, and the slots in it.
+
+Volatile kinds (number, hex, uuid, timestamp, date, size, duration, version) have their kind for
+normal text. All others keep what they say, with the volatile parts inside replaced. Values of
+`flag=value`, `KEY=value` and of lists are typed by the same rules.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
+from habitus_profiler.blobs import blob_kind, is_base64
+from habitus_profiler.paths import classed, extension_of, is_code
+from habitus_profiler.slots import Slot
+from habitus_profiler.volatile import is_hex_id, kind_of, softened
+
+MAX_TOKEN: Final = 4096
+_SHORT: Final = 200
+_MAX_DEPTH: Final = 4
+_STABLE_PORTS: Final = 32768
+_LAST_PORT: Final = 65535
+
+
+class Token(NamedTuple):
+    """One typed token."""
+
+    kind: str
+    text: str
+    slots: tuple[Slot, ...] = ()
+
+
+_URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
+_FLAG: Final = re.compile(r"-{1,2}[A-Za-z0-9][^\s=]*")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
+_EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
+_PORTED: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
+_CIDR: Final = re.compile(r"([0-9a-fA-F.:]+)/(\d{1,3})\Z")
+_BLOBS: Final = {"hex": "hex-blob", "jwt": "jwt", "base64": "base64"}
+_MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
+_REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
+_INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
+_LIST: Final = re.compile(r"[,;]")
+
+
+def typed(token: str, depth: int = 0) -> Token:
+    """Return the kind, normal text and slots of one token. Never raises."""
+    return (_remembered if len(token) <= _SHORT else _typed)(token, depth)
+
+
+def _typed(token: str, depth: int) -> Token:
+    if not token:
+        return Token("empty", "''")
+    if len(token) > MAX_TOKEN:
+        return Token("text", softened(token[:MAX_TOKEN]), (Slot("overlong", _rank(len(token))),))
+    for kind in _KINDS:
+        found = kind(token, depth)
+        if found is not None:
+            return found
+    return Token("text", softened(token))
+
+
+_remembered: Final = lru_cache(maxsize=8192)(_typed)
+
+
+def _rank(length: int) -> str:
+    return f"over {1 << (length.bit_length() - 1)} characters"
+
+
+def _volatile(token: str, depth: int) -> Token | None:
+    del depth
+    kind = kind_of(token)
+    return Token(kind, f"<{kind}>") if kind else None
+
+
+def _url(token: str, depth: int) -> Token | None:
+    match = _URL.search(token)
+    if match is None:
+        return None
+    start = match.start()
+    if start:  # as in `jdbc:postgresql://db/shop`
+        inner = _url(token[start:], depth)
+        return inner._replace(text=softened(token[:start]) + inner.text) if inner else None
+    try:
+        parts = urlsplit(token[start:])
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return Token("url", softened(token), (Slot("remote", token[:200]),))
+    scheme = match[0].removesuffix("://").lower()
+    if scheme == "file":
+        inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
+        return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
+    remote = remote_of(host)
+    slots = [Slot("scheme", scheme), Slot("remote", remote)]
+    extension = extension_of(parts.path.rpartition("/")[2])
+    if is_code(parts.path.rpartition("/")[2]):
+        slots.append(Slot("fetch", extension))
+    user = "<credentials>@" if parts.username or parts.password else ""
+    tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
+    return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
+
+
+def _query(query: str) -> str:
+    pairs = [part.partition("=") for part in query.split("&")]
+    return "&".join(f"{key}{equals}{typed(value, _MAX_DEPTH).text}" for key, equals, value in pairs)
+
+
+def _port(remote: str, port: int | None) -> str:
+    if port is None:
+        return ""
+    return ":<port>" if port >= _STABLE_PORTS or remote == "loopback" else f":{port}"
+
+
+def _address(token: str, depth: int) -> Token | None:
+    del depth
+    if "." not in token and ":" not in token:
+        return None
+    host, port = token, None
+    ported = _PORTED.match(token)
+    if ported:
+        host, port = ported[1], int(ported[2])
+    elif cidr := _CIDR.match(token):
+        host = cidr[1]
+    if parsed(host) is None:
+        return None
+    remote = remote_of(host)
+    return Token("ip", f"<{remote}>{_port(remote, port)}", (Slot("remote", remote),))
+
+
+def _email(token: str, depth: int) -> Token | None:
+    match = _EMAIL.match(token)
+    if match is None:
+        return None
+    remote = remote_of(match[2])
+    tail = match[3]
+    if tail is None:
+        return Token("email", f"{softened(match[1])}@{remote}", (Slot("remote", remote),))
+    inner = typed(tail, depth + 1)
+    text = f"{softened(match[1])}@{remote}:{inner.text}"
+    return Token("host", text, (Slot("remote", remote), *inner.slots))
+
+
+def _flag(token: str, depth: int) -> Token | None:
+    if token[0] != "-":
+        return None
+    match = _FLAG.match(token)
+    if match is None:
+        return Token("flag", token) if token in {"-", "--"} else None
+    name, equals, value = token.partition("=")
+    if not equals:
+        name, value = _attached(token)
+    name = softened(name)
+    slot = Slot("flag", name)
+    if not value:
+        return Token("flag", name + equals, (slot,))
+    inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
+
+
+_ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
+_COLON: Final = re.compile(r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):)(.+)\Z")
+
+
+def _attached(token: str) -> tuple[str, str]:
+    """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
+    match = _ATTACHED.match(token) or _COLON.match(token)
+    return (match[1], match[2]) if match else (token, "")
+
+
+def _assignment(token: str, depth: int) -> Token | None:
+    match = _KEY.match(token)
+    if match is None or depth >= _MAX_DEPTH:
+        return None
+    key = softened(match[0][:-1])
+    inner = typed(token[match.end() :], depth + 1)
+    return Token("assignment", f"{key}={inner.text}", (Slot("variable", key), *inner.slots))
+
+
+def _path(token: str, depth: int) -> Token | None:
+    remote = _REMOTE_DEVICE.match(token)
+    if remote:
+        host = remote_of(remote[2])
+        slots = (Slot("scheme", f"/dev/{remote[1]}"), Slot("remote", host))
+        return Token("path", f"/dev/{remote[1]}/{host}/{softened(remote[3] or '')}", slots)
+    if token.startswith(("/", "~")) and ":" in token and depth < _MAX_DEPTH:
+        return _joined(token, ":", depth)
+    if not token.startswith(("/", "./", "../", "~/", "~")) and token not in {".", ".."} and "/" not in token:
+        return None
+    if is_base64(token):
+        return None
+    if _INNER.search(token) and depth < _MAX_DEPTH:
+        return _split_path(token, depth)
+    found = classed(token)
+    return Token("path", found.text, (Slot("path", found.slot),) if found.slot else ())
+
+
+def _split_path(token: str, depth: int) -> Token:
+    """Read `@/etc/passwd` and `name:/etc/passwd`: an absolute path behind something else."""
+    match = _INNER.search(token)
+    start = match.start() if match else 0
+    inner = typed(token[start:], depth + 1)
+    return Token("path", softened(token[:start]) + inner.text, inner.slots)
+
+
+def _host_path(token: str, depth: int) -> Token | None:
+    """Read `evil.example/x.sh`: a URL that goes without its scheme."""
+    host, slash, _ = token.partition("/")
+    name = host.partition(":")[0]
+    if not slash or not host or not (is_full_name(name) or name == "localhost" or parsed(name)):
+        return None
+    found = _url(f"none://{token}", depth)
+    if found is None:
+        return None
+    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
+    return Token("url", found.text.removeprefix("none://"), slots)
+
+
+def _blob(token: str, depth: int) -> Token | None:
+    del depth
+    kind = blob_kind(token)
+    if kind is None:
+        return None
+    return Token("blob", f"<{_BLOBS[kind]}>", (Slot("blob", kind),))
+
+
+def _hex(token: str, depth: int) -> Token | None:
+    del depth
+    return Token("hex", "<hex>") if is_hex_id(token) else None
+
+
+def _mode(token: str, depth: int) -> Token | None:
+    del depth
+    return Token("mode", token, (Slot("mode", "setid"),)) if _MODE.match(token) else None
+
+
+def _host(token: str, depth: int) -> Token | None:
+    host, _, rest = token.partition(":")
+    ported = _PORTED.match(token)
+    if ported and int(ported[2]) <= _LAST_PORT and is_name(ported[1]):
+        remote = remote_of(ported[1])
+        return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
+    if not is_full_name(host) and host != "localhost":
+        return None
+    remote = remote_of(host)
+    if not rest:
+        return Token("host", remote, (Slot("remote", remote),))
+    inner = typed(rest, depth + 1)
+    return Token("host", f"{remote}:{inner.text}", (Slot("remote", remote), *inner.slots))
+
+
+def _file(token: str, depth: int) -> Token | None:
+    """Read a bare file name (`server.js`, `.env`) whose extension says that it holds code."""
+    del depth
+    if " " in token or not is_code(token):
+        return None
+    found = classed(token)
+    return Token("path", found.text, (Slot("path", found.slot),) if found.slot else ())
+
+
+def _several(token: str, depth: int) -> Token | None:
+    if depth >= _MAX_DEPTH or not _LIST.search(token.strip(",;")) or " " in token:
+        return None
+    return _joined(token, "," if "," in token else ";", depth)
+
+
+def _joined(token: str, separator: str, depth: int) -> Token:
+    parts = [typed(part, depth + 1) for part in token.split(separator)]
+    slots = tuple(dict.fromkeys(slot for part in parts for slot in part.slots))
+    return Token("list", separator.join(part.text for part in parts), slots)
+
+
+_KINDS: Final = (
+    _address, _volatile, _flag, _assignment, _url, _email, _several, _host_path, _path, _hex, _blob,
+    _mode, _host, _file,
+)  # fmt: skip

