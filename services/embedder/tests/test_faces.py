@@ -20,8 +20,8 @@ TEXTS = ["java -jar /app/<path> --ts=<timestamp>", "", "\u202e高危"]
 
 
 @pytest.fixture
-async def client(nats_url):
-    connected = await nats.connect(nats_url)
+async def client(nats_server):
+    connected = await nats.connect(nats_server.settings.url, token=nats_server.token)
     yield connected
     await connected.close()
 
@@ -123,7 +123,7 @@ async def test_models_health_and_unknown_routes(start):
 
 
 async def test_two_embedders_share_the_requests_and_one_may_leave(start, client):
-    first, second = start("first"), start("second")
+    first, second = start(), start()
     request = EmbedRequest(texts=["a"])
     replies = await asyncio.gather(*(ask(client, request) for _ in range(200)))
     assert {reply.error for reply in replies} == {None}
@@ -153,7 +153,7 @@ async def instances(client) -> int:
 
 async def test_ready_says_when_the_broker_is_away(start, nats_server):
     process = start()
-    nats_server[0].terminate()
+    nats_server.stop()
     async with httpx.AsyncClient(base_url=process.address) as http:
         answer = await http.get("/readyz")
         for _ in range(1000):

@@ -17,8 +17,8 @@ REQUEST = JudgeRequest(image="webapp:v1", reason="unknown-path", detail="\u202e\
 
 
 @pytest.fixture
-async def client(nats_url):
-    connected = await nats.connect(nats_url)
+async def client(nats_server):
+    connected = await nats.connect(nats_server.settings.url, token=nats_server.token)
     yield connected
     await connected.close()
 
@@ -89,7 +89,7 @@ async def _streamed(chunks):
 
 
 async def test_two_gateways_share_the_subject_and_one_may_leave(start, client):
-    first, _second = start("first"), start("second")
+    first, _second = start(), start()
     data = REQUEST.model_dump_json().encode()
     assert {(await ask(client, data)).note for _ in range(20)} == {NOTE}
     code, said = first.end()

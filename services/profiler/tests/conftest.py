@@ -3,10 +3,7 @@
 
 import asyncio
 import contextlib
-import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +23,7 @@ from habitus.events import Container, Event, Process
 from habitus.images import image_key, partition_of
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.publish import EventPublisher
-from habitus.settings import NatsSettings
+from habitus_testing import NatsServer
 
 # Timings never decide a test.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -78,32 +75,17 @@ def make():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("nats")
-    program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert program, "nats-server is missing"
-    arguments = ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", str(folder), "--ports_file_dir", str(folder)]
-    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield _url(folder)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _url(folder: Path) -> str:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for file in folder.glob("*.ports"):
-            with contextlib.suppress(ValueError, KeyError, IndexError):
-                return str(json.loads(file.read_text())["nats"][0])
-        time.sleep(0.02)
-    raise AssertionError("nats-server wrote no ports file")
+def server(tmp_path_factory) -> Iterator[NatsServer]:
+    """One server for all tests here; `bus` wipes it."""
+    started = NatsServer(tmp_path_factory.mktemp("nats"), "token")
+    started.start()
+    yield started
+    started.stop()
 
 
 @pytest.fixture
 async def bus(server) -> AsyncIterator[Bus]:
-    async with Bus(NatsSettings(url=server), "test") as bus:
+    async with Bus(server.settings, "test") as bus:
         await _wiped(bus)
         yield bus
         await _wiped(bus)
@@ -153,15 +135,14 @@ async def embedder(bus) -> AsyncIterator[Embedder]:
 class Stack:
     """A profiler process and what a test does with it."""
 
-    def __init__(self, bus: Bus, url: str, log: Path) -> None:
-        self.bus, self._url, self._log = bus, url, log
+    def __init__(self, bus: Bus, server: NatsServer, log: Path) -> None:
+        self.bus, self._server, self._log = bus, server, log
         self.publisher = EventPublisher(bus, "n1", batch_events=20)
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self, **settings: object) -> None:
         values = {"partitions": "0-31", "window_s": 3600, "snapshot_s": 0.2, **settings}
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("HABITUS_")}
-        environment["HABITUS_NATS_URL"] = self._url
+        environment = self._server.environment
         environment |= {f"HABITUS_PROFILER_{key.upper()}": str(value) for key, value in values.items()}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220  # starts at once

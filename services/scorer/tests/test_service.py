@@ -187,7 +187,7 @@ async def test_stdout_sink_writes_one_safe_line_an_alert(bus: Bus, environment):
         ({"rules": '["/no/such"]'}, "/no/such: no such folder of rules"),
     ],
 )
-async def test_bad_settings_end_the_start_with_one_line(nats_url, environment, settings, text: str):
+async def test_bad_settings_end_the_start_with_one_line(environment, settings, text: str):
     """Exit code 1 and one line that names the culprit, no traceback."""
     async with scorer(environment, **settings) as process:
         _, stderr = await process.communicate()

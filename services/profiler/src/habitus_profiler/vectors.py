@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _BATCH: Final = 64
 _CACHED: Final = 4096
+# The embedder refuses what is longer, and a text that is refused would be asked for again for ever.
+_CHARACTERS: Final = 8192
 _TIMEOUT_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
@@ -53,7 +55,7 @@ class Vectors:
 
     async def of(self, texts: list[str]) -> list[Embedded]:
         """Return the vectors of `texts`, in their order."""
-        return list(await asyncio.gather(*(self._one(text) for text in texts)))
+        return list(await asyncio.gather(*(self._one(text[:_CHARACTERS]) for text in texts)))
 
     async def _one(self, text: str) -> Embedded:
         found = self._cache.get(text)
