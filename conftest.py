@@ -11,7 +11,7 @@ import pytest
 from habitus.bus import Bus
 from habitus_testing import NatsServer, ServiceProcess, start_service
 
-REFUSE_SKIPS = os.environ.get("HABITUS_TEST_SKIPS") == "refuse"
+REFUSE_SKIPS = os.environ.get("TEST_SKIPS") == "refuse"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,7 +27,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
-        if variable.startswith("HABITUS_") and not variable.startswith("HABITUS_TEST_"):
+        if variable.startswith("HABITUS_"):
             monkeypatch.delenv(variable)
 
 

@@ -98,3 +98,12 @@ async def test_closing_without_a_broker_is_quiet(nats_server):
     assert not bus.nc.is_connected
     await bus.nc.publish("habitus.verdicts.n1", b"waits")
     await bus.close()
+
+
+async def test_a_disk_without_room_for_the_streams_is_said_in_one_line(nats_server):
+    nats_server.stop()
+    config = nats_server.folder / "small.conf"
+    config.write_text("jetstream { max_file_store: 1048576 }")
+    nats_server.start("-c", str(config))
+    with pytest.raises(BusFault, match=r"stream EVENTS \(1024 MiB\) cannot be made: .*storage"):
+        await Bus(nats_server.settings, "test").connect()

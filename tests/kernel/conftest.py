@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class FakeContainer:
         self.id = secrets.token_hex(32)
         self.pod_uid = str(uuid.uuid4())
         self.folder = tree / "kubepods" / "besteffort" / f"pod{self.pod_uid}" / self.id
+        above = self.folder.relative_to(tree).parents
+        self.made = [tree / folder for folder in above if not (tree / folder).exists()]
         self.folder.mkdir(parents=True)
 
     def run(
@@ -55,23 +58,28 @@ class FakeContainer:
         cgroup: Path | None = None,
     ) -> tuple[int, int]:
         """Run a program as a container's runtime does; return (pid, wait status)."""
-        pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads: the child only execs
+            pid = os.fork()
         if not pid:
             with contextlib.suppress(OSError):
                 (cgroup or self.folder).joinpath("cgroup.procs").write_text(str(os.getpid()))
                 if own_mounts and _libc.unshare(_CLONE_NEWNS):
                     os._exit(126)
                 before()
-                os.execve(exe if exe is not None else argv[0], argv, {})
+                os.execve(exe if exe is not None else argv[0], argv, {})  # noqa: S606  # hostile argv as it is
             os._exit(127)
         return os.waitpid(pid, 0)
 
     def remove(self) -> None:
-        for folder in (*self.folder.glob("*/"), self.folder, self.folder.parent):
-            deadline = time.monotonic() + 2
+        for folder in (*self.folder.glob("*/"), self.folder):
+            deadline = time.monotonic() + 2  # the last process may still be on its way out
             while folder.is_dir() and time.monotonic() < deadline:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+        for folder in self.made:  # those above may hold other containers
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 @pytest.fixture
@@ -85,7 +93,7 @@ def new_container(objects: Path) -> Iterator[Callable[[], FakeContainer]]:
         return made[-1]
 
     yield make
-    for container in made:
+    for container in reversed(made):
         container.remove()
 
 
@@ -105,21 +113,15 @@ class Recorder:
     async def of(self, container: FakeContainer, op: str | None = None, count: int = 1) -> list[Event]:
         """Return the events of a container once there are `count` and nothing more comes."""
         deadline = time.monotonic() + 5
-        while True:
-            found = [
-                event
-                for event in self.events
-                if event.container.id == container.id and op in (None, event.op)
-            ]
-            if len(found) >= count:
-                await asyncio.sleep(0.1)
-                return [
-                    event
-                    for event in self.events
-                    if event.container.id == container.id and op in (None, event.op)
-                ]
-            assert time.monotonic() < deadline, f"{len(found)} of {count} events came: {found}"
+        while len(self._of(container, op)) < count:
+            assert time.monotonic() < deadline, f"of {count} events came {self._of(container, op)}"
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        return self._of(container, op)
+
+    def _of(self, container: FakeContainer, op: str | None) -> list[Event]:
+        own = [event for event in self.events if event.container.id == container.id]
+        return [event for event in own if op in (None, event.op)]
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from habitus_collector import records
 
 pytestmark = pytest.mark.kernel
 
@@ -80,14 +83,11 @@ async def test_each_process_has_fork_exec_and_exit_in_order(collect, new_contain
 
 
 async def test_code_and_signal_of_an_exit_are_read(collect, new_container):
-    from habitus_collector import records
-
     recorder, container = await collect(), new_container()
     seen = []
-    take = recorder.loader._take
-    recorder.loader._take_raw = take
-    sensors = recorder.loader._sensors
-    sensors.ring._take = lambda raw: (seen.append(records.read(raw)), take(raw))
+    ring = recorder.loader._sensors.ring
+    take = ring._take
+    ring._take = lambda raw: (seen.append(records.read(raw)), take(raw))
 
     container.run([SH.encode(), b"-c", b"exit 7"])
     _, status = container.run([SH.encode(), b"-c", b"kill -9 $$"])
@@ -99,8 +99,6 @@ async def test_code_and_signal_of_an_exit_are_read(collect, new_container):
 
 
 async def test_threads_are_no_processes(collect, new_container):
-    import sys
-
     recorder, container = await collect(), new_container()
     code = b"import threading as t; x=[t.Thread(target=int) for _ in range(5)]; [y.start() for y in x]"
 
@@ -195,7 +193,7 @@ async def test_a_process_that_enters_the_hosts_mounts_stays_visible(collect, new
 async def test_the_hosts_own_processes_are_no_events(collect, new_container):
     recorder, container = await collect(), new_container()
 
-    subprocess.run(["/bin/true", "of the host"], check=True)
+    await asyncio.to_thread(subprocess.run, ["/bin/true", "of the host"], check=True)
     container.run([b"/bin/true"])
 
     await recorder.of(container, "exec")
@@ -216,11 +214,12 @@ async def test_a_group_below_the_container_belongs_to_it(collect, new_container)
 
 async def test_a_container_older_than_the_collector_is_watched_from_the_start(collect, new_container):
     container = new_container()
-    child = subprocess.Popen(["/bin/sh", "-c", "read x; /bin/true old; exit 0"], stdin=subprocess.PIPE)
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec("/bin/sh", "-c", "read x; /bin/true old; exit 0", stdin=pipe)
     (container.folder / "cgroup.procs").write_text(str(child.pid))
     recorder = await collect()
 
-    child.communicate(b"go\n")
+    await child.communicate(b"go\n")
 
     (event,) = await recorder.of(container, "exec")
     assert event.process.argv == ["/bin/true", "old"]
@@ -242,3 +241,18 @@ async def test_many_short_containers_lose_nothing(collect, new_container):
         (event,) = await recorder.of(container, "exec")
         assert event.process.argv == ["/bin/true", str(number)]
     assert not recorder.loader.status().lost
+
+
+async def test_what_the_ring_cannot_take_is_counted(collect, new_container):
+    recorder, container = await collect(max_argv_bytes=16384), new_container()
+    runs = 400  # of 16 kB each, while this test keeps the loop from reading a ring of 4 MB
+
+    for number in range(runs):
+        container.run([b"/bin/true", str(number).encode(), b"x" * 17_000])
+
+    seen = await recorder.of(container, count=250)
+    lost = recorder.loader.status().lost["process"]
+    assert lost > 0
+    assert len(seen) + lost == 2 * runs
+    order = [int(event.process.argv[1]) for event in seen if event.op == "exec"]
+    assert order == sorted(order)

@@ -44,13 +44,13 @@ class NatsServer:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HABITUS_")}
         return kept | {"HABITUS_NATS_URL": self.settings.url, "HABITUS_NATS_TOKEN": self.token}
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         ports = self.folder / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
         binary = Path(sys.executable).parent / "nats-server"
         command = [str(binary), "-a", "127.0.0.1", "-p", str(self.port), "--auth", self.token, "-js"]
-        command += ["-sd", str(self.folder / "streams"), "--ports_file_dir", str(ports)]
+        command += ["-sd", str(self.folder / "streams"), "--ports_file_dir", str(ports), *more]
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         until(lambda: self._told(ports), (self.folder / "nats.log").read_text)

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import logging
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import nats
 import nats.errors
@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
+from nats.js.errors import Error as JetStreamError
 
 from habitus import subjects
 from habitus.settings import NatsSettings
@@ -21,8 +22,7 @@ from habitus.text import printable
 
 log = logging.getLogger(__name__)
 
-_GIB: Final = 1 << 30
-_DAY: Final = 86_400.0
+_DAY_S: Final = 86_400.0
 _FOREVER: Final = -1
 
 
@@ -30,44 +30,22 @@ class BusFault(RuntimeError):
     """The broker cannot be used; the text names it and says what to do, in one line."""
 
 
-# name → (subjects, retention, what goes when it is full, bytes, seconds)
-_STREAMS: Final[dict[str, tuple[str, RetentionPolicy, DiscardPolicy, int, float]]] = {
+class _Stream(NamedTuple):
+    subjects: str
+    retention: RetentionPolicy
+    when_full: DiscardPolicy
+    mebibytes: int
+    days: int
+
+
+_KEPT: Final = (RetentionPolicy.LIMITS, DiscardPolicy.OLD)
+_STREAMS: Final = {
     # Acknowledged events leave; a full stream refuses new ones, so that nothing is lost in silence.
-    subjects.EVENTS: (
-        "habitus.events.>",
-        RetentionPolicy.WORK_QUEUE,
-        DiscardPolicy.NEW,
-        2 * _GIB,
-        0,
-    ),
-    subjects.ANOMALIES: (
-        "habitus.anomalies.>",
-        RetentionPolicy.LIMITS,
-        DiscardPolicy.OLD,
-        _GIB,
-        7 * _DAY,
-    ),
-    subjects.SCORES: (
-        "habitus.scores.>",
-        RetentionPolicy.LIMITS,
-        DiscardPolicy.OLD,
-        _GIB,
-        7 * _DAY,
-    ),
-    subjects.ALERTS: (
-        "habitus.alerts.>",
-        RetentionPolicy.LIMITS,
-        DiscardPolicy.OLD,
-        _GIB,
-        90 * _DAY,
-    ),
-    subjects.PARKED: (
-        "habitus.parked.>",
-        RetentionPolicy.LIMITS,
-        DiscardPolicy.OLD,
-        _GIB // 4,
-        30 * _DAY,
-    ),
+    subjects.EVENTS: _Stream("habitus.events.>", RetentionPolicy.WORK_QUEUE, DiscardPolicy.NEW, 1024, 0),
+    subjects.ANOMALIES: _Stream("habitus.anomalies.>", *_KEPT, 256, 7),
+    subjects.SCORES: _Stream("habitus.scores.>", *_KEPT, 256, 7),
+    subjects.ALERTS: _Stream("habitus.alerts.>", *_KEPT, 256, 90),
+    subjects.PARKED: _Stream("habitus.parked.>", *_KEPT, 64, 30),
 }
 
 
@@ -131,7 +109,11 @@ class Bus:
                 f"no NATS at {where}: {printable(last, 200)}; see HABITUS_NATS_URL and its token"
             ) from None
         self.js = self.nc.jetstream(publish_async_max_pending=512)
-        await self._ensure_streams()
+        try:
+            await self._ensure_streams()
+        except BusFault:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Flush and close; safe to call twice."""
@@ -169,21 +151,26 @@ class Bus:
         log.error("parked a message of %s: %s", message.subject, why)
 
     async def _ensure_streams(self) -> None:
-        for name, (subject, retention, discard, size, age) in _STREAMS.items():
+        for name, stream in _STREAMS.items():
             config = StreamConfig(
                 name=name,
-                subjects=[subject],
-                retention=retention,
-                discard=discard,
-                max_bytes=size,
-                max_age=age,
+                subjects=[stream.subjects],
+                retention=stream.retention,
+                discard=stream.when_full,
+                max_bytes=stream.mebibytes << 20,
+                max_age=stream.days * _DAY_S,
                 storage=StorageType.FILE,
                 num_replicas=self._settings.replicas,
                 duplicate_window=600,
             )
-            # A stream that stands with other limits is the operator's choice and stays.
-            with contextlib.suppress(BadRequestError):
+            try:
                 await self.js.add_stream(config)
+            except BadRequestError:
+                # A stream that stands with other limits is the operator's choice and stays.
+                log.debug("stream %s stands with limits of its own", name)
+            except JetStreamError as error:
+                why = printable(str(error), 200)
+                raise BusFault(f"stream {name} ({stream.mebibytes} MiB) cannot be made: {why}") from None
 
     async def _on_disconnected(self) -> None:
         if not self.nc.is_closed:

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What crosses the ring buffer. habitus_collector/records.py reads the same layout, and a test
+ * compares the two. No implicit padding: every gap would carry kernel memory to user space.
+ */
+#ifndef HABITUS_RECORDS_H
+#define HABITUS_RECORDS_H
+
+#include "kernel.h"
+
+#define ANCESTORS_MAX 8
+#define PATH_BYTES 4096
+#define ARGV_BYTES 16384 /* the highest value of the setting collector.max_argv_bytes */
+#define LEVELS_MAX 12
+#define LEVEL_BYTES 128
+
+enum record_kind {
+	RECORD_NEW_CGROUP = 1,
+	RECORD_EXEC = 2,
+	RECORD_FORK = 3,
+	RECORD_EXIT = 4,
+};
+
+/* Classes of events, as keys of the map `losses`. */
+enum loss_class {
+	LOSS_PROCESS = 0,
+	LOSS_FILE = 1,
+	LOSS_NETWORK = 2,
+	LOSS_CONTAINER = 3,
+	LOSS_CLASSES = 4,
+};
+
+struct record {
+	__u64 time;   /* boot clock, ns */
+	__u64 cgroup; /* id of the cgroup v2 that the process is in */
+	__u32 kind;
+	__u32 pid;    /* as the node sees it: initial pid namespace */
+	__u32 ppid;   /* 0: the parent is outside of the container */
+	__u32 uid;
+	char comm[TASK_COMM_LEN];
+	char parent[TASK_COMM_LEN]; /* empty: the parent is outside of the container */
+};
+
+/* Names from the cgroup upwards; the root itself has no name and is left out. */
+struct new_cgroup_record {
+	struct record head;
+	__u32 depth;
+	__u32 cut; /* 1: there are more levels above */
+	__u64 ids[LEVELS_MAX];
+	char names[LEVELS_MAX][LEVEL_BYTES];
+};
+
+enum path_flag {
+	PATH_CUT = 1,     /* deeper or longer than we walk: the upper part is missing */
+	PATH_DELETED = 2, /* no directory holds it any more */
+	PATH_NAMELESS = 4 /* it never was in a directory: memfd and the like */
+};
+
+enum argv_flag {
+	ARGV_CUT = 1,
+	ARGV_UNREAD = 2, /* the pages were not there */
+};
+
+struct exec_record {
+	struct record head;
+	__u32 exe_length;
+	__u32 cwd_length;
+	__u32 argv_length;
+	__u32 ancestor_count;
+	__u32 exe_flags;
+	__u32 cwd_flags;
+	__u32 argv_flags;
+	__u32 reserved;
+	char ancestors[ANCESTORS_MAX][TASK_COMM_LEN]; /* the parent first */
+	char data[PATH_BYTES + PATH_BYTES + ARGV_BYTES]; /* exe, cwd, argv: only what is used is sent */
+};
+
+struct fork_record {
+	struct record head; /* the child */
+};
+
+struct exit_record {
+	struct record head;
+	__u32 code;   /* as given to exit(), 0 … 255 */
+	__u32 signal; /* the signal that ended it, or 0 */
+};
+
+#endif

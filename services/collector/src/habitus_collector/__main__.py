@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The collector: `python -m habitus_collector [--settings FILE]`."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from habitus import plugins
+from habitus.publish import EventPublisher
+from habitus.service import Service, serve
+from habitus_collector.loaders import GROUP, Loader
+from habitus_collector.outlet import BusOutlet
+from habitus_collector.status import StatusReporter
+
+_ABOUT: Final = "Watches containers from the kernel by eBPF and publishes their events."
+_LAST_FLUSH_S: Final = 5
+
+
+async def run(service: Service) -> None:
+    """Bring the loader's events to the bus until told to stop, or until it has no more."""
+    settings = service.settings.collector
+    loader: Loader = plugins.load(GROUP, settings.loader)(settings)
+    publisher = EventPublisher(service.bus, settings.node, settings.batch_events)
+    outlet = BusOutlet(publisher)
+    reporter = StatusReporter(service.bus, settings.node, loader, outlet)
+    started = asyncio.Event()
+    helpers = [outlet.run(), reporter.run(started), _announce(service, started)]
+    async with _beside(helpers):
+        await loader.run(outlet, started, service.stop)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(outlet.flush(), _LAST_FLUSH_S)
+    await reporter.write()
+
+
+async def _announce(service: Service, started: asyncio.Event) -> None:
+    await started.wait()
+    await service.announce(_ABOUT)
+
+
+@contextlib.asynccontextmanager
+async def _beside(helpers: list[Coroutine[Any, Any, None]]) -> Any:
+    tasks = [asyncio.ensure_future(helper) for helper in helpers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    serve("collector", _ABOUT, run)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cgroup v2 tree: where it is mounted, what is in it, and which of its groups are containers."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+Levels = Sequence[tuple[int, str]]
+"""From the top, the root left out: (cgroup id, name)."""
+
+_ID: Final = r"(?P<id>[0-9a-f]{64})"
+# How runtimes name a container's own cgroup, under systemd and without it.
+_SCOPES: Final = (
+    ("containerd", re.compile(rf"cri-containerd-{_ID}\.scope")),
+    ("cri-o", re.compile(rf"crio-{_ID}(?:\.scope)?")),
+    ("docker", re.compile(rf"docker-{_ID}\.scope")),
+    ("podman", re.compile(rf"libpod-{_ID}(?:\.scope)?")),
+    ("containerd", re.compile(rf"nerdctl-{_ID}\.scope")),
+)
+_BARE: Final = re.compile(_ID)
+_POD: Final = re.compile(r"(?:^|-)pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
+
+
+class Place(NamedTuple):
+    """A container by its cgroup alone: known at once, before any runtime answers."""
+
+    id: str
+    runtime: str
+    pod_uid: str | None
+    cgroup: int
+    """Id of the container's own cgroup; it may have others below it."""
+
+
+def place_of(levels: Levels) -> Place | None:
+    """Return the innermost container that these levels lie in, or None: a cgroup of the host."""
+    for depth in range(len(levels) - 1, -1, -1):
+        cgroup, name = levels[depth]
+        above = [level_name for _, level_name in levels[:depth]]
+        found = _container(name, above)
+        if found:
+            return Place(found[1], found[0], _pod_uid(above), cgroup)
+    return None
+
+
+def _container(name: str, above: list[str]) -> tuple[str, str] | None:
+    for runtime, pattern in _SCOPES:
+        match = pattern.fullmatch(name)
+        if match:
+            return runtime, match["id"]
+    match = _BARE.fullmatch(name)
+    # Without systemd the id stands alone: only the group above tells that it is a container's.
+    if match and above:
+        runtime = "docker" if above[-1] == "docker" else "containerd" if _pod_uid(above[-1:]) else "unknown"
+        return runtime, match["id"]
+    return None
+
+
+def _pod_uid(names: list[str]) -> str | None:
+    for name in reversed(names):
+        match = _POD.search(name.removesuffix(".slice"))
+        if match:
+            return match["uid"].replace("_", "-")
+    return None
+
+
+def mount_point(mountinfo: Path = Path("/proc/self/mountinfo")) -> Path | None:
+    """Return where cgroup v2 is mounted (hybrid systems mount it beside v1), or None."""
+    try:
+        lines = mountinfo.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        if after.startswith("cgroup2 "):
+            return Path(before.split(" ")[4].replace("\\040", " "))
+    return None
+
+
+def walk(root: Path) -> Iterator[Levels]:
+    """Yield every cgroup of the tree, parents first. One that disappears meanwhile is left out."""
+    yield from _below(root, ())
+
+
+def _below(folder: Path, levels: tuple[tuple[int, str], ...]) -> Iterator[Levels]:
+    yield levels
+    try:
+        with os.scandir(folder) as entries:
+            inside = [(entry.inode(), entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    for cgroup, name in inside:
+        yield from _below(folder / name, (*levels, (cgroup, name)))

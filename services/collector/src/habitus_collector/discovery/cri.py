@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names containers through the Container Runtime Interface v1: containerd, CRI-O."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from habitus.settings import CollectorSettings
+from habitus_collector.discovery import DiscoveryFault, Identity
+
+if TYPE_CHECKING:
+    from habitus_collector.discovery.cri_runtime import CriRuntime
+
+
+class CriDiscovery:
+    """Asks each CRI socket that is there, in the order of the settings."""
+
+    name = "cri"
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._sockets = settings.cri_sockets
+        self._runtimes: dict[str, CriRuntime] = {}
+
+    def present(self) -> bool:
+        """Say whether any of the sockets is there."""
+        return bool(self._there())
+
+    async def find(self, container_id: str) -> Identity | None:
+        """Return the container or sandbox, or None when no runtime knows the id yet."""
+        fault = None
+        for socket in self._there():
+            try:
+                found = await self._runtime(socket).find(container_id)
+            except DiscoveryFault as error:
+                fault = error
+                await self._runtimes.pop(socket).close()  # a new connection waits for no back-off
+                continue
+            if found:
+                return found
+        if fault:
+            raise fault
+        return None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        while self._runtimes:
+            await self._runtimes.popitem()[1].close()
+
+    def _there(self) -> list[str]:
+        return [socket for socket in self._sockets if Path(socket).is_socket()]
+
+    def _runtime(self, socket: str) -> "CriRuntime":
+        # gRPC takes 13 MB: a node without CRI does not pay for it.
+        from habitus_collector.discovery.cri_runtime import CriRuntime  # noqa: PLC0415
+
+        if socket not in self._runtimes:
+            self._runtimes[socket] = CriRuntime(socket)
+        return self._runtimes[socket]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine must offer before anything can be loaded, each lack in one line."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from habitus_collector import cgroups, libbpf
+
+BTF: Final = Path("/sys/kernel/btf/vmlinux")
+SENSORS: Final = ("process",)
+
+_CAP_SYS_ADMIN: Final = 1 << 21
+_CAP_PERFMON: Final = 1 << 38
+_CAP_BPF: Final = 1 << 39
+
+
+def objects_folder(setting: Path | None) -> Path:
+    """Return where the built objects are: the setting, else this checkout's, else the package's own."""
+    if setting is not None:
+        return setting
+    package = Path(__file__).resolve().parent
+    for above in package.parents:
+        built = above / "build" / "bpf"
+        if (above / "bpf" / "Makefile").is_file() or built.is_dir():
+            return built
+    return package / "objects"
+
+
+def missing_objects(folder: Path) -> list[str]:
+    """Return the names of the objects that are not in `folder`."""
+    names = [f"{sensor}.bpf.o" for sensor in SENSORS]
+    return [name for name in names if not (folder / name).is_file()]
+
+
+def may_load(status: Path = Path("/proc/self/status")) -> bool:
+    """Say whether this process may load programs: CAP_BPF with CAP_PERFMON, or CAP_SYS_ADMIN."""
+    try:
+        lines = status.read_text().splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        if line.startswith("CapEff:"):
+            held = int(line.split()[1], 16)
+            return bool(held & _CAP_SYS_ADMIN) or held & (_CAP_BPF | _CAP_PERFMON) == _CAP_BPF | _CAP_PERFMON
+    return False
+
+
+def faults(objects: Path) -> Iterator[str]:
+    """Yield what keeps this machine from collecting, most basic first."""
+    if sys.platform != "linux":
+        yield "not Linux: containers can be watched on Linux only; the loader `replay` works anywhere"
+        return
+    if not may_load():
+        yield "no right to load eBPF programs: run as root, or with CAP_BPF and CAP_PERFMON"
+    if not BTF.is_file():
+        yield f"no BTF: {BTF} is missing; the kernel needs CONFIG_DEBUG_INFO_BTF"
+    if not libbpf.available():
+        yield libbpf.ADVICE
+    if cgroups.mount_point() is None:
+        yield "no cgroup v2 tree is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified"
+    missing = missing_objects(objects)
+    if missing:
+        yield f"objects not built: {', '.join(missing)} not in {objects}: run make bpf"

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thin binding on libbpf.so.1: open, set constants, load, attach, maps, ring buffer. Nothing else."""
+
+import contextlib
+import ctypes
+import ctypes.util
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_NAME: Final = "libbpf.so.1"
+ADVICE: Final = f"{_NAME} is missing: apt-get install libbpf1"
+_POINTER: Final = ctypes.c_void_p
+_WARN: Final = 0
+_OWN_ERRORS: Final = 4000
+_VA_LIST: Final = 32  # bytes that hold a va_list of x86-64 (24) and of arm64 (32)
+_Print = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+_Sample = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+# function → (result, arguments); an int result below 0 is an errno
+_SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
+    "bpf_object__open_file": (_POINTER, [ctypes.c_char_p, _POINTER]),
+    "bpf_object__load": (ctypes.c_int, [_POINTER]),
+    "bpf_object__close": (None, [_POINTER]),
+    "bpf_object__find_map_by_name": (_POINTER, [_POINTER, ctypes.c_char_p]),
+    "bpf_object__next_program": (_POINTER, [_POINTER, _POINTER]),
+    "bpf_program__name": (ctypes.c_char_p, [_POINTER]),
+    "bpf_program__attach": (_POINTER, [_POINTER]),
+    "bpf_program__fd": (ctypes.c_int, [_POINTER]),
+    "bpf_link__destroy": (ctypes.c_int, [_POINTER]),
+    "bpf_map__set_initial_value": (ctypes.c_int, [_POINTER, ctypes.c_char_p, ctypes.c_size_t]),
+    "bpf_map__reuse_fd": (ctypes.c_int, [_POINTER, ctypes.c_int]),
+    "bpf_map__fd": (ctypes.c_int, [_POINTER]),
+    "bpf_map__key_size": (ctypes.c_uint32, [_POINTER]),
+    "bpf_map__value_size": (ctypes.c_uint32, [_POINTER]),
+    "bpf_map__type": (ctypes.c_int, [_POINTER]),
+    "bpf_map_update_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]),
+    "bpf_map_lookup_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, _POINTER]),
+    "bpf_map_delete_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p]),
+    "bpf_map_get_next_key": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, _POINTER]),
+    "ring_buffer__new": (_POINTER, [ctypes.c_int, _Sample, _POINTER, _POINTER]),
+    "ring_buffer__epoll_fd": (ctypes.c_int, [_POINTER]),
+    "ring_buffer__consume": (ctypes.c_int, [_POINTER]),
+    "ring_buffer__free": (None, [_POINTER]),
+    "libbpf_num_possible_cpus": (ctypes.c_int, []),
+    "libbpf_set_print": (_POINTER, [_Print]),
+}
+
+
+class LibbpfFault(RuntimeError):
+    """What libbpf or the kernel refused; one line. `log` holds all that libbpf said of it."""
+
+    def __init__(self, text: str, log: str = "") -> None:
+        super().__init__(text)
+        self.log = log
+
+
+class Libbpf:
+    """The loaded library. Its own words are kept, not printed."""
+
+    def __init__(self) -> None:
+        try:
+            self.lib = ctypes.CDLL(_NAME, use_errno=True)
+        except OSError:
+            raise LibbpfFault(ADVICE) from None
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(self.lib, name)
+            function.restype, function.argtypes = result, arguments
+        self._libc = ctypes.CDLL(None)
+        self._libc.vsnprintf.argtypes = [_POINTER, ctypes.c_size_t, ctypes.c_char_p, _POINTER]
+        self._said: list[str] = []
+        self._print = _Print(self._listen)  # kept: the library calls it until the end
+        self.lib.libbpf_set_print(self._print)
+
+    def _listen(self, level: int, template: bytes, values: int) -> int:
+        if level == _WARN:
+            # The verifier's log comes as one message of any length, and its end is what counts.
+            # A va_list can be read once: the length is asked of a copy.
+            copy = ctypes.create_string_buffer(ctypes.string_at(values, _VA_LIST))
+            length = self._libc.vsnprintf(None, 0, template, copy)
+            text = ctypes.create_string_buffer(length + 1)
+            self._libc.vsnprintf(text, length + 1, template, values)
+            self._said.append(text.value.decode("utf-8", "backslashreplace").strip())
+        return 0
+
+    def fault(self, what: str, code: int | None = None) -> LibbpfFault:
+        """Say what failed, why, and the last thing that libbpf said before."""
+        code = abs(code) if code else ctypes.get_errno()
+        said, self._said = self._said, []
+        # libbpf has numbers of its own from 4000 on.
+        why = os.strerror(code) if 0 < code < _OWN_ERRORS else "libbpf refuses it"
+        hint = _last_word(said)
+        return LibbpfFault(f"{what}: {why}{f' ({hint})' if hint else ''}", "\n".join(said))
+
+    def done(self, code: int, what: str) -> int:
+        """Return `code`, or raise when it is an errno."""
+        if code < 0:
+            raise self.fault(what, code)
+        return code
+
+    def cpus(self) -> int:
+        """Return the number of possible CPUs: values that a per-CPU map has."""
+        return self.done(self.lib.libbpf_num_possible_cpus(), "counting CPUs")
+
+
+def _last_word(said: list[str]) -> str:
+    lines = [line for text in said for line in text.splitlines()]
+    # The verifier's complaint stands just before its statistics.
+    for index, line in enumerate(lines):
+        if line.startswith("processed ") and index:
+            return lines[index - 1].strip()
+    plain = [line.removeprefix("libbpf: ").strip() for line in lines if line.startswith("libbpf: ")]
+    return plain[0] if plain else ""
+
+
+class Map:
+    """One map by its raw bytes."""
+
+    def __init__(self, library: Libbpf, pointer: int, name: str) -> None:
+        lib = library.lib
+        self._library = library
+        self.name = name
+        self.fd: int = lib.bpf_map__fd(pointer)
+        self.key_size: int = lib.bpf_map__key_size(pointer)
+        self.value_size: int = lib.bpf_map__value_size(pointer)
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Set one entry.
+
+        Raises:
+            LibbpfFault: the map is full.
+        """
+        code = self._library.lib.bpf_map_update_elem(self.fd, key, value, 0)
+        self._library.done(code, f"map {self.name}")
+
+    def delete(self, key: bytes) -> None:
+        """Remove one entry; none there is no fault."""
+        code = self._library.lib.bpf_map_delete_elem(self.fd, key)
+        if code != -errno.ENOENT:
+            self._library.done(code, f"map {self.name}")
+
+    def lookup(self, key: bytes, values: int = 1) -> bytes | None:
+        """Return the value, or None. A per-CPU map has `values` values, each padded to 8 bytes."""
+        room = ctypes.create_string_buffer(self._rounded(values))
+        code = self._library.lib.bpf_map_lookup_elem(self.fd, key, room)
+        if code == -errno.ENOENT:
+            return None
+        self._library.done(code, f"map {self.name}")
+        return room.raw
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the keys; one that is removed meanwhile may end the walk early."""
+        key: bytes | None = None
+        room = ctypes.create_string_buffer(self.key_size)
+        while self._library.lib.bpf_map_get_next_key(self.fd, key, room) == 0:
+            key = room.raw
+            yield key
+
+    def _rounded(self, values: int) -> int:
+        return self.value_size if values == 1 else (self.value_size + 7) // 8 * 8 * values
+
+
+class BpfObject:
+    """One built object: constants first, then `load`, then `attach`."""
+
+    def __init__(self, library: Libbpf, path: Path) -> None:
+        self._library = library
+        self._name = path.name
+        self._links: list[int] = []
+        self.programs: dict[str, int] = {}
+        """Attached programs: name → file descriptor."""
+        self._pointer: int | None = library.lib.bpf_object__open_file(os.fsencode(path), None)
+        if not self._pointer:
+            raise library.fault(f"{path.name} cannot be opened")
+
+    def set_constants(self, section: str, value: bytes) -> None:
+        """Fill a read-only section, such as `.rodata.settings`, with the bytes of its struct."""
+        pointer = self._map_pointer(section)
+        code = self._library.lib.bpf_map__set_initial_value(pointer, value, len(value))
+        self._library.done(code, f"{self._name}: section {section}")
+
+    def share(self, maps: Mapping[str, Map]) -> None:
+        """Use maps of an object that is loaded already where this one has the same names."""
+        for name, shared in maps.items():
+            pointer = self._library.lib.bpf_object__find_map_by_name(self._pointer, name.encode())
+            if pointer:
+                code = self._library.lib.bpf_map__reuse_fd(pointer, shared.fd)
+                self._library.done(code, f"{self._name}: map {name}")
+
+    def load(self) -> None:
+        """Have the kernel check and take every program.
+
+        Raises:
+            LibbpfFault: it refused; the text ends with the verifier's complaint.
+        """
+        code = self._library.lib.bpf_object__load(self._pointer)
+        self._library.done(code, f"{self._name} does not load")
+
+    def attach(self) -> None:
+        """Attach every program to what its section names."""
+        program = self._library.lib.bpf_object__next_program(self._pointer, None)
+        while program:
+            name = self._library.lib.bpf_program__name(program).decode()
+            link = self._library.lib.bpf_program__attach(program)
+            if not link:
+                raise self._library.fault(f"{self._name}: {name} does not attach")
+            self._links.append(link)
+            self.programs[name] = self._library.lib.bpf_program__fd(program)
+            program = self._library.lib.bpf_object__next_program(self._pointer, program)
+
+    def missed(self) -> int:
+        """Return how often the kernel skipped a program that was still running on that CPU."""
+        total = 0
+        for descriptor in self.programs.values():
+            for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
+                name, _, value = line.partition(":")
+                total += int(value) if name == "recursion_misses" else 0
+        return total
+
+    def map(self, name: str) -> Map:
+        """Return a map of the loaded object."""
+        return Map(self._library, self._map_pointer(name), name)
+
+    def close(self) -> None:
+        """Detach and unload; safe to call twice."""
+        while self._links:
+            self._library.lib.bpf_link__destroy(self._links.pop())
+        if self._pointer:
+            self._library.lib.bpf_object__close(self._pointer)
+            self._pointer = None
+
+    def _map_pointer(self, name: str) -> int:
+        pointer: int | None = self._library.lib.bpf_object__find_map_by_name(self._pointer, name.encode())
+        if not pointer:
+            raise LibbpfFault(f"{self._name} has no map {name}: built from other sources? run make bpf")
+        return pointer
+
+
+class Drained(NamedTuple):
+    """What one look at the ring buffer gave. `more`: there is more, and the fd stays readable."""
+
+    records: int
+    more: bool
+
+
+class RingBuffer:
+    """Hands each record to `take` as bytes. `fd` is readable while records wait."""
+
+    def __init__(self, library: Libbpf, ring: Map, take: Callable[[bytes], None], at_once: int = 512) -> None:
+        self._library = library
+        self._take = take
+        self._at_once = at_once
+        self._count = 0
+        self._error: BaseException | None = None
+        self._sample = _Sample(self._receive)
+        self._pointer: int | None = library.lib.ring_buffer__new(ring.fd, self._sample, None, None)
+        if not self._pointer:
+            raise library.fault("ring buffer")
+        self.fd: int = library.lib.ring_buffer__epoll_fd(self._pointer)
+
+    def drain(self) -> Drained:
+        """Take what waits, but at most so many records that the event loop stays responsive."""
+        self._count = 0
+        code = self._library.lib.ring_buffer__consume(self._pointer)
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        if code != -errno.EAGAIN:
+            self._library.done(code, "ring buffer")
+        return Drained(self._count, code == -errno.EAGAIN)
+
+    def close(self) -> None:
+        """Release it; safe to call twice."""
+        if self._pointer:
+            self._library.lib.ring_buffer__free(self._pointer)
+            self._pointer = None
+
+    def _receive(self, context: int, data: int, size: int) -> int:
+        del context
+        self._count += 1
+        try:
+            self._take(ctypes.string_at(data, size))
+        except BaseException as error:  # noqa: BLE001  # must not cross C; drain() raises it
+            self._error = error
+            return -errno.EIO
+        # A negative answer ends this look; the record itself counts as taken.
+        return -errno.EAGAIN if self._count >= self._at_once else 0
+
+
+def available() -> bool:
+    """Say whether the library can be loaded."""
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(_NAME)
+        return True
+    return False

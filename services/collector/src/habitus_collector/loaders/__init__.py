@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loaders: plugins of the group `habitus.loaders` that bring events, from a kernel or from a file."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from habitus.events import Event
+
+GROUP = "habitus.loaders"
+
+
+class Outlet(Protocol):
+    """Where a loader puts its events."""
+
+    def add(self, event: Event) -> None:
+        """Take one event; never blocks."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until there is room: for loaders whose source can wait."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoaderStatus:
+    """What a loader says of itself for the node's status."""
+
+    hooks: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    containers: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+class Loader(Protocol):
+    """One source of events. Made from `CollectorSettings`."""
+
+    name: str
+
+    async def run(self, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
+        """Bring events until `stop`, or until there are no more. Sets `started` once it watches.
+
+        Raises:
+            ServiceFault: this machine or these settings do not allow it; one line.
+        """
+        ...
+
+    def status(self) -> LoaderStatus:
+        """Return counts since the start."""
+        ...

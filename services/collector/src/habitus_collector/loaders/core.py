@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events from the running kernel, by CO-RE objects and libbpf."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from habitus import plugins
+from habitus.service import ServiceFault
+from habitus.settings import CollectorSettings
+from habitus_collector import cgroups, environment, records
+from habitus_collector.cgroups import Place
+from habitus_collector.discovery import GROUP as DISCOVERY
+from habitus_collector.discovery import Identity
+from habitus_collector.libbpf import LibbpfFault
+from habitus_collector.loaders import LoaderStatus, Outlet
+from habitus_collector.naming import Naming
+from habitus_collector.pump import Pump
+from habitus_collector.sensors import Sensors
+from habitus_collector.translate import Clock, event_of
+from habitus_collector.watch import Watch, unresolved
+
+log = logging.getLogger(__name__)
+
+_SCAN_S: Final = 5.0
+
+
+class CoreLoader:
+    """Loads the sensors, sorts cgroups, names containers and brings their events."""
+
+    name = "core"
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        self._clock = Clock()
+        self._naming = Naming([plugins.load(DISCOVERY, name)(settings) for name in settings.discovery])
+        self._sensors: Sensors
+        self._watch: Watch | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._malformed = 0
+        self._last = LoaderStatus()
+
+    async def run(self, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
+        """Watch the containers of this node until `stop`.
+
+        Raises:
+            ServiceFault: this machine lacks something; one line says what.
+        """
+        tree = self._open()
+        self._watch = Watch(self._sensors, outlet.add, self._arrived)
+        pump = Pump(self._sensors.ring, self._settings.batch_ms / 1000)
+        try:
+            self._watch.compare(cgroups.walk(tree))
+            started.set()
+            await self._scan_until(stop, tree)
+        finally:
+            pump.stop()
+            await self._close()
+
+    def status(self) -> LoaderStatus:
+        """Return what is attached, who names containers, and what was lost."""
+        if self._watch is None:
+            return self._last
+        lost = Counter(self._sensors.losses()) + self._watch.lost
+        if self._malformed:
+            lost["malformed"] = self._malformed
+        sources = sorted(self._naming.answered)
+        return LoaderStatus(self._sensors.hooks, sources, self._watch.containers, lost)
+
+    def _open(self) -> Path:
+        folder = environment.objects_folder(self._settings.objects)
+        for fault in environment.faults(folder):
+            raise ServiceFault(fault)
+        tree = cgroups.mount_point()
+        assert tree is not None  # noqa: S101  # `faults` named it otherwise
+        try:
+            self._sensors = Sensors(folder, self._settings.max_argv_bytes, self._take)
+        except LibbpfFault as fault:
+            log.debug("%s", fault.log)
+            raise ServiceFault(str(fault)) from None
+        return tree
+
+    def _take(self, raw: bytes) -> None:
+        assert self._watch is not None  # noqa: S101  # the ring is read only after it stands
+        try:
+            record = records.read(raw)
+        except records.RecordFault as fault:
+            self._malformed += 1
+            if self._malformed == 1:
+                log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+            return
+        if isinstance(record, records.NewCgroup):
+            self._watch.announce(record.head.cgroup, record.levels)
+        else:
+            self._watch.take(record.head.cgroup, event_of(record, self._clock, self._settings.node))
+
+    async def _scan_until(self, stop: asyncio.Event, tree: Path) -> None:
+        watch = self._watch
+        while watch:
+            try:
+                await asyncio.wait_for(stop.wait(), _SCAN_S)
+            except TimeoutError:
+                self._clock.adjust()
+                watch.compare(cgroups.walk(tree))
+            else:
+                return
+
+    def _arrived(self, place: Place) -> None:
+        self._spawn(self._name(place))
+
+    async def _name(self, place: Place) -> None:
+        identity = await self._naming.soon(place.id)
+        if identity is None:
+            self._apply(place, Identity(unresolved(place)))
+            identity = await self._naming.later(place.id)
+        if identity:
+            self._apply(place, identity)
+
+    def _apply(self, place: Place, identity: Identity) -> None:
+        if self._watch is None:
+            return
+        if identity.sandbox:
+            self._watch.dismiss(place.id)
+            return
+        container = identity.container
+        pod = container.pod.name if container.pod else None
+        log.info("watching %s %s%s", container.image, place.id[:12], f" of Pod {pod}" if pod else "")
+        self._watch.name(place.id, container)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._last, self._watch = self.status(), None
+        self._sensors.close()
+        await self._naming.close()

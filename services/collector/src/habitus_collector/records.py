@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what the kernel side writes: bpf/lib/records.h, field by field."""
+
+import struct
+from collections.abc import Callable
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+
+from habitus.text import decoded
+
+HEAD: Final = struct.Struct("=QQIIII16s16s")
+EXEC: Final = struct.Struct("=IIIIIIII128s")  # after the head; data follow
+EXIT: Final = struct.Struct("=II")
+NEW_CGROUP: Final = struct.Struct("=II96s1536s")
+SETTINGS: Final = struct.Struct("=QII")
+
+_COMM: Final = 16
+_LEVEL: Final = 128
+_IDS: Final = struct.Struct("=12Q")
+
+
+class Kind(IntEnum):
+    """enum record_kind."""
+
+    NEW_CGROUP = 1
+    EXEC = 2
+    FORK = 3
+    EXIT = 4
+
+
+class PathFlag(IntFlag):
+    """enum path_flag."""
+
+    CUT = 1
+    DELETED = 2
+    NAMELESS = 4
+
+
+class ArgvFlag(IntFlag):
+    """enum argv_flag."""
+
+    CUT = 1
+    UNREAD = 2
+
+
+LOSS_CLASSES: Final = ("process", "file", "network", "container")
+
+
+class RecordFault(ValueError):
+    """Bytes that are no record: kernel side and user side were built from different sources."""
+
+
+class Head(NamedTuple):
+    """What every record begins with. `time` is of the boot clock, in nanoseconds."""
+
+    time: int
+    cgroup: int
+    kind: int
+    pid: int
+    ppid: int
+    uid: int
+    comm: bytes
+    parent: bytes
+
+
+class NewCgroup(NamedTuple):
+    """A cgroup that nobody sorted yet. `levels` from the top: (id, name)."""
+
+    head: Head
+    levels: tuple[tuple[int, str], ...]
+
+
+class Exec(NamedTuple):
+    """A new program. `argv` is None when it could not be read."""
+
+    head: Head
+    exe: str
+    cwd: str
+    argv: list[str] | None
+    argv_cut: bool
+    ancestors: list[str]
+
+
+class Fork(NamedTuple):
+    """A new process: the head is the child's."""
+
+    head: Head
+
+
+class Exit(NamedTuple):
+    """The end of a process. `code` is what it gave to exit(); `signal` what ended it, or 0."""
+
+    head: Head
+    code: int
+    signal: int
+
+
+Record = NewCgroup | Exec | Fork | Exit
+
+
+def read(raw: bytes) -> Record:
+    """Return the record in `raw`.
+
+    Raises:
+        RecordFault: it is none that this version knows.
+    """
+    try:
+        head = Head._make(HEAD.unpack_from(raw))
+        reader = _READERS[head.kind]
+    except (struct.error, KeyError):
+        raise RecordFault("the kernel sends records that are unknown here: run make bpf") from None
+    return reader(head, raw)
+
+
+def name(raw: bytes) -> str:
+    """Return a comm as text."""
+    return decoded(raw.split(b"\0", 1)[0])
+
+
+def path(raw: bytes, flags: int) -> str:
+    """Return a walked path as text: like the links of /proc, but a memfd has no slash before it.
+
+    `…` stands for an upper part that was too deep; ` (deleted)` for a file that no directory holds.
+    """
+    text = decoded(raw) or "/"
+    if flags & PathFlag.NAMELESS:
+        return f"{text.removeprefix('/')} (deleted)"
+    if flags & PathFlag.CUT:
+        text = f"…{text}"
+    return f"{text} (deleted)" if flags & PathFlag.DELETED else text
+
+
+def arguments(raw: bytes, flags: int) -> list[str] | None:
+    """Split argv. A cut one ends with `…`, so that no reader takes it for the whole."""
+    if flags & ArgvFlag.UNREAD:
+        return None
+    if not raw:
+        return []
+    if flags & ArgvFlag.CUT:
+        parts = raw.split(b"\0")
+        return [*map(decoded, parts[:-1]), decoded(parts[-1]) + "…"]
+    return [decoded(part) for part in raw.removesuffix(b"\0").split(b"\0")]
+
+
+def _exec(head: Head, raw: bytes) -> Exec:
+    exe_length, cwd_length, argv_length, count, exe_flags, cwd_flags, argv_flags, _, comms = EXEC.unpack_from(
+        raw, HEAD.size
+    )
+    exe_at = HEAD.size + EXEC.size
+    cwd_at = exe_at + exe_length
+    argv_at = cwd_at + cwd_length
+    return Exec(
+        head,
+        path(raw[exe_at:cwd_at], exe_flags),
+        path(raw[cwd_at:argv_at], cwd_flags),
+        arguments(raw[argv_at : argv_at + argv_length], argv_flags),
+        bool(argv_flags & ArgvFlag.CUT),
+        [name(comms[at : at + _COMM]) for at in range(0, count * _COMM, _COMM)],
+    )
+
+
+def _exit(head: Head, raw: bytes) -> Exit:
+    return Exit(head, *EXIT.unpack_from(raw, HEAD.size))
+
+
+def _fork(head: Head, raw: bytes) -> Fork:
+    del raw
+    return Fork(head)
+
+
+def _new_cgroup(head: Head, raw: bytes) -> NewCgroup:
+    depth, _, ids, names = NEW_CGROUP.unpack_from(raw, HEAD.size)
+    upwards = [
+        (number, name(names[at * _LEVEL : (at + 1) * _LEVEL]))
+        for at, number in enumerate(_IDS.unpack(ids)[:depth])
+    ]
+    return NewCgroup(head, tuple(reversed(upwards)))
+
+
+_READERS: Final[dict[int, Callable[[Head, bytes], Record]]] = {
+    Kind.NEW_CGROUP: _new_cgroup,
+    Kind.EXEC: _exec,
+    Kind.FORK: _fork,
+    Kind.EXIT: _exit,
+}

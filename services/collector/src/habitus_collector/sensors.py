@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel side as the collector sees it: loaded objects, the maps that sort cgroups, the ring."""
+
+import logging
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from habitus_collector import records
+from habitus_collector.environment import SENSORS
+from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
+
+log = logging.getLogger(__name__)
+
+_SHARED: Final = ("ring", "losses", "targets", "ignored", "seen", "arrived")
+_ID: Final = struct.Struct("=Q")
+_CLASS: Final = struct.Struct("=I")
+_YES: Final = b"\1"
+
+
+class Sensors:
+    """Every sensor, loaded and attached. `close` detaches them."""
+
+    def __init__(self, folder: Path, max_argv: int, take: Callable[[bytes], None]) -> None:
+        """Load from `folder`.
+
+        Raises:
+            LibbpfFault: an object does not load here.
+        """
+        self._library = Libbpf()
+        self._objects: list[BpfObject] = []
+        self._maps: dict[str, Map] = {}
+        self._full: set[str] = set()
+        constants = records.SETTINGS.pack(time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0)
+        try:
+            for sensor in SENSORS:
+                self._load(folder / f"{sensor}.bpf.o", constants)
+            self.ring = RingBuffer(self._library, self._maps["ring"], take)
+            for loaded in self._objects:
+                loaded.attach()
+        except LibbpfFault:
+            self.close()
+            raise
+        self._cpus = self._library.cpus()
+
+    @property
+    def hooks(self) -> list[str]:
+        """Names of the attached programs."""
+        return [program for loaded in self._objects for program in loaded.programs]
+
+    def target(self, cgroup: int, root: int) -> None:
+        """Send the events of `cgroup`, part of the container whose own cgroup is `root`."""
+        self._set("targets", cgroup, _ID.pack(root))
+        self._unset("ignored", cgroup)
+
+    def ignore(self, cgroup: int) -> None:
+        """Send no event of `cgroup`."""
+        self._set("ignored", cgroup, _YES)
+        self._unset("targets", cgroup)
+
+    def forget(self, cgroup: int) -> None:
+        """Treat `cgroup` as never seen."""
+        for name in ("targets", "ignored", "seen"):
+            self._unset(name, cgroup)
+
+    def losses(self) -> dict[str, int]:
+        """Return how many records of each class found no room in the ring, summed over CPUs.
+
+        `skipped` counts programs that the kernel did not run because they would have interrupted
+        themselves.
+        """
+        lost = {}
+        skipped = sum(loaded.missed() for loaded in self._objects)
+        if skipped:
+            lost["skipped"] = skipped
+        for number, name in enumerate(records.LOSS_CLASSES):
+            raw = self._maps["losses"].lookup(_CLASS.pack(number), self._cpus) or b""
+            total = sum(count for (count,) in _ID.iter_unpack(raw))
+            if total:
+                lost[name] = total
+        return lost
+
+    def close(self) -> None:
+        """Detach and unload; safe to call twice."""
+        ring = getattr(self, "ring", None)
+        if ring:
+            ring.close()
+        while self._objects:
+            self._objects.pop().close()
+
+    def _load(self, path: Path, constants: bytes) -> None:
+        loaded = BpfObject(self._library, path)
+        self._objects.append(loaded)
+        loaded.set_constants(".rodata.settings", constants)
+        loaded.share(self._maps)
+        loaded.load()
+        for name in _SHARED:
+            self._maps.setdefault(name, loaded.map(name))
+
+    def _set(self, name: str, cgroup: int, value: bytes) -> None:
+        try:
+            self._maps[name].update(_ID.pack(cgroup), value)
+        except LibbpfFault as fault:
+            if name not in self._full:  # said once: it would be said for every cgroup
+                self._full.add(name)
+                log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+
+    def _unset(self, name: str, cgroup: int) -> None:
+        self._maps[name].delete(_ID.pack(cgroup))

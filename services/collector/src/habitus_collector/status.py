@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the node's status to the bucket NODES, and says once when something more was lost."""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections import Counter
+from typing import Final
+
+import nats.errors
+from nats.js.api import KeyValueConfig
+from nats.js.errors import Error as JetStreamError
+from nats.js.kv import KeyValue
+
+from habitus import subjects
+from habitus.bus import Bus
+from habitus.nodes import NodeStatus
+from habitus_collector.loaders import Loader
+from habitus_collector.outlet import BusOutlet
+
+log = logging.getLogger(__name__)
+
+_EVERY_S: Final = 2.0
+_NOT_IN_KEYS: Final = re.compile(r"[^A-Za-z0-9_=-]")
+
+
+def key_of(node: str) -> str:
+    """Return the node's name as a key of the bucket: what a key cannot hold becomes `_`."""
+    return _NOT_IN_KEYS.sub("_", node) or "_"
+
+
+class StatusReporter:
+    """One node's status, every two seconds."""
+
+    def __init__(self, bus: Bus, node: str, loader: Loader, outlet: BusOutlet) -> None:
+        self._bus = bus
+        self._node = node
+        self._loader = loader
+        self._outlet = outlet
+        self._bucket: KeyValue | None = None
+        self._lost: dict[str, int] = {}
+
+    async def run(self, started: asyncio.Event) -> None:
+        """Write for ever, from the moment when the loader watches."""
+        await started.wait()
+        while True:
+            await self.write()
+            await asyncio.sleep(_EVERY_S)
+
+    async def write(self) -> None:
+        """Write once; a broker that is away is left to the bus to report."""
+        status = self.status()
+        self._report_losses(status.lost)
+        try:
+            if self._bucket is None:
+                config = KeyValueConfig(bucket=subjects.NODES)
+                self._bucket = await self._bus.js.create_key_value(config)
+            await self._bucket.put(key_of(self._node), status.model_dump_json().encode())
+        except (nats.errors.Error, JetStreamError, TimeoutError) as error:
+            log.debug("bucket NODES: %s", error or type(error).__name__)
+
+    def status(self) -> NodeStatus:
+        """Return the status as it is now."""
+        loader = self._loader.status()
+        return NodeStatus(
+            node=self._node,
+            loader=self._loader.name,
+            kernel=os.uname().release,
+            hooks=loader.hooks,
+            sources=loader.sources,
+            containers=loader.containers,
+            events=dict(self._outlet.events),
+            lost=dict(Counter(loader.lost) + self._outlet.lost),
+            updated=time.time_ns(),
+        )
+
+    def _report_losses(self, lost: dict[str, int]) -> None:
+        if lost != self._lost:
+            parts = ", ".join(f"{name} {count}" for name, count in sorted(lost.items()))
+            log.warning("events lost since the start: %s", parts)
+            self._lost = lost

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CRI discovery against a server that speaks the interface over a real socket."""
+
+import socket as sockets
+
+import grpc
+import grpc.aio
+import pytest
+
+from habitus.cri import runtime_pb2 as cri
+from habitus.settings import CollectorSettings
+from habitus_collector.discovery import DiscoveryFault
+from habitus_collector.discovery.cri import CriDiscovery
+
+ID, SANDBOX = "a1" * 32, "b2" * 32
+IMAGE_ID = "sha256:" + "c" * 64
+DIGEST = "sha256:" + "d" * 64
+
+
+def method(request, reply):
+    async def answer(_request, _context):
+        return reply
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer,
+        request_deserializer=request.FromString,
+        response_serializer=type(reply).SerializeToString,
+    )
+
+
+@pytest.fixture
+async def socket(tmp_path):
+    labels = {"io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop"}
+    container = cri.Container(
+        id=ID,
+        metadata=cri.ContainerMetadata(name="web"),
+        image=cri.ImageSpec(image=IMAGE_ID),
+        image_ref=IMAGE_ID,
+        labels=labels,
+    )
+    pod = cri.PodSandbox(id=SANDBOX, metadata=cri.PodSandboxMetadata(name="web-0", namespace="shop"))
+    image = cri.Image(
+        id=IMAGE_ID,
+        repo_tags=["docker.io/library/webapp:v1"],
+        repo_digests=[f"docker.io/library/webapp@{DIGEST}"],
+    )
+    runtime = {
+        "ListContainers": method(
+            cri.ListContainersRequest, cri.ListContainersResponse(containers=[container])
+        ),
+        "ListPodSandbox": method(cri.ListPodSandboxRequest, cri.ListPodSandboxResponse(items=[pod])),
+    }
+    images = {"ListImages": method(cri.ListImagesRequest, cri.ListImagesResponse(images=[image]))}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", runtime),
+            grpc.method_handlers_generic_handler("runtime.v1.ImageService", images),
+        )
+    )
+    path = tmp_path / "cri.sock"
+    server.add_insecure_port(f"unix://{path}")
+    await server.start()
+    yield path
+    await server.stop(None)
+
+
+@pytest.fixture
+async def discovery(socket):
+    source = CriDiscovery(CollectorSettings(cri_sockets=["/nowhere/cri.sock", str(socket)]))
+    yield source
+    await source.close()
+
+
+async def test_an_image_that_a_kubelet_wrote_as_an_id_gets_its_name_and_digest(discovery):
+    identity = await discovery.find(ID)
+
+    container = identity.container
+    assert (container.image, container.image_digest, container.name) == ("webapp:v1", DIGEST, "web")
+    assert container.pod.name == "web-0"
+    assert not identity.sandbox
+
+
+async def test_a_sandbox_is_told_from_a_container(discovery):
+    assert (await discovery.find(SANDBOX)).sandbox
+
+
+async def test_an_unknown_id_is_nobody(discovery):
+    assert await discovery.find("f" * 64) is None
+
+
+async def test_a_socket_that_nobody_serves_is_a_fault_of_one_line(tmp_path):
+    path = tmp_path / "dead.sock"
+    with sockets.socket(sockets.AF_UNIX) as dead:
+        dead.bind(str(path))
+    source = CriDiscovery(CollectorSettings(cri_sockets=[str(path)]))
+
+    with pytest.raises(DiscoveryFault) as fault:
+        await source.find(ID)
+
+    assert "\n" not in str(fault.value)
+    await source.close()
+
+
+def test_without_a_socket_the_source_is_absent():
+    assert not CriDiscovery(CollectorSettings(cri_sockets=["/nowhere/cri.sock"])).present()

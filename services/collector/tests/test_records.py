@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of the kernel, as a hostile process can make them."""
+
+import struct
+import time
+
+import pytest
+
+from habitus_collector import records
+from habitus_collector.records import ArgvFlag, Kind, PathFlag
+from habitus_collector.translate import Clock, event_of
+
+
+def head(kind: int, comm: bytes = b"java", parent: bytes = b"bash") -> bytes:
+    return records.HEAD.pack(1000, 77, kind, 41, 1, 0, comm, parent)
+
+
+def an_exec(exe: bytes, cwd: bytes, argv: bytes, flags: tuple[int, int, int] = (0, 0, 0)) -> bytes:
+    comms = b"bash".ljust(16, b"\0") + b"tini".ljust(16, b"\0") + b"left over".ljust(16, b"\0")
+    fixed = records.EXEC.pack(len(exe), len(cwd), len(argv), 2, *flags, 0, comms)
+    return head(Kind.EXEC) + fixed + exe + cwd + argv
+
+
+def test_an_exec_carries_path_arguments_and_the_lineage_up_to_the_container():
+    record = records.read(an_exec(b"/usr/bin/java", b"/app", b"java\0-jar\0app.jar\0"))
+    event = event_of(record, Clock(), "n1")
+
+    process = event.process
+    assert (event.class_, event.op, event.node) == ("process", "exec", "n1")
+    assert (process.pid, process.ppid, process.name, process.parent) == (41, 1, "java", "bash")
+    assert (process.exe, process.cwd) == ("/usr/bin/java", "/app")
+    assert process.argv == ["java", "-jar", "app.jar"]
+    assert process.ancestors == ["bash", "tini"]
+
+
+def test_ring_padding_after_the_arguments_is_not_read():
+    record = records.read(an_exec(b"/a", b"/", b"a\0b\0") + b"\xff" * 7)
+
+    assert record.argv == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "arguments"),
+    [
+        (b"a\0\0b\0", ["a", "", "b"]),
+        (b"a\0\0", ["a", ""]),
+        (b"\0", [""]),
+        (b"", []),
+        (b"a\xff\xfe\0", ["a\\xff\\xfe"]),
+        (b"\x1b[31m\0", ["\x1b[31m"]),
+        ("名\0".encode(), ["名"]),
+    ],
+)
+def test_arguments_are_split_on_nul_and_no_byte_is_lost(raw, arguments):
+    assert records.arguments(raw, 0) == arguments
+
+
+def test_cut_arguments_end_visibly():
+    assert records.arguments(b"a\0long", ArgvFlag.CUT) == ["a", "long…"]
+    assert records.arguments(b"a\0", ArgvFlag.CUT) == ["a", "…"]
+
+
+def test_arguments_that_could_not_be_read_are_absent_and_not_empty():
+    assert records.arguments(b"", ArgvFlag.UNREAD) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "flags", "text"),
+    [
+        (b"", 0, "/"),
+        (b"/usr/bin/java", 0, "/usr/bin/java"),
+        (b"/tmp/x", PathFlag.DELETED, "/tmp/x (deleted)"),
+        (b"/memfd:kthreadd", PathFlag.NAMELESS | PathFlag.DELETED, "memfd:kthreadd (deleted)"),
+        (b"/deep/down", PathFlag.CUT, "…/deep/down"),
+        (b"/\xff", 0, "/\\xff"),
+    ],
+)
+def test_paths_say_what_is_unusual_about_them(raw, flags, text):
+    assert records.path(raw, flags) == text
+
+
+def test_an_exit_tells_code_and_signal():
+    record = records.read(head(Kind.EXIT) + struct.pack("=II", 7, 9))
+
+    assert (record.code, record.signal) == (7, 9)
+    assert event_of(record, Clock(), "n").op == "exit"
+
+
+def test_a_new_cgroup_is_named_from_the_top():
+    ids = [30, 20] + [0] * 10
+    names = b"leaf".ljust(128, b"\0") + b"top".ljust(128, b"\0")
+    raw = head(Kind.NEW_CGROUP) + struct.pack("=II12Q", 2, 0, *ids) + names.ljust(1536, b"\0")
+
+    assert records.read(raw).levels == ((20, "top"), (30, "leaf"))
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0" * 10, head(99)])
+def test_other_bytes_are_refused_in_one_line(raw):
+    with pytest.raises(records.RecordFault, match="run make bpf"):
+        records.read(raw)
+
+
+def test_the_clock_turns_boot_time_into_wall_time():
+    now = Clock().wall(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+    assert abs(now - time.time_ns()) < 50_000_000

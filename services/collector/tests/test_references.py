@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image references of all runtimes in one form."""
+
+import pytest
+
+from habitus_collector.discovery.references import digest_of, familiar, is_image_id, pod_of
+
+DIGEST = "sha256:" + "c" * 64
+
+
+@pytest.mark.parametrize(
+    ("written", "short"),
+    [
+        ("docker.io/library/webapp:v1", "webapp:v1"),
+        ("docker.io/acme/pay:v1", "acme/pay:v1"),
+        ("localhost/webapp:v1", "localhost/webapp:v1"),
+        ("registry:5000/library/webapp", "registry:5000/library/webapp"),
+        ("webapp:v1", "webapp:v1"),
+    ],
+)
+def test_references_lose_only_the_default_registry(written, short):
+    assert familiar(written) == short
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_id"),
+    [(DIGEST, True), ("c" * 64, True), ("cccccccccccc", True), ("cafe:v1", False), ("webapp", False)],
+)
+def test_an_image_id_is_no_name(reference, is_id):
+    assert is_image_id(reference) is is_id
+
+
+def test_the_digest_is_the_one_of_the_same_repository():
+    digests = ["mirror.local/webapp@sha256:" + "d" * 64, f"docker.io/library/webapp@{DIGEST}"]
+
+    assert digest_of("webapp:v1", digests) == DIGEST
+    assert digest_of("registry:5000/webapp", digests) is None
+    assert digest_of("webapp:v1", []) is None
+
+
+def test_a_pod_comes_from_the_kubelets_labels():
+    labels = {"io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop"}
+
+    assert pod_of(labels).name == "web-0"
+    assert pod_of({"app": "web"}) is None
