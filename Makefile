@@ -29,7 +29,7 @@ check: setup ## lint, types, import contract, lock file
 
 .PHONY: bpf
 bpf: ## build the BPF objects into build/bpf
-	@$(MAKE) --no-print-directory -C bpf
+	@$(MAKE) --silent --no-print-directory -C bpf
 
 .PHONY: sample
 sample: setup-containers bpf ## record the sample anew from the demo (root)

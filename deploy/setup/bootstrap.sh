@@ -22,7 +22,7 @@ if [ "$(uname -s)" = Linux ]; then
 	compiler || need clang
 	[ -e /usr/include/bpf/bpf_helpers.h ] || need libbpf-dev
 	[ -e /usr/include/linux/types.h ] || need linux-libc-dev
-	ls /usr/lib/*/libbpf.so.1 /usr/lib*/libbpf.so.1 >/dev/null 2>&1 || need libbpf1
+	ls /usr/lib/*/libbpf.so.1 >/dev/null 2>&1 || ls /usr/lib*/libbpf.so.1 >/dev/null 2>&1 || need libbpf1
 	if [ "$want" = containers ]; then
 		have containerd || need containerd
 		have runc || need runc

@@ -30,7 +30,8 @@ _FAULTS: Final = (BusFault, ContainerdFault, ImageFault, PluginFault, ProfilesFa
 T = TypeVar("T")
 
 out = Console()
-err = Console(stderr=True)
+# A message stays one line for whoever reads it from a file.
+err = Console(stderr=True, soft_wrap=True)
 
 
 def show(as_text: str, panel: Callable[[], RenderableType], *, as_json: bool) -> None:
@@ -82,5 +83,5 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def fail(text: str, code: int) -> NoReturn:
     """Say `text` in one line and end with `code`."""
     sys.stdout.flush()
-    err.print(safe(f"habitus: {text}", 1000), soft_wrap=True)
+    err.print(safe(f"habitus: {text}", 1000))
     raise typer.Exit(code)

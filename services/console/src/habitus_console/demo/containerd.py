@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,7 @@ class Containerd:
         self._folder = folder
         self.socket = folder / "containerd.sock"
         self._pods: list[Pod] = []
+        self._parents = _absent_parents()
         self._daemon: Child | None = None
         self.cri: CriClient = CriClient(str(self.socket))
 
@@ -96,8 +98,8 @@ class Containerd:
         await self.cri.close()
         if self._daemon is not None:
             await self._daemon.stop()
-        for pod in self._pods:
-            _remove_cgroup(pod.cgroup)
+        _remove_empty(root / pod.cgroup.lstrip("/") for pod in self._pods for root in _hierarchies())
+        _remove_empty(self._parents)
 
     async def load(self, archive: Path) -> None:
         """Import an image archive into the namespace that CRI uses."""
@@ -172,13 +174,19 @@ def _namespaces() -> cri.NamespaceOption:
     return cri.NamespaceOption(network=cri.NODE, pid=cri.CONTAINER, ipc=cri.POD)
 
 
-def _remove_cgroup(path: str) -> None:
-    """Remove a Pod's empty folders in every hierarchy: runc leaves the parents that it made."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        mount, _, kind = line.partition(" - ")
-        if not kind.startswith(("cgroup ", "cgroup2 ")):
-            continue
-        pod = Path(mount.split()[4]) / path.lstrip("/")
-        for folder in (pod, pod.parent, pod.parent.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+def _hierarchies() -> list[Path]:
+    """Return where each cgroup hierarchy is mounted: one by cgroup v2 alone, many in a hybrid."""
+    mounts = (line.partition(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return [Path(mount.split()[4]) for mount, _, kind in mounts if kind.startswith(("cgroup ", "cgroup2 "))]
+
+
+def _absent_parents() -> list[Path]:
+    """Return the folders above a Pod's cgroup that runc will make and leave; deepest first."""
+    parents = [root / part for root in _hierarchies() for part in ("kubepods/besteffort", "kubepods")]
+    return [folder for folder in parents if not folder.exists()]
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
