@@ -99,7 +99,10 @@ def _engine(name: str, score: EngineScore, language: Language) -> Text:
 
 def summaries(items: Iterable[ProfileSummary]) -> RenderableType:
     """Profiles at a glance, a row each."""
-    table = Table("image", "state", "revision", "events", "nodes", "vectors", "unseen", "KiB", "last event")
+    table = Table()
+    table.add_column("image", overflow="fold", min_width=16)
+    for title in ("state", "rev", "events", "nodes", "vectors", "unseen", "KiB"):
+        table.add_column(title, no_wrap=True)
     for one in items:
         table.add_row(
             safe(one.image_key),
@@ -110,7 +113,6 @@ def summaries(items: Iterable[ProfileSummary]) -> RenderableType:
             str(one.vectors),
             f"{one.convergence.unseen:.1%}",
             f"{one.bytes / 1024:.1f}",
-            when(one.last_event),
         )
     return table
 
@@ -123,7 +125,8 @@ def profile(one: ProfileDetail) -> RenderableType:
         f" (at most {now.epsilon} to converge, after {now.min_events} events);"
         f" chance that the next event is new: {now.unseen:.2%}; losses in the window: {now.losses}"
     )
-    parts: list[RenderableType] = [summaries([one.summary]), facts, *_curve(now.curve)]
+    seen = safe(f"first event {when(one.summary.first_event)}, last {when(one.summary.last_event)}")
+    parts: list[RenderableType] = [summaries([one.summary]), seen, facts, *_curve(now.curve)]
     for name in ("process", "file", "network"):
         trie = getattr(one.tries, name)
         if trie:
@@ -137,7 +140,7 @@ def _curve(points: list[tuple[float, int]], height: str = "▁▂▃▄▅▆▇
     if len(points) > 1 and points[-1][1]:
         top = max(count for _, count in points)
         bars = "".join(height[min(len(height) - 1, count * len(height) // (top + 1))] for _, count in points)
-        yield Text(f"new behaviour over {points[-1][0]:.0f} s: {bars} {points[-1][1]}")
+        yield Text(f"new behaviour until {points[-1][0]:.1f} s after the first event: {bars} {points[-1][1]}")
 
 
 def _grow(tree: Tree, trie: dict[str, Any]) -> None:
