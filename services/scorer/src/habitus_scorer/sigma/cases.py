@@ -2,7 +2,8 @@
 """A rule's own test: `test.yml` beside `rule.yml`, with events that must hit and events that must not.
 
 Each case is an event in the interchange format; what it leaves out is filled in. `argv`, `exe`,
-`name`, `parent`, `uid` and `cwd` may stand at the top: they are parts of `process`.
+`name`, `parent`, `uid` and `cwd` may stand at the top: they are parts of `process`. `reason` is the
+anomaly's; left out it is `unknown-path`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
-from habitus.anomalies import Anomaly
+from habitus.anomalies import Anomaly, Reason
 from habitus.events import Event, fault_of
 from habitus_scorer.sigma.fields import Record
 from habitus_scorer.sigma.ruleset import Rule
@@ -59,6 +60,7 @@ def faults_of(rule: Rule, cases: list[Case]) -> Iterator[str]:
 
 def _record(place: str, given: Any) -> Record:
     try:
+        reason = msgspec.convert(given.pop("reason", "unknown-path"), Reason)
         event = msgspec.convert(_filled(given), Event)
     except (msgspec.ValidationError, TypeError, AttributeError) as error:
         raise CaseFault(f"{place}: {error}") from None
@@ -66,9 +68,7 @@ def _record(place: str, given: Any) -> Record:
     if fault:
         raise CaseFault(f"{place}: {fault}")
     return Record(
-        Anomaly(
-            id="case", event=event, image_key="case", revision=1, reason="unknown-path", path=[], detail=""
-        )
+        Anomaly(id="case", event=event, image_key="case", revision=1, reason=reason, path=[], detail="")
     )
 
 
