@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from habitus.alerts import Alert
+from habitus.interchange import GoodLine, read_lines
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "webapp"
 COMMANDS = ["up", "doctor", "record", "replay", "alerts", "profile list", "profile show", "demo"]
@@ -134,6 +135,27 @@ def test_where_the_kernel_cannot_be_watched_up_says_why_and_plays_the_sample(up,
     chinese = habitus("alerts", "--lang", "zh")
     assert "建议" in chinese.stdout
     assert running.interrupt() == 0
+
+
+def test_up_prints_alerts_as_json_lines_where_asked(up):
+    running = up("--json", "--sample", SAMPLE, HABITUS_COLLECTOR_OBJECTS="/nonexistent")
+    running.wait_for("sample played")
+    running.wait_for('"name":"java"')
+    assert running.interrupt() == 0
+    lines = [line for line in running.said.read_text().splitlines() if line.startswith("{")]
+    assert [Alert.model_validate_json(line).who.name for line in lines] == ["xmrig", "java"]
+
+
+@pytest.mark.kernel
+def test_record_writes_what_a_replay_can_read(habitus, tmp_path):
+    diagnosis = habitus("doctor")
+    if diagnosis.returncode:
+        pytest.skip(f"the kernel can't be watched here: {diagnosis.stdout}")
+    done = habitus("record", tmp_path / "events.jsonl", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    written = (tmp_path / "events.jsonl").read_bytes().splitlines()
+    assert told["events"] == len([one for one in read_lines(written) if isinstance(one, GoodLine)])
 
 
 def test_a_second_up_says_that_one_runs_already(up, habitus):

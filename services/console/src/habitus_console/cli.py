@@ -66,18 +66,24 @@ def up(
     ] = None,
     settings_file: SettingsFile = None,
     lang: Lang = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Start a private NATS and every service, and watch the containers of this host.
 
-    Alerts appear as they are raised; Ctrl-C ends everything. Where the kernel can't be watched it says
-    what is missing and goes on with the recorded sample.
+    Alerts appear as they are raised, with --json as one object a line; Ctrl-C ends everything. Where the
+    kernel can't be watched it says what is missing and goes on with the recorded sample.
     """
     loaded = terminal.load(settings_file)
     diagnosis = doctors.diagnose()
     for check in diagnosis.obstacles:
         err.print(safe(f"{check.name}: {check.found or 'missing'}. {check.advice}"))
     language = terminal.language(lang, loaded)
-    terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, language=language))
+
+    def show(alert: Alert) -> None:
+        _show_alert(alert, language, as_json=as_json)
+
+    terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, show=show))
 
 
 @app.command()
@@ -101,6 +107,8 @@ def record(
         float | None, typer.Option(min=0, help="Stop after this long; else at Ctrl-C.")
     ] = None,
     settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Write the events of this host's containers as JSON Lines, for `habitus replay`.
 
@@ -108,7 +116,10 @@ def record(
     """
     loaded = terminal.load(settings_file)
     count = terminal.run(watch.record(loaded, file, seconds))
-    err.print(safe(f"{count} events written to {file}"))
+    if as_json and str(file) != "-":
+        out.print_json(json.dumps({"events": count, "file": str(file)}))
+    else:
+        err.print(safe(f"{count} events written to {file}"))
 
 
 @app.command()

@@ -19,24 +19,26 @@ from habitus import subjects, wire
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.interchange import write_line
-from habitus.languages import Language
 from habitus.nodes import NodeStatus
 from habitus.settings import Settings
-from habitus_console import profiles, render, state
+from habitus_console import profiles, state
 from habitus_console.feed import feed
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import SERVICES as REPLAY_SERVICES
 from habitus_console.stack import SERVICES, Stack, StackFault
-from habitus_console.terminal import err, out
+from habitus_console.terminal import err
 
 _RESTART_PAUSE_S: Final = 1.0
 _RESTARTS_AT_MOST: Final = 5
 _NOBODY_AFTER_S: Final = 3.0
+_EMPTY_EVERY_S: Final = 5.0
+
+Show = Callable[[Alert], None]
 
 
-async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, language: Language) -> None:
-    """Start everything and show alerts until SIGINT or SIGTERM.
+async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, show: Show) -> None:
+    """Start everything and `show` alerts until SIGINT or SIGTERM.
 
     With `from_kernel` the collector watches this host's containers; else the sample is played.
     """
@@ -48,7 +50,7 @@ async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, lang
         async with Stack(folder, services, nats=broker) as stack, stack.bus() as bus:
             state.publish_address(folder, stack.nats)
             _say_started(stack, folder)
-            work = [_show_alerts(bus, language), _keep_alive(stack)]
+            work = [_show_alerts(bus, show), _keep_alive(stack)]
             work.append(_say_containers(bus) if from_kernel else _play_sample(bus, sample))
             await _until(stop, work)
             err.print("stopping …")
@@ -65,7 +67,18 @@ async def record(settings: Settings, file: Path, seconds: float | None) -> int:
     err.print("no running stack: starting a collector for this recording")
     with tempfile.TemporaryDirectory(prefix="habitus-record-") as folder:
         async with Stack(Path(folder), ("collector",)) as stack, stack.bus() as bus:
-            return await _write_events(bus, file, seconds, stop)
+            emptying = asyncio.create_task(_empty(bus))
+            try:
+                return await _write_events(bus, file, seconds, stop)
+            finally:
+                emptying.cancel()
+
+
+async def _empty(bus: Bus) -> None:
+    """Nobody learns from a recording's own EVENTS: left to fill up, the stream would refuse more."""
+    while True:
+        await asyncio.sleep(_EMPTY_EVERY_S)
+        await bus.js.purge_stream(subjects.EVENTS)
 
 
 async def new_alerts(bus: Bus) -> AsyncIterator[Alert]:
@@ -108,9 +121,9 @@ async def _write_events(bus: Bus, file: Path, seconds: float | None, stop: async
         return await end()
 
 
-async def _show_alerts(bus: Bus, language: Language) -> None:
+async def _show_alerts(bus: Bus, show: Show) -> None:
     async for alert in new_alerts(bus):
-        out.print(render.alert(alert, language))
+        show(alert)
 
 
 async def _say_containers(bus: Bus) -> None:
