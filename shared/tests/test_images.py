@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from habitus.images import PARTITIONS, image_key, partition_of
+from habitus.images import PARTITIONS, familiar, image_key, partition_of
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,18 @@ def test_partitions_are_stable_and_spread():
     # A pinned value: a change would send a known image to another partition's owner.
     assert partition_of("webapp:v1") == 5
     assert {partition_of(f"image-{number}:v1") for number in range(1000)} == set(range(PARTITIONS))
+
+
+@pytest.mark.parametrize(
+    ("written", "short"),
+    [
+        ("docker.io/library/webapp:v1", "webapp:v1"),
+        ("docker.io/acme/pay:v1", "acme/pay:v1"),
+        ("localhost/webapp:v1", "localhost/webapp:v1"),
+        ("registry:5000/library/webapp", "registry:5000/library/webapp"),
+        ("webapp:v1", "webapp:v1"),
+        ("index.example.com/webapp:v1", "index.example.com/webapp:v1"),
+    ],
+)
+def test_references_lose_only_the_default_registry(written, short):
+    assert familiar(written) == short

@@ -3,23 +3,9 @@
 
 import pytest
 
-from habitus_collector.discovery.references import digest_of, familiar, is_image_id, pod_of
+from habitus_collector.discovery.references import digest_of, is_image_id, pod_of
 
 DIGEST = "sha256:" + "c" * 64
-
-
-@pytest.mark.parametrize(
-    ("written", "short"),
-    [
-        ("docker.io/library/webapp:v1", "webapp:v1"),
-        ("docker.io/acme/pay:v1", "acme/pay:v1"),
-        ("localhost/webapp:v1", "localhost/webapp:v1"),
-        ("registry:5000/library/webapp", "registry:5000/library/webapp"),
-        ("webapp:v1", "webapp:v1"),
-    ],
-)
-def test_references_lose_only_the_default_registry(written, short):
-    assert familiar(written) == short
 
 
 @pytest.mark.parametrize(

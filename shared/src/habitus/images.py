@@ -8,15 +8,9 @@ from typing import Final
 PARTITIONS: Final = 32
 
 
-_DOCKER_HUB: Final = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/")
-
-
 def familiar(image: str) -> str:
-    """Return a reference without Docker Hub's prefix: runtimes differ in whether they spell it out."""
-    for prefix in _DOCKER_HUB:
-        if image.startswith(prefix):
-            return image.removeprefix(prefix)
-    return image
+    """Return `webapp:v1` for `docker.io/library/webapp:v1`: runtimes differ in how they spell it."""
+    return image.removeprefix("index.docker.io/").removeprefix("docker.io/").removeprefix("library/")
 
 
 @lru_cache(maxsize=4096)

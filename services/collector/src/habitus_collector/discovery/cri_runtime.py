@@ -6,8 +6,9 @@ from typing import Final
 from habitus.cri import runtime_pb2 as cri
 from habitus.cri.client import CriClient, CriFault
 from habitus.events import Container, Pod
+from habitus.images import familiar
 from habitus_collector.discovery import DiscoveryFault, Identity
-from habitus_collector.discovery.references import digest_of, familiar, is_image_id, pod_of
+from habitus_collector.discovery.references import digest_of, is_image_id, pod_of
 
 _TIMEOUT_S: Final = 2
 

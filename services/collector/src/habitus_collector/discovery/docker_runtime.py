@@ -9,8 +9,9 @@ import docker.errors  # type: ignore[import-untyped]
 import requests
 
 from habitus.events import Container
+from habitus.images import familiar
 from habitus_collector.discovery import DiscoveryFault, Identity
-from habitus_collector.discovery.references import digest_of, familiar, is_image_id, pod_of
+from habitus_collector.discovery.references import digest_of, is_image_id, pod_of
 
 _TIMEOUT_S: Final = 2
 _FAULTS: Final = (docker.errors.DockerException, requests.RequestException)

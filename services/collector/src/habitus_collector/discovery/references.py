@@ -6,14 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from habitus.events import Pod
+from habitus.images import familiar
 
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
 _DIGEST: Final = re.compile(r"@(sha256:[0-9a-f]{64})$")
-
-
-def familiar(reference: str) -> str:
-    """Return `webapp:v1` for `docker.io/library/webapp:v1`, so that every runtime names it alike."""
-    return reference.removeprefix("docker.io/").removeprefix("library/")
 
 
 def is_image_id(reference: str) -> bool:
