@@ -2,9 +2,7 @@
 """The command's manners: help that teaches, errors in one line, nothing left behind."""
 
 import json
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -50,56 +48,6 @@ def test_doctor_speaks_json_and_by_exit_code(habitus):
     assert {"Linux", "BTF"} <= {check["name"] for check in diagnosis["checks"]}
 
 
-class Up:
-    """A running `habitus up` of this test's own."""
-
-    def __init__(self, folder: Path, *arguments: object, **environment: str) -> None:
-        self.state = folder / "state"
-        self.said = folder / "said"
-        variables = {
-            "HABITUS_CONSOLE_STATE": str(self.state),
-            "HABITUS_EMBEDDER_PORT": "0",
-            "HABITUS_LLM_PORT": "0",
-        }
-        self.environment = {**os.environ, **variables, **environment}
-        from_here = [os.sys.executable, "-m", "habitus_console", "up", *map(str, arguments)]
-        with self.said.open("wb") as out:
-            self.process = subprocess.Popen(from_here, stdout=out, stderr=out, env=self.environment)
-
-    def wait_for(self, text: str, timeout: float = 60) -> str:
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            said = self.said.read_text()
-            if text in " ".join(said.split()):
-                return said
-            assert self.process.poll() is None, said
-            time.sleep(0.1)
-        raise AssertionError(self.said.read_text())
-
-    def children(self) -> list[int]:
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
-
-    def interrupt(self, signum: int = signal.SIGINT) -> int:
-        self.process.send_signal(signum)
-        return self.process.wait(30)
-
-
-@pytest.fixture
-def up(tmp_path):
-    running: list[Up] = []
-
-    def start(*arguments: object, **environment: str) -> Up:
-        running.append(Up(tmp_path, *arguments, **environment))
-        return running[-1]
-
-    yield start
-    for one in running:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
-
-
 @pytest.mark.kernel
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_up_watches_this_host_and_a_signal_ends_every_child(up, habitus, signum):
@@ -113,7 +61,10 @@ def test_up_watches_this_host_and_a_signal_ends_every_child(up, habitus, signum)
     assert len(children) == 6
     assert running.interrupt(signum) == 0
     assert "stopped" in running.said.read_text()
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    left = {
+        pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in children if Path(f"/proc/{pid}").exists()
+    }
+    assert left == {}
 
 
 def test_where_the_kernel_cannot_be_watched_up_says_why_and_plays_the_sample(up, habitus):
@@ -176,4 +127,7 @@ def test_children_end_when_the_command_is_killed(up):
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in children):
         time.sleep(0.1)
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    left = {
+        pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in children if Path(f"/proc/{pid}").exists()
+    }
+    assert left == {}

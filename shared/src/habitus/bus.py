@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _DAY_S: Final = 86_400.0
 _FOREVER: Final = -1
+_CLOSE_S: Final = 3
 
 
 class BusFault(RuntimeError):
@@ -116,14 +117,15 @@ class Bus:
             raise
 
     async def close(self) -> None:
-        """Flush and close; safe to call twice."""
+        """Flush and close, within seconds also when the broker is gone; safe to call twice."""
         if self.nc.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.nc.flush(timeout=2)
         # A client that refused its URL never began and cannot be closed.
         if self.nc.is_connected or self.nc.is_connecting or self.nc.is_reconnecting:
             try:
-                await self.nc.close()
+                async with asyncio.timeout(_CLOSE_S):
+                    await self.nc.close()
             except Exception as error:  # noqa: BLE001 - without a broker the client fails in many ways
                 log.debug("bus: closing: %s", error or type(error).__name__)
 

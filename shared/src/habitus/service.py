@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nats.micro.service import EndpointConfig, ServiceConfig
 from nats.micro.service import Service as MicroService
@@ -21,6 +21,7 @@ from habitus.text import printable
 
 EXIT_USAGE = 2
 EXIT_FAILED = 1
+STOP_S = 8
 
 
 class ServiceFault(RuntimeError):
@@ -83,7 +84,26 @@ async def _until_stopped(name: str, loaded: settings.Settings, run: Run) -> None
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     async with Bus(loaded.nats, name) as bus:
-        await run(Service(name, loaded, bus, stop))
+        work = asyncio.ensure_future(run(Service(name, loaded, bus, stop)))
+        await _bounded(work, stop, name)
+
+
+async def _bounded(work: "asyncio.Future[None]", stop: asyncio.Event, name: str) -> None:
+    """Await `work`; once `stop` is set it has a while to end by itself and is cancelled then.
+
+    A broker that vanished in the middle of the stop must not keep a service for ever.
+    """
+    stopping: asyncio.Future[bool] = asyncio.ensure_future(stop.wait())
+    either: list[asyncio.Future[Any]] = [work, stopping]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    _, late = await asyncio.wait({work}, timeout=STOP_S if stop.is_set() else None)
+    if late:
+        logging.getLogger(f"habitus.{name}").warning("still busy %d s after the stop: given up", STOP_S)
+        work.cancel()
+        await asyncio.wait({work}, timeout=1)
+        return
+    work.result()
 
 
 def _fail(name: str, fault: Exception, code: int) -> NoReturn:

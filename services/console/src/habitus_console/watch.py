@@ -139,7 +139,8 @@ async def _say_containers(bus: Bus) -> None:
             shown = (count, sources)
             asked = ", ".join(sources) or "cgroup names alone"
             if count:
-                err.print(safe(f"watching {count} containers (named by {asked}); Ctrl-C ends"))
+                noun = "container" if count == 1 else "containers"
+                err.print(safe(f"watching {count} {noun} (named by {asked}); Ctrl-C ends"))
             else:
                 err.print(
                     safe(f"no container runs here (asked: {asked}). See it work with: make demo. Ctrl-C ends")
