@@ -6,6 +6,7 @@
 #include "lib/common.h"
 #include "lib/ring.h"
 #include "lib/container.h"
+#include "lib/head.h"
 #include "lib/inside.h"
 #include "lib/walk.h"
 
@@ -27,24 +28,6 @@ const enum record_kind *layout_kind __attribute__((unused));
 const enum loss_class *layout_loss __attribute__((unused));
 const enum path_flag *layout_path __attribute__((unused));
 const enum argv_flag *layout_argv __attribute__((unused));
-
-static __always_inline void fill_head(struct record *head, __u32 kind, struct task_struct *task, __u64 cgroup)
-{
-	struct task_struct *parent = parent_of(task);
-
-	head->time = bpf_ktime_get_boot_ns();
-	head->cgroup = cgroup;
-	head->kind = kind;
-	head->pid = BPF_CORE_READ(task, tgid);
-	head->uid = BPF_CORE_READ(task, cred, uid.val);
-	head->ppid = 0;
-	__builtin_memset(head->parent, 0, sizeof(head->parent));
-	bpf_probe_read_kernel(head->comm, sizeof(head->comm), &task->comm);
-	if (same_container(cgroup_of(parent), cgroup)) {
-		head->ppid = BPF_CORE_READ(parent, tgid);
-		bpf_probe_read_kernel(head->parent, sizeof(head->parent), &parent->comm);
-	}
-}
 
 /* Names the ancestors inside the container and returns the nearest process outside, or NULL. */
 static __always_inline struct task_struct *climb(struct exec_record *record, struct task_struct *task, __u64 cgroup)

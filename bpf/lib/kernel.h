@@ -38,6 +38,7 @@ struct css_set {
 
 /* files */
 struct qstr {
+	__u32 hash; /* of the name, salted with the parent's address */
 	__u32 len;
 	const unsigned char *name;
 };
@@ -67,12 +68,29 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct inode {
+	__u16 i_mode;
+};
+
 struct file {
+	__u32 f_mode;
+	__u32 f_flags;
+	struct inode *f_inode;
 	struct path f_path;
 };
 
 struct fs_struct {
+	struct path root;
 	struct path pwd;
+};
+
+struct fdtable {
+	__u32 max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 /* processes */
@@ -104,7 +122,12 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct thread_info {
+	__u32 status; /* x86 */
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	int exit_code;
@@ -114,6 +137,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
@@ -121,6 +145,16 @@ struct task_struct {
 };
 
 struct linux_binprm;
+
+/* system calls: x86-64 */
+struct pt_regs {
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+	unsigned long r10;
+	unsigned long r8;
+	unsigned long orig_ax;
+};
 
 #pragma clang attribute pop
 

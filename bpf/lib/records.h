@@ -14,6 +14,7 @@
 #define LEVELS_MAX 12
 #define LEVEL_BYTES 128
 
+/* Of processes and cgroups; files count from 16 (file_records.h), network from 32. */
 enum record_kind {
 	RECORD_NEW_CGROUP = 1,
 	RECORD_EXEC = 2,

@@ -19,45 +19,73 @@ DIGEST = "sha256:" + "d" * 64
 
 def method(request, reply):
     async def answer(_request, _context):
-        return reply
+        return reply()
 
     return grpc.unary_unary_rpc_method_handler(
         answer,
         request_deserializer=request.FromString,
-        response_serializer=type(reply).SerializeToString,
+        response_serializer=type(reply()).SerializeToString,
+    )
+
+
+class Runtime:
+    """What the server lists; a test may change it."""
+
+    def __init__(self):
+        labels = {"io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop"}
+        pod = cri.PodSandbox(id=SANDBOX, metadata=cri.PodSandboxMetadata(name="web-0", namespace="shop"))
+        self.sandboxes = [pod]
+        self.containers = [
+            cri.Container(
+                id=ID,
+                metadata=cri.ContainerMetadata(name="web"),
+                image=cri.ImageSpec(image=IMAGE_ID),
+                image_ref=IMAGE_ID,
+                labels=labels,
+            )
+        ]
+        self.images = [image_of(IMAGE_ID, "webapp:v1", DIGEST)]
+
+    def add(self, container_id, asked, image_id):
+        spec = cri.ImageSpec(image=asked)
+        self.containers.append(cri.Container(id=container_id, image=spec, image_ref=image_id))
+
+    def handlers(self):
+        runtime = {
+            "ListContainers": method(
+                cri.ListContainersRequest, lambda: cri.ListContainersResponse(containers=self.containers)
+            ),
+            "ListPodSandbox": method(
+                cri.ListPodSandboxRequest, lambda: cri.ListPodSandboxResponse(items=self.sandboxes)
+            ),
+        }
+        images = {
+            "ListImages": method(cri.ListImagesRequest, lambda: cri.ListImagesResponse(images=self.images))
+        }
+        return (
+            grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", runtime),
+            grpc.method_handlers_generic_handler("runtime.v1.ImageService", images),
+        )
+
+
+def image_of(image_id, name, digest):
+    repository = name.rpartition(":")[0]
+    return cri.Image(
+        id=image_id,
+        repo_tags=[f"docker.io/library/{name}"],
+        repo_digests=[f"docker.io/library/{repository}@{digest}"],
     )
 
 
 @pytest.fixture
-async def socket(tmp_path):
-    labels = {"io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop"}
-    container = cri.Container(
-        id=ID,
-        metadata=cri.ContainerMetadata(name="web"),
-        image=cri.ImageSpec(image=IMAGE_ID),
-        image_ref=IMAGE_ID,
-        labels=labels,
-    )
-    pod = cri.PodSandbox(id=SANDBOX, metadata=cri.PodSandboxMetadata(name="web-0", namespace="shop"))
-    image = cri.Image(
-        id=IMAGE_ID,
-        repo_tags=["docker.io/library/webapp:v1"],
-        repo_digests=[f"docker.io/library/webapp@{DIGEST}"],
-    )
-    runtime = {
-        "ListContainers": method(
-            cri.ListContainersRequest, cri.ListContainersResponse(containers=[container])
-        ),
-        "ListPodSandbox": method(cri.ListPodSandboxRequest, cri.ListPodSandboxResponse(items=[pod])),
-    }
-    images = {"ListImages": method(cri.ListImagesRequest, cri.ListImagesResponse(images=[image]))}
+def runtime():
+    return Runtime()
+
+
+@pytest.fixture
+async def socket(runtime, tmp_path):
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", runtime),
-            grpc.method_handlers_generic_handler("runtime.v1.ImageService", images),
-        )
-    )
+    server.add_generic_rpc_handlers(runtime.handlers())
     path = tmp_path / "cri.sock"
     server.add_insecure_port(f"unix://{path}")
     await server.start()
@@ -79,6 +107,29 @@ async def test_an_image_that_a_kubelet_wrote_as_an_id_gets_its_name_and_digest(d
     assert (container.image, container.image_digest, container.name) == ("webapp:v1", DIGEST, "web")
     assert container.pod.name == "web-0"
     assert not identity.sandbox
+
+
+async def test_a_tag_that_moved_gives_each_container_the_digest_of_its_own_image(runtime, discovery):
+    tag = "docker.io/library/webapp:v1"
+    runtime.add("e" * 64, tag, IMAGE_ID)
+    assert (await discovery.find("e" * 64)).container.image_digest == DIGEST
+
+    new_id, new = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    untagged = cri.Image(id=IMAGE_ID, repo_digests=[f"docker.io/library/webapp@{DIGEST}"])
+    runtime.images = [image_of(new_id, "webapp:v1", new), untagged]
+    runtime.add("f" * 64, tag, new_id)
+
+    assert (await discovery.find("f" * 64)).container.image_digest == new
+    assert (await discovery.find("e" * 64)).container.image_digest == DIGEST
+
+
+async def test_a_second_name_of_a_known_image_has_its_digest(runtime, discovery):
+    await discovery.find(ID)
+    runtime.images = [image_of(IMAGE_ID, "webapp:v1", DIGEST)]
+    runtime.images[0].repo_digests.append(f"registry.example:5000/webapp@{DIGEST}")
+    runtime.add("e" * 64, "registry.example:5000/webapp:v2", IMAGE_ID)
+
+    assert (await discovery.find("e" * 64)).container.image_digest == DIGEST
 
 
 async def test_a_sandbox_is_told_from_a_container(discovery):

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from habitus_collector import records
+from habitus_collector.clock import Clock
 from habitus_collector.records import ArgvFlag, Kind, PathFlag
-from habitus_collector.translate import Clock, event_of
+from habitus_collector.translate import event_of
 
 
 def head(kind: int, comm: bytes = b"java", parent: bytes = b"bash") -> bytes:

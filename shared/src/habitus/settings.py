@@ -61,6 +61,7 @@ class CollectorSettings(Section):
 
     node: str = Field(default_factory=lambda: os.uname().nodename, description="this node's name")
     loader: str = Field(default="core", description="plugin of group habitus.loaders")
+    sensors: Names = Field(default=["process"], description="what is watched: process, file, network")
     objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
     replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")
     discovery: Names = Field(default=["cri", "docker", "podman"], description="plugins of habitus.discovery")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from habitus.settings import CollectorSettings
-from habitus_collector import cgroups, environment, libbpf
+from habitus_collector import cgroups, environment, libbpf, sensors
 
 _RING_BUFFER_SINCE: Final = (5, 8)
 _WANTED_SINCE: Final = (6, 1)
@@ -75,8 +75,13 @@ def _required(settings: CollectorSettings) -> Iterator[Check]:
     yield Check(
         "libbpf", libbpf.available(), required=True, found="libbpf.so.1", advice=libbpf.ADVICE
     )  # fmt: skip
+    fault = sensors.fault_of(settings.sensors)
+    yield Check(
+        "sensors", fault is None, required=True, found=", ".join(settings.sensors), advice=fault or ""
+    )  # fmt: skip
     folder = environment.objects_folder(settings.objects)
-    missing = environment.missing_objects(folder)
+    chosen = [] if fault else sensors.choose(settings.sensors)
+    missing = environment.missing_objects(folder, [sensor.object for sensor in chosen])
     yield Check("objects", not missing, required=True, found=str(folder), advice="run make bpf")
 
 

@@ -2,14 +2,14 @@
 """What this machine must offer before anything can be loaded, each lack in one line."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from habitus_collector import cgroups, libbpf
 
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
-SENSORS: Final = ("process",)
+_DEFAULT: Final = ("process.bpf.o",)
 
 _CAP_SYS_ADMIN: Final = 1 << 21
 _CAP_PERFMON: Final = 1 << 38
@@ -28,9 +28,8 @@ def objects_folder(setting: Path | None) -> Path:
     return package / "objects"
 
 
-def missing_objects(folder: Path) -> list[str]:
-    """Return the names of the objects that are not in `folder`."""
-    names = [f"{sensor}.bpf.o" for sensor in SENSORS]
+def missing_objects(folder: Path, names: Sequence[str] = _DEFAULT) -> list[str]:
+    """Return those of the objects that are not in `folder`."""
     return [name for name in names if not (folder / name).is_file()]
 
 
@@ -47,8 +46,8 @@ def may_load(status: Path = Path("/proc/self/status")) -> bool:
     return False
 
 
-def faults(objects: Path) -> Iterator[str]:
-    """Yield what keeps this machine from collecting, most basic first."""
+def faults(folder: Path, objects: Sequence[str] = _DEFAULT) -> Iterator[str]:
+    """Yield what keeps this machine from collecting by these objects, most basic first."""
     if sys.platform != "linux":
         yield "not Linux: containers can be watched on Linux only; the loader `replay` works anywhere"
         return
@@ -60,6 +59,6 @@ def faults(objects: Path) -> Iterator[str]:
         yield libbpf.ADVICE
     if cgroups.mount_point() is None:
         yield "no cgroup v2 tree is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified"
-    missing = missing_objects(objects)
+    missing = missing_objects(folder, objects)
     if missing:
-        yield f"objects not built: {', '.join(missing)} not in {objects}: run make bpf"
+        yield f"objects not built: {', '.join(missing)} not in {folder}: run make bpf"

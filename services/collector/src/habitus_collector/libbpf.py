@@ -8,45 +8,16 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from habitus_collector import cgroups
+from habitus_collector.libbpf_functions import POINTER, SIGNATURES, Print, Sample
 
 _NAME: Final = "libbpf.so.1"
 ADVICE: Final = f"{_NAME} is missing: apt-get install libbpf1"
-_POINTER: Final = ctypes.c_void_p
 _WARN: Final = 0
 _OWN_ERRORS: Final = 4000
 _VA_LIST: Final = 32  # bytes that hold a va_list of x86-64 (24) and of arm64 (32)
-_Print = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-_Sample = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-
-# function → (result, arguments); an int result below 0 is an errno
-_SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
-    "bpf_object__open_file": (_POINTER, [ctypes.c_char_p, _POINTER]),
-    "bpf_object__load": (ctypes.c_int, [_POINTER]),
-    "bpf_object__close": (None, [_POINTER]),
-    "bpf_object__find_map_by_name": (_POINTER, [_POINTER, ctypes.c_char_p]),
-    "bpf_object__next_program": (_POINTER, [_POINTER, _POINTER]),
-    "bpf_program__name": (ctypes.c_char_p, [_POINTER]),
-    "bpf_program__attach": (_POINTER, [_POINTER]),
-    "bpf_program__fd": (ctypes.c_int, [_POINTER]),
-    "bpf_link__destroy": (ctypes.c_int, [_POINTER]),
-    "bpf_map__set_initial_value": (ctypes.c_int, [_POINTER, ctypes.c_char_p, ctypes.c_size_t]),
-    "bpf_map__reuse_fd": (ctypes.c_int, [_POINTER, ctypes.c_int]),
-    "bpf_map__fd": (ctypes.c_int, [_POINTER]),
-    "bpf_map__key_size": (ctypes.c_uint32, [_POINTER]),
-    "bpf_map__value_size": (ctypes.c_uint32, [_POINTER]),
-    "bpf_map__type": (ctypes.c_int, [_POINTER]),
-    "bpf_map_update_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]),
-    "bpf_map_lookup_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, _POINTER]),
-    "bpf_map_delete_elem": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p]),
-    "bpf_map_get_next_key": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p, _POINTER]),
-    "ring_buffer__new": (_POINTER, [ctypes.c_int, _Sample, _POINTER, _POINTER]),
-    "ring_buffer__epoll_fd": (ctypes.c_int, [_POINTER]),
-    "ring_buffer__consume": (ctypes.c_int, [_POINTER]),
-    "ring_buffer__free": (None, [_POINTER]),
-    "libbpf_num_possible_cpus": (ctypes.c_int, []),
-    "libbpf_set_print": (_POINTER, [_Print]),
-}
 
 
 class LibbpfFault(RuntimeError):
@@ -65,13 +36,13 @@ class Libbpf:
             self.lib = ctypes.CDLL(_NAME, use_errno=True)
         except OSError:
             raise LibbpfFault(ADVICE) from None
-        for name, (result, arguments) in _SIGNATURES.items():
+        for name, (result, arguments) in SIGNATURES.items():
             function = getattr(self.lib, name)
             function.restype, function.argtypes = result, arguments
         self._libc = ctypes.CDLL(None)
-        self._libc.vsnprintf.argtypes = [_POINTER, ctypes.c_size_t, ctypes.c_char_p, _POINTER]
+        self._libc.vsnprintf.argtypes = [POINTER, ctypes.c_size_t, ctypes.c_char_p, POINTER]
         self._said: list[str] = []
-        self._print = _Print(self._listen)  # kept: the library calls it until the end
+        self._print = Print(self._listen)  # kept: the library calls it until the end
         self.lib.libbpf_set_print(self._print)
 
     def _listen(self, level: int, template: bytes, values: int) -> int:
@@ -203,12 +174,31 @@ class BpfObject:
         program = self._library.lib.bpf_object__next_program(self._pointer, None)
         while program:
             name = self._library.lib.bpf_program__name(program).decode()
-            link = self._library.lib.bpf_program__attach(program)
-            if not link:
-                raise self._library.fault(f"{self._name}: {name} does not attach")
-            self._links.append(link)
+            self._links.append(self._attach(program, name))
             self.programs[name] = self._library.lib.bpf_program__fd(program)
             program = self._library.lib.bpf_object__next_program(self._pointer, program)
+
+    def _attach(self, program: int, name: str) -> int:
+        lib = self._library.lib
+        if lib.bpf_program__section_name(program).startswith(b"cgroup"):
+            link: int | None = self._attach_to_root(program)
+        else:
+            link = lib.bpf_program__attach(program)
+        if not link:
+            raise self._library.fault(f"{self._name}: {name} does not attach")
+        return link
+
+    def _attach_to_root(self, program: int) -> int | None:
+        # A link stands beside what others attached there, and ends with this process.
+        tree = cgroups.mount_point()
+        if tree is None:
+            raise LibbpfFault(f"{self._name}: no cgroup v2 tree is mounted")
+        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            link: int | None = self._library.lib.bpf_program__attach_cgroup(program, root)
+            return link
+        finally:
+            os.close(root)
 
     def missed(self) -> int:
         """Return how often the kernel skipped a program that was still running on that CPU."""
@@ -254,7 +244,7 @@ class RingBuffer:
         self._at_once = at_once
         self._count = 0
         self._error: BaseException | None = None
-        self._sample = _Sample(self._receive)
+        self._sample = Sample(self._receive)
         self._pointer: int | None = library.lib.ring_buffer__new(ring.fd, self._sample, None, None)
         if not self._pointer:
             raise library.fault("ring buffer")

@@ -49,6 +49,9 @@ LOSS_CLASSES: Final = ("process", "file", "network", "container")
 class RecordFault(ValueError):
     """Bytes that are no record: kernel side and user side were built from different sources."""
 
+    def __init__(self) -> None:
+        super().__init__("the kernel sends records that are unknown here: run make bpf")
+
 
 class Head(NamedTuple):
     """What every record begins with. `time` is of the boot clock, in nanoseconds."""
@@ -104,12 +107,22 @@ def read(raw: bytes) -> Record:
     Raises:
         RecordFault: it is none that this version knows.
     """
+    head = head_of(raw)
+    if head.kind not in _READERS:
+        raise RecordFault
+    return _READERS[head.kind](head, raw)
+
+
+def head_of(raw: bytes) -> Head:
+    """Return what every record begins with.
+
+    Raises:
+        RecordFault: too few bytes.
+    """
     try:
-        head = Head._make(HEAD.unpack_from(raw))
-        reader = _READERS[head.kind]
-    except (struct.error, KeyError):
-        raise RecordFault("the kernel sends records that are unknown here: run make bpf") from None
-    return reader(head, raw)
+        return Head._make(HEAD.unpack_from(raw))
+    except struct.error:
+        raise RecordFault from None
 
 
 def name(raw: bytes) -> str:
@@ -168,7 +181,8 @@ def _fork(head: Head, raw: bytes) -> Fork:
     return Fork(head)
 
 
-def _new_cgroup(head: Head, raw: bytes) -> NewCgroup:
+def new_cgroup(head: Head, raw: bytes) -> NewCgroup:
+    """Return the announcement of a cgroup."""
     depth, _, ids, names = NEW_CGROUP.unpack_from(raw, HEAD.size)
     upwards = [
         (number, name(names[at * _LEVEL : (at + 1) * _LEVEL]))
@@ -177,9 +191,9 @@ def _new_cgroup(head: Head, raw: bytes) -> NewCgroup:
     return NewCgroup(head, tuple(reversed(upwards)))
 
 
-_READERS: Final[dict[int, Callable[[Head, bytes], Record]]] = {
-    Kind.NEW_CGROUP: _new_cgroup,
+PROCESS: Final[dict[int, Callable[[Head, bytes], Exec | Fork | Exit]]] = {
     Kind.EXEC: _exec,
     Kind.FORK: _fork,
     Kind.EXIT: _exit,
 }
+_READERS: Final[dict[int, Callable[[Head, bytes], Record]]] = {Kind.NEW_CGROUP: new_cgroup, **PROCESS}

@@ -51,11 +51,7 @@ class CriRuntime:
         return None
 
     async def _image(self, listed: cri.Container) -> tuple[str, str | None]:
-        names = {listed.image.image, listed.image_ref, listed.image_id} - {""}
-        image = self._known(names)
-        if image is None:
-            self._images = await self._client.list_images()
-            image = self._known(names)
+        image = await self._content(listed)
         wanted = listed.image.user_specified_image or listed.image.image
         if image is None:
             return familiar(wanted), None
@@ -63,8 +59,25 @@ class CriRuntime:
             wanted = next(iter([*image.repo_tags, *image.repo_digests]), wanted)
         return familiar(wanted), digest_of(wanted, image.repo_digests)
 
+    async def _content(self, listed: cri.Container) -> cri.Image | None:
+        """Return the image that the container was made of; its name may be another image's by now."""
+        exact = {listed.image_ref, listed.image_id} - {""}
+        image = self._known(exact)
+        if image is None or not _names_it(image, listed):
+            self._images = await self._client.list_images()
+            image = self._known(exact) or self._known({listed.image.image})
+        return image
+
     def _known(self, names: set[str]) -> cri.Image | None:
         for image in self._images:
             if not names.isdisjoint((image.id, *image.repo_tags, *image.repo_digests)):
                 return image
         return None
+
+
+def _names_it(image: cri.Image, listed: cri.Container) -> bool:
+    """Say whether what is known of the image has the name that the container asked for, and its digest."""
+    wanted = listed.image.user_specified_image or listed.image.image
+    if is_image_id(wanted):
+        return bool(image.repo_tags or image.repo_digests)
+    return digest_of(wanted, image.repo_digests) is not None

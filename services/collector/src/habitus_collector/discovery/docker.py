@@ -20,6 +20,9 @@ class DockerDiscovery:
     def __init__(self, settings: CollectorSettings) -> None:
         self._socket = self._choose(settings)
         self._runtime: DockerRuntime | None = None
+        if self.present():
+            # Reading the SDK in takes longer than a container may live: the first one would go unnamed.
+            _sdk()
 
     @staticmethod
     def _choose(settings: CollectorSettings) -> Path:
@@ -44,11 +47,8 @@ class DockerDiscovery:
             runtime.close()
 
     def _find(self, container_id: str) -> Identity | None:
-        # The SDK takes 7 MB: a node without Docker does not pay for it.
-        from habitus_collector.discovery.docker_runtime import DockerRuntime  # noqa: PLC0415
-
         if self._runtime is None:
-            self._runtime = DockerRuntime(self._socket)
+            self._runtime = _sdk()(self._socket)
         return self._runtime.find(container_id)
 
 
@@ -60,3 +60,10 @@ class PodmanDiscovery(DockerDiscovery):
     @staticmethod
     def _choose(settings: CollectorSettings) -> Path:
         return settings.podman_socket
+
+
+def _sdk() -> "type[DockerRuntime]":
+    # The SDK takes 7 MB or more: a node without Docker does not pay for it.
+    from habitus_collector.discovery.docker_runtime import DockerRuntime  # noqa: PLC0415
+
+    return DockerRuntime

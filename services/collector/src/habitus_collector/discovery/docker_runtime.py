@@ -14,6 +14,7 @@ from habitus_collector.discovery import DiscoveryFault, Identity
 from habitus_collector.discovery.references import digest_of, is_image_id, pod_of
 
 _TIMEOUT_S: Final = 2
+_ANY_VERSION: Final = "1.40"
 _FAULTS: Final = (docker.errors.DockerException, requests.RequestException)
 
 
@@ -26,7 +27,7 @@ class DockerRuntime:
 
     def __init__(self, socket: Path) -> None:
         try:
-            self._client = docker.APIClient(f"unix://{socket}", version="auto", timeout=_TIMEOUT_S)
+            self._client = _connect(f"unix://{socket}")
         except _FAULTS as fault:
             raise DiscoveryFault(_first_line(fault)) from None
 
@@ -52,6 +53,16 @@ class DockerRuntime:
         except _FAULTS as fault:
             raise DiscoveryFault(_first_line(fault)) from None
         return image
+
+
+def _connect(url: str) -> Any:
+    # The SDK's own "auto" asks for all versions, for which Podman starts runc and conmon: 160 ms, in which
+    # a short container comes and goes. The ping carries the one that matters.
+    with docker.APIClient(url, version=_ANY_VERSION, timeout=_TIMEOUT_S) as client:
+        answer = client.get(f"{client.base_url}/_ping", timeout=_TIMEOUT_S)
+        answer.raise_for_status()
+        version = answer.headers.get("Api-Version", _ANY_VERSION)
+    return docker.APIClient(url, version=version, timeout=_TIMEOUT_S)
 
 
 def _first_line(fault: Exception) -> str:

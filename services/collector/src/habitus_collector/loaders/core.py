@@ -11,16 +11,16 @@ from typing import Any, Final
 from habitus import plugins
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
-from habitus_collector import cgroups, environment, records
+from habitus_collector import cgroups, environment, records, sensors
 from habitus_collector.cgroups import Place
+from habitus_collector.clock import Clock
 from habitus_collector.discovery import GROUP as DISCOVERY
 from habitus_collector.discovery import Identity
+from habitus_collector.kernel import Sensors
 from habitus_collector.libbpf import LibbpfFault
 from habitus_collector.loaders import LoaderStatus, Outlet
 from habitus_collector.naming import Naming
 from habitus_collector.pump import Pump
-from habitus_collector.sensors import Sensors
-from habitus_collector.translate import Clock, event_of
 from habitus_collector.watch import Watch, unresolved
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ class CoreLoader:
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
+        self._chosen = sensors.choose(settings.sensors)
+        self._readers = sensors.readers_of(self._chosen)
         self._clock = Clock()
         self._naming = Naming([plugins.load(DISCOVERY, name)(settings) for name in settings.discovery])
         self._sensors: Sensors
@@ -72,12 +74,13 @@ class CoreLoader:
 
     def _open(self) -> Path:
         folder = environment.objects_folder(self._settings.objects)
-        for fault in environment.faults(folder):
+        objects = [sensor.object for sensor in self._chosen]
+        for fault in environment.faults(folder, objects):
             raise ServiceFault(fault)
         tree = cgroups.mount_point()
         assert tree is not None  # noqa: S101  # `faults` named it otherwise
         try:
-            self._sensors = Sensors(folder, self._settings.max_argv_bytes, self._take)
+            self._sensors = Sensors(self._chosen, folder, self._settings.max_argv_bytes, self._take)
         except LibbpfFault as fault:
             log.debug("%s", fault.log)
             raise ServiceFault(str(fault)) from None
@@ -86,16 +89,22 @@ class CoreLoader:
     def _take(self, raw: bytes) -> None:
         assert self._watch is not None  # noqa: S101  # the ring is read only after it stands
         try:
-            record = records.read(raw)
+            self._pass(raw, self._watch)
         except records.RecordFault as fault:
             self._malformed += 1
             if self._malformed == 1:
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
-            return
-        if isinstance(record, records.NewCgroup):
-            self._watch.announce(record.head.cgroup, record.levels)
+
+    def _pass(self, raw: bytes, watch: Watch) -> None:
+        head = records.head_of(raw)
+        if head.kind == records.Kind.NEW_CGROUP:
+            watch.announce(head.cgroup, records.new_cgroup(head, raw).levels)
+        elif head.kind in self._readers:
+            event = self._readers[head.kind](head, raw, self._clock, self._settings.node)
+            if event is not None:
+                watch.take(head.cgroup, event)
         else:
-            self._watch.take(record.head.cgroup, event_of(record, self._clock, self._settings.node))
+            raise records.RecordFault
 
     async def _scan_until(self, stop: asyncio.Event, tree: Path) -> None:
         watch = self._watch

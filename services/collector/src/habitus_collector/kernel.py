@@ -2,15 +2,16 @@
 """The kernel side as the collector sees it: loaded objects, the maps that sort cgroups, the ring."""
 
 import logging
+import secrets
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from habitus_collector import records
-from habitus_collector.environment import SENSORS
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
+from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,11 @@ _YES: Final = b"\1"
 
 
 class Sensors:
-    """Every sensor, loaded and attached. `close` detaches them."""
+    """The chosen sensors, loaded and attached. `close` detaches them."""
 
-    def __init__(self, folder: Path, max_argv: int, take: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, sensors: Sequence[Sensor], folder: Path, max_argv: int, take: Callable[[bytes], None]
+    ) -> None:
         """Load from `folder`.
 
         Raises:
@@ -33,10 +36,12 @@ class Sensors:
         self._objects: list[BpfObject] = []
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
-        constants = records.SETTINGS.pack(time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0)
+        constants = records.SETTINGS.pack(
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, secrets.randbits(32)
+        )
         try:
-            for sensor in SENSORS:
-                self._load(folder / f"{sensor}.bpf.o", constants)
+            for sensor in sensors:
+                self._load(folder / sensor.object, constants)
             self.ring = RingBuffer(self._library, self._maps["ring"], take)
             for loaded in self._objects:
                 loaded.attach()

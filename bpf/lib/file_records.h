@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the file sensor sends; habitus_collector/file_records.py reads it, a test compares the two. */
+#ifndef HABITUS_FILE_RECORDS_H
+#define HABITUS_FILE_RECORDS_H
+
+#include "records.h"
+
+#define PLACES_MAX 2
+
+enum file_kind {
+	RECORD_FILE = 16,
+};
+
+enum file_op {
+	FILE_OP_OPEN = 1,
+	FILE_OP_CREATE = 2,
+	FILE_OP_RENAME = 3,
+	FILE_OP_UNLINK = 4,
+	FILE_OP_CHMOD = 5,
+	FILE_OP_LINK = 6,
+	FILE_OP_MOUNT = 7,
+};
+
+enum file_flag {
+	FILE_READ = 1,
+	FILE_WRITE = 2,
+	FILE_TRUNCATE = 4,
+	FILE_APPEND = 8,
+	FILE_DIRECTORY = 16,
+	FILE_MODE = 32,     /* chmod: of permissions … */
+	FILE_OWNER = 64,    /* … or of the owner */
+	FILE_SYMBOLIC = 128,
+	FILE_EXCHANGE = 256, /* rename: the two changed places */
+	FILE_BIND = 512,
+	FILE_REMOUNT = 1024,
+	FILE_MOVE = 2048,
+};
+
+/*
+ * A path in two parts, one after the other in `data`: what was walked from a kernel object, and
+ * the name that the process gave, relative to it. A file that was opened has the first part only.
+ */
+struct place {
+	__u32 walked_length;
+	__u32 walked_flags; /* enum path_flag */
+	__u32 told_length;
+	__u32 told_flags; /* enum told_flag */
+};
+
+enum told_flag {
+	TOLD_UNREAD = 1, /* the page was not there any more */
+};
+
+struct file_record {
+	struct record head;
+	__u32 op;
+	__u32 flags;
+	__u32 repeats; /* the same, held back since it was last sent */
+	__u32 reserved;
+	struct place places[PLACES_MAX]; /* the second: where it is renamed or linked to */
+	char data[4 * PATH_BYTES]; /* only what is used is sent */
+};
+
+#endif

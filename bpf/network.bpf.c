@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Network activity of containers. TCP by a typed raw tracepoint; UDP and DNS by programs on the
+ * root of the cgroup tree, which every kernel since 5.8 offers and which stand beside those of
+ * others (they are attached as links). Every program lets everything pass.
+ */
+#include "lib/common.h"
+#include "lib/dns.h"
+#include "lib/tcp.h"
+#include "lib/udp.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define PASS 1
+
+/* Keeps the layouts in the object's BTF, where a test reads them. */
+const struct flow_record *layout_flow __attribute__((unused));
+const enum network_kind *layout_kind __attribute__((unused));
+const struct dns_record *layout_dns __attribute__((unused));
+const enum flow_op *layout_op __attribute__((unused));
+const enum dns_way *layout_way __attribute__((unused));
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_tcp_state, struct sock *sk, int before, int after)
+{
+	if (sk->sk_protocol != PROTOCOL_TCP)
+		return 0;
+	if (before == BPF_TCP_CLOSE && after == BPF_TCP_SYN_SENT)
+		return tcp_connects(sk);
+	if (after == BPF_TCP_LISTEN)
+		return tcp_listens(sk);
+	if (before == BPF_TCP_SYN_RECV && after == BPF_TCP_ESTABLISHED)
+		return tcp_accepts(sk);
+	return 0;
+}
+
+SEC("cgroup/connect4")
+int on_connect4(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = {};
+
+	if (ctx->protocol != PROTOCOL_UDP)
+		return PASS;
+	read_peer4(&flow, ctx);
+	udp_connects(ctx, &flow);
+	return PASS;
+}
+
+SEC("cgroup/connect6")
+int on_connect6(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = {};
+
+	if (ctx->protocol != PROTOCOL_UDP)
+		return PASS;
+	read_peer6(&flow, ctx);
+	udp_connects(ctx, &flow);
+	return PASS;
+}
+
+SEC("cgroup/sendmsg4")
+int on_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = { .op = FLOW_SEND };
+
+	read_peer4(&flow, ctx);
+	udp_passes(ctx, &flow);
+	return PASS;
+}
+
+SEC("cgroup/sendmsg6")
+int on_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = { .op = FLOW_SEND };
+
+	read_peer6(&flow, ctx);
+	udp_passes(ctx, &flow);
+	return PASS;
+}
+
+SEC("cgroup/recvmsg4")
+int on_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = { .op = FLOW_RECEIVE };
+
+	read_peer4(&flow, ctx);
+	udp_passes(ctx, &flow);
+	return PASS;
+}
+
+SEC("cgroup/recvmsg6")
+int on_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct flow flow = { .op = FLOW_RECEIVE };
+
+	read_peer6(&flow, ctx);
+	udp_passes(ctx, &flow);
+	return PASS;
+}
+
+/* The UDP socket that a packet belongs to, or NULL. */
+static __always_inline struct bpf_sock *udp_socket(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return NULL;
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->protocol == PROTOCOL_UDP ? sk : NULL;
+}
+
+SEC("cgroup_skb/egress")
+int on_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = udp_socket(skb);
+	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
+
+	if (!owner || !(owner->connected | owner->dns) || !still_wanted(owner))
+		return PASS;
+	if (owner->connected)
+		udp_leaves(owner, sk);
+	if (owner->dns)
+		dns_passes(skb, owner, DNS_QUESTION);
+	return PASS;
+}
+
+SEC("cgroup_skb/ingress")
+int on_ingress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = udp_socket(skb);
+	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
+
+	if (!owner || !owner->dns || !still_wanted(owner))
+		return PASS;
+	dns_passes(skb, owner, DNS_ANSWER);
+	return PASS;
+}

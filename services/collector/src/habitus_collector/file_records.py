@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what the file sensor writes: bpf/lib/file_records.h, field by field."""
+
+import posixpath
+import struct
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+
+from habitus.text import decoded
+from habitus_collector import records
+from habitus_collector.records import Head
+
+KIND: Final = 16
+"""RECORD_FILE."""
+FILE: Final = struct.Struct("=IIII32s")  # after the head; data follow
+PLACE: Final = struct.Struct("=IIII")
+
+_AT: Final = records.HEAD.size
+
+
+class FileOp(IntEnum):
+    """enum file_op."""
+
+    OPEN = 1
+    CREATE = 2
+    RENAME = 3
+    UNLINK = 4
+    CHMOD = 5
+    LINK = 6
+    MOUNT = 7
+
+
+_TWO: Final = (FileOp.RENAME, FileOp.LINK)
+
+
+class FileFlag(IntFlag):
+    """enum file_flag."""
+
+    READ = 1
+    WRITE = 2
+    TRUNCATE = 4
+    APPEND = 8
+    DIRECTORY = 16
+    MODE = 32
+    OWNER = 64
+    SYMBOLIC = 128
+    EXCHANGE = 256
+    BIND = 512
+    REMOUNT = 1024
+    MOVE = 2048
+
+
+class ToldFlag(IntFlag):
+    """enum told_flag."""
+
+    UNREAD = 1
+
+
+class FileRecord(NamedTuple):
+    """What was done to a file. `repeats`: the same deeds held back since it was last sent."""
+
+    head: Head
+    op: FileOp
+    flags: FileFlag
+    repeats: int
+    path: str
+    new_path: str | None
+
+
+def read(head: Head, raw: bytes) -> FileRecord:
+    """Return the record in `raw`.
+
+    Raises:
+        RecordFault: it is none that this version knows.
+    """
+    try:
+        op, flags, repeats, _, places = FILE.unpack_from(raw, _AT)
+        first, second = PLACE.iter_unpack(places)
+        kind = FileOp(op)
+    except (struct.error, ValueError):
+        raise records.RecordFault from None
+    at = _AT + FILE.size
+    # What a symbolic link says is a text; nobody looked whether there is such a file.
+    is_text = kind is FileOp.LINK and bool(flags & FileFlag.SYMBOLIC)
+    path = _path(raw, at, first, alone=is_text)
+    new_path = _path(raw, at + first[0] + first[2], second) if kind in _TWO else None
+    return FileRecord(head, kind, FileFlag(flags), repeats, path, new_path)
+
+
+def joined(start: str, told: str) -> str:
+    """Return the path of `told` from `start`, without `.` and `..`.
+
+    Symbolic links on the way are not followed: the kernel no longer tells where they led.
+    """
+    if not told:
+        return start
+    whole = posixpath.normpath(f"{start}/{told}")
+    return "/" + whole.lstrip("/") if start.startswith("/") else whole
+
+
+def _path(raw: bytes, at: int, place: tuple[int, ...], *, alone: bool = False) -> str:
+    walked, walked_flags, told, told_flags = place
+    text = decoded(raw[at + walked : at + walked + told])
+    if told_flags & ToldFlag.UNREAD:
+        text = "…"
+    if alone:
+        return text
+    return joined(records.path(raw[at : at + walked], walked_flags), text)

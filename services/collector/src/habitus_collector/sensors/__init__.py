@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensors: one module each, imported only when the setting `collector.sensors` names it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+from habitus.events import Event
+from habitus.service import ServiceFault
+from habitus_collector.clock import Clock
+from habitus_collector.records import Head
+
+Reader = Callable[[Head, bytes, Clock, str], Event | None]
+"""(head, the whole record, clock, node) → the event that it tells of, without its container, or None."""
+
+# name → the module whose `SENSOR` it is.
+_MODULES: Final[dict[str, str]] = {
+    "process": "habitus_collector.sensors.process",
+    "file": "habitus_collector.sensors.file",
+    "network": "habitus_collector.sensors.network",
+}
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One object of programs, all attached; what it sends, and how that becomes events."""
+
+    object: str
+    """File name of the built object."""
+    readers: Mapping[int, Reader]
+    """Record kind → its reader. No two sensors share a kind."""
+    needs: tuple[str, ...] = ()
+    """Sensors without which this one would be wrong."""
+
+
+def available() -> tuple[str, ...]:
+    """Return the names that the setting may have."""
+    return tuple(_MODULES)
+
+
+def choose(names: Sequence[str]) -> list[Sensor]:
+    """Return the sensors of these names, those that others need first.
+
+    Raises:
+        ServiceFault: a name is unknown, or what a sensor needs was not named; one line.
+    """
+    fault = fault_of(names)
+    if fault:
+        raise ServiceFault(fault)
+    found = [_sensor(name) for name in dict.fromkeys(names)]
+    return sorted(found, key=lambda sensor: len(sensor.needs))
+
+
+def fault_of(names: Sequence[str]) -> str | None:
+    """Say in one line what keeps these names from being a choice of sensors, or None."""
+    known = ", ".join(_MODULES)
+    if not names:
+        return f"collector.sensors is empty; available: {known}"
+    for name in names:
+        if name not in _MODULES:
+            return f"collector.sensors: no sensor {name!r}; available: {known}"
+        for needed in _sensor(name).needs:
+            if needed not in names:
+                return f"collector.sensors: {name!r} needs {needed!r} beside it"
+    return None
+
+
+def readers_of(sensors: Iterable[Sensor]) -> dict[int, Reader]:
+    """Return the readers of all these sensors."""
+    return {kind: reader for sensor in sensors for kind, reader in sensor.readers.items()}
+
+
+def _sensor(name: str) -> Sensor:
+    sensor: Sensor = import_module(_MODULES[name]).SENSOR
+    return sensor

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of files, as a hostile process can make them, and what becomes of them."""
+
+import pytest
+
+from habitus.events import fault_of
+from habitus_collector import file_records, records
+from habitus_collector.clock import Clock
+from habitus_collector.file_records import FileFlag, FileOp, ToldFlag
+from habitus_collector.records import PathFlag, RecordFault
+from habitus_collector.sensors.file import SENSOR
+
+NO_PLACE = (b"", 0, b"", 0)
+
+
+def a_file(op, flags, *places, repeats=0):
+    raw = records.HEAD.pack(1000, 77, file_records.KIND, 41, 1, 0, b"cat", b"bash")
+    padded = [*places, NO_PLACE][:2]
+    packed = b"".join(
+        file_records.PLACE.pack(len(walked), walked_flags, len(told), told_flags)
+        for walked, walked_flags, told, told_flags in padded
+    )
+    data = b"".join(walked + told for walked, _, told, _ in padded)
+    return raw + file_records.FILE.pack(op, flags, repeats, 0, packed) + data + b"\xff" * 5
+
+
+def event_of(raw):
+    head = records.head_of(raw)
+    return SENSOR.readers[head.kind](head, raw, Clock(), "n1")
+
+
+def test_an_open_becomes_an_event():
+    raw = a_file(FileOp.OPEN, FileFlag.READ | FileFlag.APPEND, (b"/etc/shadow", 0, b"", 0))
+
+    event = event_of(raw)
+
+    assert (event.class_, event.op, event.node) == ("file", "open", "n1")
+    assert (event.process.pid, event.process.name, event.process.parent) == (41, "cat", "bash")
+    assert (event.file.path, event.file.new_path) == ("/etc/shadow", None)
+    assert event.file.flags == ["read", "append"]
+
+
+def test_a_rename_has_both_names():
+    raw = a_file(FileOp.RENAME, 0, (b"/tmp", 0, b"a", 0), (b"", 0, b"/b", 0))
+
+    event = event_of(raw)
+
+    assert (event.op, event.file.path, event.file.new_path) == ("rename", "/tmp/a", "/b")
+
+
+def test_a_symbolic_link_says_what_it_says():
+    raw = a_file(FileOp.LINK, FileFlag.SYMBOLIC, (b"/tmp", 0, b"../etc", 0), (b"/tmp", 0, b"l", 0))
+
+    event = event_of(raw)
+
+    assert (event.file.path, event.file.new_path) == ("../etc", "/tmp/l")
+
+
+@pytest.mark.parametrize("op", list(FileOp))
+def test_every_op_is_one_of_the_interchange_format(op):
+    event = event_of(a_file(op, 0, (b"/a", 0, b"", 0), (b"/b", 0, b"", 0)))
+    event.container.image = "i"
+
+    assert fault_of(event) is None
+
+
+def test_a_name_that_is_gone_is_marked():
+    record = event_of(a_file(FileOp.UNLINK, 0, (b"/tmp", 0, b"", ToldFlag.UNREAD)))
+
+    assert record.file.path == "/tmp/…"
+
+
+@pytest.mark.parametrize(
+    ("start", "told", "path"),
+    [
+        ("/", "a", "/a"),
+        ("/", "/etc//x/", "/etc/x"),
+        ("/tmp", "../etc/./passwd", "/etc/passwd"),
+        ("/tmp", "../../../..", "/"),
+        ("/tmp", "", "/tmp"),
+        ("/tmp", ".", "/tmp"),
+        ("/tmp", "a\n\x1b", "/tmp/a\n\x1b"),
+        ("…/d", "x", "…/d/x"),
+    ],
+)
+def test_names_are_joined_to_where_they_start(start, told, path):
+    assert file_records.joined(start, told) == path
+
+
+def test_a_cut_start_stays_marked():
+    record = event_of(a_file(FileOp.UNLINK, 0, (b"/d/d", PathFlag.CUT, b"x", 0)))
+
+    assert record.file.path == "…/d/d/x"
+
+
+@pytest.mark.parametrize("raw", [a_file(99, 0, (b"/a", 0, b"", 0)), a_file(1, 0)[:70]])
+def test_other_bytes_are_refused(raw):
+    with pytest.raises(RecordFault, match="run make bpf"):
+        event_of(raw)
