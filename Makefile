@@ -17,7 +17,7 @@ demo: setup-containers bpf ## play the mining story on real containers (root)
 	@$(VENV)/habitus demo
 
 .PHONY: test
-test: setup-containers bpf check ## all checks and tests that this machine can run
+test: setup-tests bpf check ## all checks and tests that this machine can run
 	$(VENV)/pytest
 
 .PHONY: check
@@ -59,6 +59,10 @@ setup: ## install what building and running need
 .PHONY: setup-containers
 setup-containers: ## the same, and what real containers need
 	@deploy/setup/bootstrap.sh containers
+
+.PHONY: setup-tests
+setup-tests: ## the same, and the engines that the tests run: Docker, Podman
+	@deploy/setup/bootstrap.sh tests
 
 .PHONY: clean
 clean: ## remove what was built

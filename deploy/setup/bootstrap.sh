@@ -4,11 +4,13 @@
 # for nothing that is there already. Without root or apt it says what is missing and goes on.
 #
 #   bootstrap.sh core         Python, the BPF compiler and libbpf
-#   bootstrap.sh containers   the same, and what the demo and the tests on real containers need
+#   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
+#   bootstrap.sh tests        the same, and the other engines that the tests run containers on
 set -eu
 cd "$(dirname "$0")/../.."
 want=${1:-core}
 missing=
+case $want in core | containers | tests) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -23,11 +25,15 @@ if [ "$(uname -s)" = Linux ]; then
 	[ -e /usr/include/bpf/bpf_helpers.h ] || need libbpf-dev
 	[ -e /usr/include/linux/types.h ] || need linux-libc-dev
 	ls /usr/lib/*/libbpf.so.1 >/dev/null 2>&1 || ls /usr/lib*/libbpf.so.1 >/dev/null 2>&1 || need libbpf1
-	if [ "$want" = containers ]; then
+	if [ "$want" != core ]; then
 		have containerd || need containerd
 		have runc || need runc
 		have busybox || need busybox-static
 		have bash-static || need bash-static
+	fi
+	if [ "$want" = tests ]; then
+		have dockerd || need docker.io
+		have podman || need podman
 	fi
 else
 	say "this is $(uname -s), not Linux: no kernel to watch; the recorded sample still plays"

@@ -8,8 +8,10 @@ import platform
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 COMPILERS: Final = ("clang-19", "clang-20", "clang-18", "clang-17", "clang-16", "clang", "gcc", "cc")
@@ -42,30 +44,42 @@ def compile_standin(folder: Path) -> Path:
 def webapp(folder: Path, standin: Path) -> Path:
     """Write the image `webapp:v1` and return the archive."""
     files = {f"usr/bin/{name}": (standin.read_bytes(), 0o755) for name in _PROGRAMS}
-    files["bin/bash"] = (_program("bash-static", "bash-static").read_bytes(), 0o755)
-    files["bin/busybox"] = (_program("busybox", "busybox-static").read_bytes(), 0o755)
+    files["bin/bash"] = (program("bash-static", "bash-static").read_bytes(), 0o755)
+    files["bin/busybox"] = (program("busybox", "busybox-static").read_bytes(), 0o755)
     files["app/serve.sh"] = (resources.files(__package__).joinpath("serve.sh").read_bytes(), 0o755)
     files["app/webapp.jar"] = (b"", 0o644)
     files["app/upload/plugin.sh"] = (b"", 0o644)
     files["etc/passwd"] = (b"root:x:0:0:root:/root:/bin/bash\n", 0o644)
-    layer = _layer(files, links={"bin/gzip": "busybox"})
-    return _archive(folder / "webapp.tar", "webapp:v1", layer, ["/bin/bash", "/app/serve.sh"])
+    command = ["/bin/bash", "/app/serve.sh"]
+    return build(folder / "webapp.tar", "webapp:v1", files, command, links={"bin/gzip": "busybox"})
 
 
 def pause(folder: Path, standin: Path) -> Path:
     """Write the sandbox image that containerd asks for and return the archive."""
-    layer = _layer({"pause": (standin.read_bytes(), 0o755)}, links={})
-    return _archive(folder / "pause.tar", "localhost/pause:1", layer, ["/pause"])
+    files = {"pause": (standin.read_bytes(), 0o755)}
+    return build(folder / "pause.tar", "localhost/pause:1", files, ["/pause"])
 
 
-def _program(name: str, package: str) -> Path:
+def build(
+    archive: Path,
+    reference: str,
+    files: Mapping[str, tuple[bytes, int]],
+    command: list[str],
+    *,
+    links: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """Write an image of these files, each with its mode, and return the archive."""
+    return _archive(archive, reference, _layer(files, links), command)
+
+
+def program(name: str, package: str) -> Path:
     found = shutil.which(name)
     if found is None:
         raise ImageFault(f"{name} is missing: apt-get install {package}")
     return Path(found)
 
 
-def _layer(files: dict[str, tuple[bytes, int]], links: dict[str, str]) -> bytes:
+def _layer(files: Mapping[str, tuple[bytes, int]], links: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for folder in _FOLDERS:
