@@ -9,6 +9,7 @@
 #include "lib/common.h"
 #include "lib/file_call.h"
 #include "lib/head.h"
+#include "lib/known.h"
 #include "lib/repeats.h"
 #include "lib/walk.h"
 
@@ -197,7 +198,7 @@ int BPF_PROG(on_file_call, struct pt_regs *regs, long result)
 	struct scratch *scratch;
 	struct deed deed;
 	struct call call;
-	__u32 zero = 0;
+	__u32 zero = 0, profile;
 	__u64 cgroup;
 
 	/* A few compares, before the look-ups of the guard: most system calls are none of ours. */
@@ -205,7 +206,7 @@ int BPF_PROG(on_file_call, struct pt_regs *regs, long result)
 		return 0;
 	task = bpf_get_current_task_btf();
 	cgroup = task->cgroups->dfl_cgrp->kn->id; /* as the helper gives it, without the call */
-	if (!watched(task, cgroup) || !has_arrived(task) || is_compat(task))
+	if (!watched(task, cgroup, &profile) || !has_arrived(task) || is_compat(task))
 		return 0;
 	scratch = bpf_map_lookup_elem(&file_scratch, &zero);
 	if (!scratch)

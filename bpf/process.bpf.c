@@ -8,6 +8,7 @@
 #include "lib/container.h"
 #include "lib/head.h"
 #include "lib/inside.h"
+#include "lib/known.h"
 #include "lib/walk.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -93,9 +94,9 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	struct task_struct *outside;
 	struct exec_record *record;
 	struct walk *walk;
-	__u32 zero = 0, used;
+	__u32 zero = 0, used, profile;
 
-	if (!watched(task, cgroup))
+	if (!watched(task, cgroup, &profile))
 		return 0;
 	record = bpf_map_lookup_elem(&exec_scratch, &zero);
 	walk = bpf_map_lookup_elem(&walks, &zero);
@@ -121,8 +122,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u64 cgroup = cgroup_of(child);
 	struct fork_record *record;
+	__u32 profile;
 
-	if (!watched(child, cgroup) || !has_arrived(parent))
+	if (!watched(child, cgroup, &profile) || !has_arrived(parent))
 		return 0;
 	if (!same_container(cgroup, bpf_get_current_cgroup_id()))
 		return 0; /* a runtime puts a child into a container: it has not arrived */
@@ -142,9 +144,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 {
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct exit_record *record;
-	__u32 status;
+	__u32 status, profile;
 
-	if (!watched(task, cgroup) || !has_arrived(task))
+	if (!watched(task, cgroup, &profile) || !has_arrived(task))
 		return 0;
 	if (task->signal->live.counter)
 		return 0; /* other threads of the process go on */

@@ -1,30 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Whose event is it? The key is the cgroup v2 id: never reused, and right even for the first
- * instruction of a container. User space sorts cgroups into `targets` and `ignored`; one that is in
- * neither is announced once, and its events are sent on, so that a container that lives for 50 ms
- * loses none: user space holds them until it knows.
+ * instruction of a container. User space sorts cgroups in `targets`; one that is not there is
+ * announced once, and its events are sent on, so that a container that lives for 50 ms loses none:
+ * user space holds them until it knows.
  */
 #ifndef HABITUS_CONTAINER_H
 #define HABITUS_CONTAINER_H
 
 #include "ring.h"
 
-/* cgroup id → id of the container's own cgroup: a container may have cgroups below it. */
+struct target {
+	__u64 root;    /* id of the container's own cgroup: a container may have cgroups below it */
+	__u32 profile; /* number of its image's profile (known.h); 0: none yet */
+	__u32 ignored; /* 1: of the host itself, no event is wanted */
+};
+
+/* cgroup id → whose it is: one look-up tells both what is wanted and what is not. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 32768);
 	__type(key, __u64);
-	__type(value, __u64);
+	__type(value, struct target);
 } targets SEC(".maps");
-
-/* Cgroups of the host itself. One that falls out is announced again. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, __u8);
-} ignored SEC(".maps");
 
 /* Announced, not yet sorted. */
 struct {
@@ -87,26 +85,50 @@ static __noinline int announce(__u64 cgroup, __u64 node)
 	return 0;
 }
 
-/* Guard of every handler: may this event leave the kernel? */
-static __always_inline bool watched(struct task_struct *task, __u64 cgroup)
+/* `watched` by the cgroup alone. */
+static __always_inline bool watched_group(__u64 cgroup, struct kernfs_node *node, __u32 *profile)
 {
-	if (bpf_map_lookup_elem(&targets, &cgroup))
-		return true;
-	if (bpf_map_lookup_elem(&ignored, &cgroup))
-		return false;
+	struct target *target = bpf_map_lookup_elem(&targets, &cgroup);
+
+	*profile = 0;
+	if (target) {
+		*profile = target->profile;
+		return !target->ignored;
+	}
+	announce(cgroup, (__u64)node);
+	return true;
+}
+
+/* Guard of every handler: may this event leave the kernel? Also gives the profile's number. */
+static __always_inline bool watched(struct task_struct *task, __u64 cgroup, __u32 *profile)
+{
+	struct target *target = bpf_map_lookup_elem(&targets, &cgroup);
+
+	*profile = 0;
+	if (target) {
+		*profile = target->profile;
+		return !target->ignored;
+	}
 	announce(cgroup, (__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn));
 	return true;
 }
 
+static __always_inline bool is_ignored(__u64 cgroup)
+{
+	struct target *target = bpf_map_lookup_elem(&targets, &cgroup);
+
+	return target && target->ignored;
+}
+
 static __always_inline bool same_container(__u64 one, __u64 other)
 {
-	__u64 *one_root, *other_root;
+	struct target *first, *second;
 
 	if (one == other)
 		return true;
-	one_root = bpf_map_lookup_elem(&targets, &one);
-	other_root = bpf_map_lookup_elem(&targets, &other);
-	return one_root && other_root && *one_root == *other_root;
+	first = bpf_map_lookup_elem(&targets, &one);
+	second = bpf_map_lookup_elem(&targets, &other);
+	return first && second && first->root && first->root == second->root;
 }
 
 #endif

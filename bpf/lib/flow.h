@@ -8,6 +8,7 @@
 
 #include "container.h"
 #include "head.h"
+#include "known.h"
 #include "kernel_net.h"
 
 #define FOLD_NS 1000000000ULL

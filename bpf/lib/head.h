@@ -15,6 +15,7 @@ static __always_inline void fill_head(struct record *head, __u32 kind, struct ta
 	head->pid = BPF_CORE_READ(task, tgid);
 	head->uid = BPF_CORE_READ(task, cred, uid.val);
 	head->ppid = 0;
+	head->token = (struct token){};
 	__builtin_memset(head->parent, 0, sizeof(head->parent));
 	bpf_probe_read_kernel(head->comm, sizeof(head->comm), &task->comm);
 	if (same_container(cgroup_of(parent), cgroup)) {

@@ -44,12 +44,10 @@ static __always_inline bool same_peer(const struct owner *owner, const __u8 *add
 	return owner->port == port && one[0] == other[0] && one[1] == other[1];
 }
 
-/* `ignored` may have grown since the owner was remembered. */
+/* Its cgroup may have been sorted out since the owner was remembered. */
 static __always_inline bool still_wanted(const struct owner *owner)
 {
-	__u64 cgroup = owner->head.cgroup;
-
-	return !bpf_map_lookup_elem(&ignored, &cgroup);
+	return !is_ignored(owner->head.cgroup);
 }
 
 #endif

@@ -31,6 +31,15 @@ enum loss_class {
 	LOSS_CLASSES = 4,
 };
 
+/*
+ * Keyed hash of exactly the fields that a profile's verdict depends on (token.h). Zero: the event
+ * must not be remembered as known, because something of it was cut or could not be read.
+ */
+struct token {
+	__u64 one;
+	__u64 two;
+};
+
 struct record {
 	__u64 time;   /* boot clock, ns */
 	__u64 cgroup; /* id of the cgroup v2 that the process is in */
@@ -40,6 +49,7 @@ struct record {
 	__u32 uid;
 	char comm[TASK_COMM_LEN];
 	char parent[TASK_COMM_LEN]; /* empty: the parent is outside of the container */
+	struct token token;
 };
 
 /* Names from the cgroup upwards; the root itself has no name and is left out. */

@@ -53,8 +53,8 @@ static __always_inline void mix_text(struct deed *deed, const char *text, __u32 
 /* Who did it: every process of this name in this cgroup is the same. */
 static __always_inline void begin(struct deed *deed, struct task_struct *task, __u64 cgroup)
 {
-	deed->one = settings.secret;
-	deed->two = ~(__u64)settings.secret;
+	deed->one = settings.secret[0];
+	deed->two = settings.secret[1];
 	mix(deed, cgroup);
 	mix(deed, *(__u64 *)&task->comm[0]);
 	mix(deed, *(__u64 *)&task->comm[8]);

@@ -29,8 +29,9 @@ static __always_inline int tcp_connects(struct sock *sk)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct flow flow = { .op = FLOW_CONNECT };
+	__u32 profile;
 
-	if (!watched(task, cgroup))
+	if (!watched(task, cgroup, &profile))
 		return 0;
 	read_ends(&flow, sk);
 	tell_current(task, cgroup, &flow);
@@ -42,24 +43,14 @@ static __always_inline int tcp_listens(struct sock *sk)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct flow flow = { .op = FLOW_LISTEN };
+	__u32 profile;
 
-	if (!watched(task, cgroup))
+	if (!watched(task, cgroup, &profile))
 		return 0;
 	own(sk, task, cgroup);
 	read_ends(&flow, sk);
 	tell_current(task, cgroup, &flow);
 	return 0;
-}
-
-/* `watched` without a task. */
-static __always_inline bool watched_group(__u64 cgroup, struct kernfs_node *node)
-{
-	if (bpf_map_lookup_elem(&targets, &cgroup))
-		return true;
-	if (bpf_map_lookup_elem(&ignored, &cgroup))
-		return false;
-	announce(cgroup, (__u64)node);
-	return true;
 }
 
 /* A listener older than we are has no owner: its own cgroup still tells whose it is. */
@@ -75,6 +66,7 @@ static __always_inline int tcp_accepts(struct sock *sk)
 	struct kernfs_node *node;
 	struct flow flow = { .op = FLOW_ACCEPT };
 	struct record unknown;
+	__u32 profile;
 
 	read_ends(&flow, sk);
 	if (owner) {
@@ -85,7 +77,7 @@ static __always_inline int tcp_accepts(struct sock *sk)
 	}
 	node = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn);
 	fill_unknown(&unknown, BPF_CORE_READ(node, id));
-	if (watched_group(unknown.cgroup, node))
+	if (watched_group(unknown.cgroup, node, &profile))
 		tell_of(&unknown, &flow);
 	return 0;
 }

@@ -72,8 +72,9 @@ static __always_inline void udp_passes(struct bpf_sock_addr *ctx, struct flow *f
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct bpf_sock *sk = ctx->sk;
 	struct owner *owner;
+	__u32 profile;
 
-	if (!sk || !watched(task, cgroup))
+	if (!sk || !watched(task, cgroup, &profile))
 		return;
 	owner = own(sk, task, cgroup);
 	if (!owner || same_peer(owner, flow->address, flow->port))
@@ -93,8 +94,9 @@ static __always_inline void udp_connects(struct bpf_sock_addr *ctx, const struct
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct bpf_sock *sk = ctx->sk;
 	struct owner *owner;
+	__u32 profile;
 
-	if (!sk || !watched(task, cgroup))
+	if (!sk || !watched(task, cgroup, &profile))
 		return;
 	owner = own(sk, task, cgroup);
 	if (!owner)

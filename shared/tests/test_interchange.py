@@ -42,6 +42,7 @@ EXAMPLE = {
         "local_port": 40112,
         "domain": "db.shop.svc",
     },
+    "usage": {"cores": 1.5, "window_s": 5.0},
 }
 
 

@@ -19,9 +19,11 @@ class MapsOfTheKernel:
     targets: dict[int, int] = field(default_factory=dict)
     ignored: set[int] = field(default_factory=set)
     forgotten: list[int] = field(default_factory=list)
+    profiles: dict[int, int] = field(default_factory=dict)
 
-    def target(self, cgroup: int, root: int) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
         self.targets[cgroup] = root
+        self.profiles[cgroup] = profile
 
     def ignore(self, cgroup: int) -> None:
         self.ignored.add(cgroup)

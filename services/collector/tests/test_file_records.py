@@ -14,7 +14,7 @@ NO_PLACE = (b"", 0, b"", 0)
 
 
 def a_file(op, flags, *places, repeats=0):
-    raw = records.HEAD.pack(1000, 77, file_records.KIND, 41, 1, 0, b"cat", b"bash")
+    raw = records.HEAD.pack(1000, 77, file_records.KIND, 41, 1, 0, b"cat", b"bash", bytes(16))
     padded = [*places, NO_PLACE][:2]
     packed = b"".join(
         file_records.PLACE.pack(len(walked), walked_flags, len(told), told_flags)

@@ -6,7 +6,7 @@ import pytest
 from habitus_btf import btf_of, offsets
 from habitus_collector import records
 
-HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent")
+HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent", "token")
 EXEC_FIELDS = (
     "exe_length", "cwd_length", "argv_length", "ancestor_count",
     "exe_flags", "cwd_flags", "argv_flags", "reserved", "ancestors",
@@ -50,7 +50,7 @@ def test_the_settings(btf):
     size, members = btf.layout("settings")
 
     assert size == records.SETTINGS.size
-    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "secret"))
+    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "reserved", "secret"))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 
 
 def head(kind: Kind, now: int = 1000, cgroup: int = 77, pid: int = 41) -> bytes:
-    return records.HEAD.pack(now, cgroup, kind, pid, 1, 0, b"curl", b"sh")
+    return records.HEAD.pack(now, cgroup, kind, pid, 1, 0, b"curl", b"sh", bytes(16))
 
 
 def a_flow(op: int, address: bytes = CLIENT, **options: int) -> bytes:

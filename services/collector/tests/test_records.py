@@ -13,7 +13,7 @@ from habitus_collector.translate import event_of
 
 
 def head(kind: int, comm: bytes = b"java", parent: bytes = b"bash") -> bytes:
-    return records.HEAD.pack(1000, 77, kind, 41, 1, 0, comm, parent)
+    return records.HEAD.pack(1000, 77, kind, 41, 1, 0, comm, parent, bytes(16))
 
 
 def an_exec(exe: bytes, cwd: bytes, argv: bytes, flags: tuple[int, int, int] = (0, 0, 0)) -> bytes:

@@ -9,19 +9,25 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-EventClass = Literal["process", "file", "network"]
+EventClass = Literal["process", "file", "network", "cpu"]
 Op = Literal[
     "exec", "fork", "exit",
-    "open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount",
-    "connect", "accept", "listen", "send", "receive", "dns",
+    "open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount", "load",
+    "connect", "accept", "listen", "send", "receive", "dns", "close",
+    "usage",
 ]  # fmt: skip
 
 EVENT_CLASSES: Final[tuple[EventClass, ...]] = get_args(EventClass)
 OPS: Final[dict[str, frozenset[str]]] = {
     "process": frozenset({"exec", "fork", "exit"}),
-    "file": frozenset({"open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount"}),
-    "network": frozenset({"connect", "accept", "listen", "send", "receive", "dns"}),
+    "file": frozenset({"open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount",
+                       "load"}),
+    "network": frozenset({"connect", "accept", "listen", "send", "receive", "dns", "close"}),
+    "cpu": frozenset({"usage"}),
 }  # fmt: skip
+
+_PARTS: Final = {"process": "process", "file": "file", "network": "network", "cpu": "usage"}
+"""Class → the part that its events must have."""
 
 
 class Part(msgspec.Struct, omit_defaults=True, gc=False):
@@ -50,6 +56,16 @@ class Process(Part):
     """The process that acted. `name` is its comm, `parent` the comm of its parent.
 
     `ancestors` starts at the parent and goes up to the container's first process.
+
+    Attributes:
+        exe_class: where the program's file lives: `image` (a layer of the image), `writable` (the
+            container's own layer, a volume, a tmpfs), `memory` (memfd and the like).
+        truncated: argv or a path was cut at the limit.
+        capabilities: the effective set as a hex mask, as CapEff in /proc/PID/status.
+        tty: name of the controlling terminal, such as `pts/0`.
+        preload: value of LD_PRELOAD.
+        exit_code, exit_signal: of op `exit`; the signal that ended it, else 0.
+        running: it ran before the collector came, and is listed once as an exec.
     """
 
     pid: int | None = None
@@ -61,18 +77,54 @@ class Process(Part):
     cwd: str | None = None
     uid: int | None = None
     ancestors: list[str] | None = None
+    exe_class: Literal["image", "writable", "memory"] | None = None
+    truncated: bool = False
+    capabilities: str | None = None
+    tty: str | None = None
+    preload: str | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    running: bool = False
 
 
 class File(Part):
-    """A file as the container sees its path; `new_path` for rename and link."""
+    """A file as the container sees its path; `new_path` for rename and link.
+
+    Attributes:
+        bytes: of op `read` and `write`: all that was read or written while the file was open.
+        mode: of op `chmod`: the new permission bits, in octal (`4755`).
+        owner: of op `chmod` with the flag `owner`: `uid:gid`, `-` for what stays.
+        via: `io_uring` for what was asked through it.
+    """
 
     path: str | None = None
     new_path: str | None = None
     flags: list[str] | None = None
+    bytes: int | None = None
+    mode: str | None = None
+    owner: str | None = None
+    via: str | None = None
+
+
+class Peer(Part):
+    """The other end of a flow, where this node knows whose address it is."""
+
+    container: str | None = None
+    image: str | None = None
+    pod: Pod | None = None
+    service: str | None = None
 
 
 class Network(Part):
-    """One end-to-end activity. `direction` is seen from the container."""
+    """One end-to-end activity. `direction` is seen from the container.
+
+    Attributes:
+        path: of a Unix socket, with protocol `unix`.
+        peer: whose address `remote_ip` is.
+        outcome: of a TCP connect that is over: `established`, `refused`, `timeout`, `failed`.
+        sent, received: bytes, and `duration_ns`, of op `close`.
+        via: `io_uring` for what was asked through it.
+    """
 
     direction: Literal["ingress", "egress"] | None = None
     protocol: str | None = None
@@ -80,12 +132,27 @@ class Network(Part):
     remote_port: int | None = None
     local_port: int | None = None
     domain: str | None = None
+    path: str | None = None
+    peer: Peer | None = None
+    outcome: str | None = None
+    sent: int | None = None
+    received: int | None = None
+    duration_ns: int | None = None
+    via: str | None = None
+
+
+class Usage(Part):
+    """Processor use of one container over the last `window_s` seconds, in cores (1.5: one and a half)."""
+
+    cores: float
+    window_s: float
 
 
 class Event(Part, kw_only=True):
     """One activity. `ts` is nanoseconds since the epoch; `id` is unique for good.
 
-    `id` is no part of the interchange format: who publishes the event gives it.
+    `id` and `token` are no part of the interchange format. Who publishes the event gives the id;
+    the token stands for all that a verdict on it depends on, and comes back in `wire.Verdicts`.
     """
 
     ts: int
@@ -96,7 +163,9 @@ class Event(Part, kw_only=True):
     process: Process | None = None
     file: File | None = None
     network: Network | None = None
+    usage: Usage | None = None
     id: str = ""
+    token: bytes = b""
 
     @property
     def process_name(self) -> str:
@@ -125,17 +194,18 @@ def fault_of(event: Event) -> str | None:
         return "container.image is missing: an event belongs to an image"
     if event.op not in OPS[event.class_]:
         return f"op {event.op!r} is none of class {event.class_!r}"
-    if event.class_ == "process" and event.process is None:
-        return "process is missing, and the class is 'process'"
-    if event.class_ == "file" and (event.file is None or not event.file.path):
+    part = _PARTS[event.class_]
+    value = getattr(event, part)
+    if event.class_ == "file" and not (value and value.path):
         return "file.path is missing, and the class is 'file'"
-    if event.class_ == "network" and event.network is None:
-        return "network is missing, and the class is 'network'"
+    if value is None:
+        return f"{part} is missing, and the class is {event.class_!r}"
     return None
 
 
 def as_record(event: Event) -> dict[str, Any]:
-    """Return the event as plain builtins in the interchange format (without `id`)."""
+    """Return the event as plain builtins in the interchange format (without `id` and `token`)."""
     record: dict[str, Any] = msgspec.to_builtins(event)
     record.pop("id", None)
+    record.pop("token", None)
     return record

@@ -61,7 +61,9 @@ class CollectorSettings(Section):
 
     node: str = Field(default_factory=lambda: os.uname().nodename, description="this node's name")
     loader: str = Field(default="core", description="plugin of group habitus.loaders")
-    sensors: Names = Field(default=["process"], description="what is watched: process, file, network")
+    sensors: Names = Field(
+        default=["process"], description="what is watched: process, file, network, uring, cpu"
+    )
     objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
     replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")
     discovery: Names = Field(default=["cri", "docker", "podman"], description="plugins of habitus.discovery")
@@ -78,6 +80,13 @@ class CollectorSettings(Section):
     max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
+    verdict_cache: bool = Field(default=True, description="known events stay in the kernel")
+    targets: list[dict[str, str]] = Field(
+        default=[], description="watch only these: {namespace|label|image|container = pattern}, any of them"
+    )
+    cpu_every_s: float = Field(default=5, gt=0, description="window of the sensor `cpu`")
+    spool: Path | None = Field(default=None, description="folder for events while the broker is away")
+    spool_mb: int = Field(default=256, ge=0, description="size of that folder at most; 0: no spool")
 
 
 class ProfilerSettings(Section):

@@ -12,7 +12,10 @@ PARKED: Final = "PARKED"
 PROFILES: Final = "PROFILES"
 POLICIES: Final = "POLICIES"
 NODES: Final = "NODES"
+TARGETS: Final = "TARGETS"
 
+REVISIONS: Final = "habitus.revisions"
+"""Revisions in force, profiler → every collector (core NATS, repeated)."""
 EMBED: Final = "habitus.embed"
 JUDGE: Final = "habitus.llm.judge"
 

@@ -25,6 +25,41 @@ class EventBatch(Message):
     """Events of one class and partition, in the order in which they were seen."""
 
     events: list[Event]
+    losses: list["Loss"] = []
+
+
+class Loss(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Events of one class that a node could not keep between two moments (nanoseconds since the epoch).
+
+    `image` is the key of the profile that must not trust this interval; `count` may be of several
+    images where the kernel could not tell whose they were.
+    """
+
+    id: str
+    node: str
+    image: str
+    class_: str
+    count: int
+    since: int
+    until: int
+
+
+class Verdicts(Message):
+    """Profiler → the collector of one node: these events are contained in a profile's revision."""
+
+    image: str
+    revision: int
+    tokens: list[bytes]
+
+
+class Revisions(Message):
+    """Profiler → every collector: the revisions in force, by image key. 0: nothing is known any more.
+
+    A collector forgets a revision that is not repeated within `lease_s`.
+    """
+
+    images: dict[str, int]
+    lease_s: float
 
 
 class _Envelope(msgspec.Struct):

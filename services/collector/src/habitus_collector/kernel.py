@@ -15,10 +15,13 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-_SHARED: Final = ("ring", "losses", "targets", "ignored", "seen", "arrived")
+_SHARED: Final = ("ring", "losses", "targets", "seen", "arrived", "revisions", "known", "passed")
 _ID: Final = struct.Struct("=Q")
-_CLASS: Final = struct.Struct("=I")
-_YES: Final = b"\1"
+_NUMBER: Final = struct.Struct("=I")
+_TARGET: Final = struct.Struct("=QII")
+_KNOWN: Final = struct.Struct("=QQ")
+PROFILES_LIMIT: Final = 4095
+"""Numbers of profiles, from 1; PROFILES_MAX of bpf/lib/known.h."""
 
 
 class Sensors:
@@ -37,7 +40,7 @@ class Sensors:
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
         constants = records.SETTINGS.pack(
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, secrets.randbits(32)
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
         )
         try:
             for sensor in sensors:
@@ -55,20 +58,39 @@ class Sensors:
         """Names of the attached programs."""
         return [program for loaded in self._objects for program in loaded.programs]
 
-    def target(self, cgroup: int, root: int) -> None:
-        """Send the events of `cgroup`, part of the container whose own cgroup is `root`."""
-        self._set("targets", cgroup, _ID.pack(root))
-        self._unset("ignored", cgroup)
+    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+        """Send the events of `cgroup`, part of the container whose own cgroup is `root`.
+
+        `profile` is the number of its image's profile, 0 while nobody knows the image.
+        """
+        self._set("targets", cgroup, _TARGET.pack(root, profile, 0))
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
-        self._set("ignored", cgroup, _YES)
-        self._unset("targets", cgroup)
+        self._set("targets", cgroup, _TARGET.pack(0, 0, 1))
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        for name in ("targets", "ignored", "seen"):
-            self._unset(name, cgroup)
+        for name in ("targets", "seen"):
+            self._maps[name].delete(_ID.pack(cgroup))
+
+    def revise(self, profile: int, revision: int) -> None:
+        """Put a revision of a profile in force: what was known by another is no longer. 0: nothing is."""
+        if 0 < profile <= PROFILES_LIMIT:
+            self._maps["revisions"].update(_NUMBER.pack(profile), _ID.pack(revision))
+
+    def know(self, token: bytes, revision: int) -> None:
+        """Hold back events of this token while `revision` is in force."""
+        if any(token):
+            self._maps["known"].update(token, _KNOWN.pack(revision, 0))
+
+    def unknow(self, token: bytes) -> None:
+        """Let events of this token through again."""
+        self._maps["known"].delete(token)
+
+    def passed(self) -> dict[str, int]:
+        """Return how many events of each class were known and stayed in the kernel."""
+        return self._by_class("passed")
 
     def losses(self) -> dict[str, int]:
         """Return how many records of each class found no room in the ring, summed over CPUs.
@@ -80,12 +102,7 @@ class Sensors:
         skipped = sum(loaded.missed() for loaded in self._objects)
         if skipped:
             lost["skipped"] = skipped
-        for number, name in enumerate(records.LOSS_CLASSES):
-            raw = self._maps["losses"].lookup(_CLASS.pack(number), self._cpus) or b""
-            total = sum(count for (count,) in _ID.iter_unpack(raw))
-            if total:
-                lost[name] = total
-        return lost
+        return lost | self._by_class("losses")
 
     def close(self) -> None:
         """Detach and unload; safe to call twice."""
@@ -104,6 +121,15 @@ class Sensors:
         for name in _SHARED:
             self._maps.setdefault(name, loaded.map(name))
 
+    def _by_class(self, name: str) -> dict[str, int]:
+        counts = {}
+        for number, class_ in enumerate(records.LOSS_CLASSES):
+            raw = self._maps[name].lookup(_NUMBER.pack(number), self._cpus) or b""
+            total = sum(count for (count,) in _ID.iter_unpack(raw))
+            if total:
+                counts[class_] = total
+        return counts
+
     def _set(self, name: str, cgroup: int, value: bytes) -> None:
         try:
             self._maps[name].update(_ID.pack(cgroup), value)
@@ -111,6 +137,3 @@ class Sensors:
             if name not in self._full:  # said once: it would be said for every cgroup
                 self._full.add(name)
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
-
-    def _unset(self, name: str, cgroup: int) -> None:
-        self._maps[name].delete(_ID.pack(cgroup))

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 from habitus.text import decoded
 
-HEAD: Final = struct.Struct("=QQIIII16s16s")
+HEAD: Final = struct.Struct("=QQIIII16s16s16s")
 EXEC: Final = struct.Struct("=IIIIIIII128s")  # after the head; data follow
 EXIT: Final = struct.Struct("=II")
 NEW_CGROUP: Final = struct.Struct("=II96s1536s")
-SETTINGS: Final = struct.Struct("=QII")
+SETTINGS: Final = struct.Struct("=QII16s")
 
 _COMM: Final = 16
 _LEVEL: Final = 128
@@ -54,7 +54,10 @@ class RecordFault(ValueError):
 
 
 class Head(NamedTuple):
-    """What every record begins with. `time` is of the boot clock, in nanoseconds."""
+    """What every record begins with. `time` is of the boot clock, in nanoseconds.
+
+    `token`: 16 bytes that stand for all that a verdict depends on; all zero: not to be remembered.
+    """
 
     time: int
     cgroup: int
@@ -64,6 +67,7 @@ class Head(NamedTuple):
     uid: int
     comm: bytes
     parent: bytes
+    token: bytes = b""
 
 
 class NewCgroup(NamedTuple):

@@ -21,7 +21,7 @@ ROOT: Final = 1
 class Kernel(Protocol):
     """The maps by which the kernel sorts events."""
 
-    def target(self, cgroup: int, root: int) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
         """Send the events of `cgroup`, which belongs to the container whose own cgroup is `root`."""
 
     def ignore(self, cgroup: int) -> None:
@@ -93,7 +93,7 @@ class Watch:
         if watched is not None:
             self._deliver(watched, event)
         elif cgroup in self._ignored:
-            self._kernel.ignore(cgroup)  # sent before the kernel knew, or fallen out of its map
+            self._kernel.ignore(cgroup)  # sent before the kernel knew
         else:
             # Two CPUs: the announcement may come just after the first event.
             self._hold(self._strays.setdefault(cgroup, []), event)
@@ -126,6 +126,8 @@ class Watch:
             present.add(cgroup)
             self.announce(cgroup, levels)
         self._drop_strays()
+        for cgroup in self._ignored - present:
+            self._kernel.forget(cgroup)
         self._ignored &= present
         self._sandboxes = {name: cgroup for name, cgroup in self._sandboxes.items() if cgroup in present}
         absent = self._by_cgroup.keys() - present

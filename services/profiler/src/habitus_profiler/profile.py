@@ -21,6 +21,7 @@ _MAX_KNOWN: Final = 4096
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
+_EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage"})
 _OBSERVING: Final = frozenset({"learn", "relearn"})
 
 
@@ -89,7 +90,7 @@ class Profile:
         """Take an event as a habit."""
         self._span(event.ts)
         self.dirty = True
-        habit = event.class_ != "process" or event.op == "exec"
+        habit = _is_habit(event)
         new = self._learn(event) if habit else 0
         self.learning.saw(event.ts, int(habit), new)
         if new:
@@ -264,6 +265,11 @@ class Profile:
         return round((1 - self.unseen) * events / (events + _YOUNG), 4)
 
 
+def _is_habit(event: Event) -> bool:
+    """Say whether an event is learned and judged; the others are evidence only."""
+    return event.op not in _EVIDENCE
+
+
 def _near(found: Found) -> list[str]:
     return sorted(found.node.children)[:_USUAL]
 
@@ -281,8 +287,10 @@ def _form(event: Event) -> Form:
 def _raw(event: Event) -> tuple[object, ...] | None:
     """Return all that the verdict on an event depends on, None for what is no habit of its own."""
     process = event.process
+    if not _is_habit(event):
+        return None
     if event.class_ == "process":
-        if process is None or event.op != "exec":
+        if process is None:
             return None
         return (process.parent, process.name, process.exe, *(process.argv or ()), event.parent_name)
     name = event.process_name
