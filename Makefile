@@ -39,6 +39,11 @@ sample: setup-containers bpf ## record the sample anew from the demo (root)
 bench-demo: setup-containers bpf ## exec → alert latency and resident memory, over many Pods
 	@$(VENV)/habitus demo --pods 20 --figures build/bench/demo.json
 
+.PHONY: bench-collector
+bench-collector: setup bpf ## what the collector costs, beside its peers (root)
+	@deploy/setup/bootstrap.sh bench
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.collector
+
 .PHONY: proto
 proto: ## generate the CRI messages from runtime.proto
 	cd shared/src && ../../$(VENV)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. habitus/cri/runtime.proto

@@ -6,11 +6,12 @@
 #   bootstrap.sh core         Python, the BPF compiler and libbpf
 #   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
 #   bootstrap.sh tests        the same, and the other engines that the tests run containers on
+#   bootstrap.sh bench        core, and the tools that the measurements stand beside
 set -eu
 cd "$(dirname "$0")/../.."
 want=${1:-core}
 missing=
-case $want in core | containers | tests) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
+case $want in core | containers | tests | bench) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -25,15 +26,20 @@ if [ "$(uname -s)" = Linux ]; then
 	[ -e /usr/include/bpf/bpf_helpers.h ] || need libbpf-dev
 	[ -e /usr/include/linux/types.h ] || need linux-libc-dev
 	ls /usr/lib/*/libbpf.so.1 >/dev/null 2>&1 || ls /usr/lib*/libbpf.so.1 >/dev/null 2>&1 || need libbpf1
-	if [ "$want" != core ]; then
+	case $want in containers | tests)
 		have containerd || need containerd
 		have runc || need runc
 		have busybox || need busybox-static
-		have bash-static || need bash-static
-	fi
+		have bash-static || need bash-static ;;
+	esac
 	if [ "$want" = tests ]; then
 		have dockerd || need docker.io
 		have podman || need podman
+	fi
+	if [ "$want" = bench ]; then
+		have cc || need gcc
+		have opensnoop-libbpf || need libbpf-tools
+		have auditd || need auditd
 	fi
 else
 	say "this is $(uname -s), not Linux: no kernel to watch; the recorded sample still plays"
