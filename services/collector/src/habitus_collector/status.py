@@ -66,6 +66,8 @@ class StatusReporter:
             containers=loader.containers,
             events=dict(self._outlet.events),
             lost=dict(Counter(loader.lost) + self._outlet.lost),
+            known=dict(loader.known),
+            cached_images=self._loader.verdicts.images if self._loader.verdicts else 0,
             updated=time.time_ns(),
         )
 
