@@ -107,3 +107,11 @@ async def test_a_disk_without_room_for_the_streams_is_said_in_one_line(nats_serv
     nats_server.start("-c", str(config))
     with pytest.raises(BusFault, match=r"stream EVENTS \(1024 MiB\) cannot be made: .*storage"):
         await Bus(nats_server.settings, "test").connect()
+
+
+@pytest.mark.parametrize(
+    ("node", "token"), [("n1", "n1"), ("node-1.local", "node-1_local"), ("a b/*>", "a_b___"), ("", "_")]
+)
+def test_a_nodes_name_becomes_one_token_of_a_subject(node, token):
+    assert subjects.token_of(node) == token
+    assert subjects.verdicts(node) == f"habitus.verdicts.{token}"

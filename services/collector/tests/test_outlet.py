@@ -3,11 +3,8 @@
 
 import asyncio
 
-import pytest
-
 from habitus_collector import outlet as ways
 from habitus_collector.outlet import BusOutlet
-from habitus_collector.status import key_of
 
 
 class Publisher:
@@ -41,10 +38,3 @@ async def test_what_does_not_fit_while_the_broker_is_away_is_counted(event_numbe
     assert [event.ts for event in publisher.stored] == [0, 1, 2]
     assert outlet.lost == {"process": 2}
     assert outlet.events == {"process": 3}
-
-
-@pytest.mark.parametrize(
-    ("node", "key"), [("n1", "n1"), ("node-1.local", "node-1_local"), ("a b/*>", "a_b___"), ("", "_")]
-)
-def test_a_nodes_name_becomes_a_key_that_the_bucket_takes(node, key):
-    assert key_of(node) == key

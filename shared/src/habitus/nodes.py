@@ -11,6 +11,8 @@ class NodeStatus(BaseModel):
         sources: discovery sources that answered (`cri`, `docker`, `podman`).
         containers: containers watched now.
         events, lost: since the collector's start, by class.
+        known: events of containers that never left the kernel, being known; by class, since the start.
+        cached_images: images whose known events stay in the kernel now.
         updated: nanoseconds since the epoch.
     """
 
@@ -22,4 +24,6 @@ class NodeStatus(BaseModel):
     containers: int = 0
     events: dict[str, int] = {}
     lost: dict[str, int] = {}
+    known: dict[str, int] = {}
+    cached_images: int = 0
     updated: int = 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every subject, stream and bucket by name: the one place where they are spelt."""
 
+import re
 from typing import Final
 
 EVENTS: Final = "EVENTS"
@@ -18,6 +19,9 @@ REVISIONS: Final = "habitus.revisions"
 """Revisions in force, profiler → every collector (core NATS, repeated)."""
 EMBED: Final = "habitus.embed"
 JUDGE: Final = "habitus.llm.judge"
+
+_NOT_IN_TOKENS: Final = re.compile(r"[^A-Za-z0-9_=-]")
+_LONGEST_TOKEN: Final = 200
 
 
 def events(event_class: str, partition: int) -> str:
@@ -42,7 +46,15 @@ def alerts(severity: str) -> str:
 
 def verdicts(node: str) -> str:
     """Known events, profiler → the collector of `node` (core NATS: soft state)."""
-    return f"habitus.verdicts.{node}"
+    return f"habitus.verdicts.{token_of(node)}"
+
+
+def token_of(node: str) -> str:
+    """Return a node's name, whatever is in it, as one token of a subject.
+
+    Two names may give the same token: who listens must not take what he hears for his own unasked.
+    """
+    return _NOT_IN_TOKENS.sub("_", node[:_LONGEST_TOKEN]) or "_"
 
 
 def parked(stream: str) -> str:

@@ -12,6 +12,7 @@ from habitus.service import Service, serve
 from habitus_collector.loaders import GROUP, Loader
 from habitus_collector.outlet import BusOutlet
 from habitus_collector.status import StatusReporter
+from habitus_collector.verdicts import Listener
 
 _ABOUT: Final = "Watches containers from the kernel by eBPF and publishes their events."
 _LAST_FLUSH_S: Final = 5
@@ -25,7 +26,12 @@ async def run(service: Service) -> None:
     outlet = BusOutlet(publisher)
     reporter = StatusReporter(service.bus, settings.node, loader, outlet)
     started = asyncio.Event()
-    helpers = [outlet.run(), reporter.run(started), _announce(service, started)]
+    helpers = [
+        outlet.run(),
+        reporter.run(started),
+        _listen(service, loader, started),
+        _announce(service, started),
+    ]
     async with _beside(helpers):
         await loader.run(outlet, started, service.stop)
     with contextlib.suppress(TimeoutError):
@@ -36,6 +42,12 @@ async def run(service: Service) -> None:
 async def _announce(service: Service, started: asyncio.Event) -> None:
     await started.wait()
     await service.announce(_ABOUT)
+
+
+async def _listen(service: Service, loader: Loader, started: asyncio.Event) -> None:
+    await started.wait()
+    if loader.verdicts:
+        await Listener(service.bus, service.settings.collector.node, loader.verdicts).run()
 
 
 @contextlib.asynccontextmanager

@@ -88,6 +88,15 @@ class Sensors:
         """Let events of this token through again."""
         self._maps["known"].delete(token)
 
+    def forget_profiles(self, numbers: Sequence[int]) -> None:
+        """Make these numbers free for other profiles: nothing that is known may serve those."""
+        for number in numbers:
+            self.revise(number, 0)
+        known = self._maps["known"]
+        while keys := list(known.keys()):
+            for key in keys:
+                known.delete(key)
+
     def passed(self) -> dict[str, int]:
         """Return how many events of each class were known and stayed in the kernel."""
         return self._by_class("passed")

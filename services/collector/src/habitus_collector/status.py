@@ -4,7 +4,6 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections import Counter
 from typing import Final
@@ -23,12 +22,6 @@ from habitus_collector.outlet import BusOutlet
 log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 2.0
-_NOT_IN_KEYS: Final = re.compile(r"[^A-Za-z0-9_=-]")
-
-
-def key_of(node: str) -> str:
-    """Return the node's name as a key of the bucket: what a key cannot hold becomes `_`."""
-    return _NOT_IN_KEYS.sub("_", node) or "_"
 
 
 class StatusReporter:
@@ -57,7 +50,7 @@ class StatusReporter:
             if self._bucket is None:
                 config = KeyValueConfig(bucket=subjects.NODES)
                 self._bucket = await self._bus.js.create_key_value(config)
-            await self._bucket.put(key_of(self._node), status.model_dump_json().encode())
+            await self._bucket.put(subjects.token_of(self._node), status.model_dump_json().encode())
         except (nats.errors.Error, JetStreamError, TimeoutError) as error:
             log.debug("bucket NODES: %s", error or type(error).__name__)
 
@@ -73,6 +66,8 @@ class StatusReporter:
             containers=loader.containers,
             events=dict(self._outlet.events),
             lost=dict(Counter(loader.lost) + self._outlet.lost),
+            known=dict(loader.known),
+            cached_images=self._loader.verdicts.images if self._loader.verdicts else 0,
             updated=time.time_ns(),
         )
 

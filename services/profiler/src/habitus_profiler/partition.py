@@ -26,6 +26,7 @@ from habitus_profiler.profile import Ask, Limits, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
 from habitus_profiler.vectors import Vectors
+from habitus_profiler.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Services(NamedTuple):
 class _Asked(NamedTuple):
     event: Event
     profile: Profile
+    revision: int
     ask: Ask
 
 
@@ -71,6 +73,7 @@ class Partition:
         self.profiles: dict[str, Profile] = {}
         self.frozen = False
         self.ledger = Ledger(services.store)
+        self.verdicts = Verdicts(services.bus, self.profiles)
         self._services = services
         self._publisher = Publisher(services.bus, number)
         self._tasks: set[asyncio.Future[None]] = set()
@@ -92,6 +95,7 @@ class Partition:
             return
         work = self.apply(batch.events, sequence)
         mark(held, sequence, work.learners.values())
+        await self.verdicts.flush()
         await self._conclude(work, held, sequence)
         await self._advance(work.learners)
 
@@ -150,9 +154,10 @@ class Partition:
     def _judge(self, event: Event, profile: Profile, work: _Work) -> None:
         verdict = profile.judge(event)
         if verdict is None:
-            return
-        if isinstance(verdict, Ask):
-            work.asked.append(_Asked(event, profile, verdict))
+            if event.token:
+                self.verdicts.known(event, profile, profile.revision)
+        elif isinstance(verdict, Ask):
+            work.asked.append(_Asked(event, profile, profile.revision, verdict))
         else:
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
@@ -177,12 +182,15 @@ class Partition:
     async def _settle(self, asked: list[_Asked]) -> list[Anomaly]:
         embedded = await self._services.vectors.of([each.ask.form.text for each in asked])
         anomalies = []
-        for (event, profile, ask), (vector, model, threshold) in zip(asked, embedded, strict=True):
+        for (event, profile, revision, ask), (vector, model, threshold) in zip(asked, embedded, strict=True):
             profile.speaks(model)
             await self._complete(profile, [(ask.leaf, text) for text in ask.leaf.pending])
             miss = profile.settle(ask, vector, threshold)
             if miss:
                 anomalies.append(anomaly_of(event, profile, miss))
+            elif event.token:
+                self.verdicts.known(event, profile, revision)
+        await self.verdicts.flush()
         return anomalies
 
     async def _complete(self, profile: Profile, pending: list[tuple[Leaf, str]]) -> None:
@@ -218,6 +226,7 @@ class Partition:
     async def tick(self) -> None:
         """Look whether a quiet profile has converged."""
         await self._advance({key: each for key, each in self.profiles.items() if each.observing})
+        await self.verdicts.compare()
 
     async def detect(self, profile: Profile) -> None:
         """Turn a profile to detect and keep it before anything is judged by it."""
@@ -234,6 +243,11 @@ class Partition:
     async def save(self) -> None:
         """Keep what changed and acknowledge what is kept."""
         await self.ledger.save(self.profiles)
+        await self.verdicts.compare()
+
+    async def renew(self) -> None:
+        """Tell collectors again which revisions are in force."""
+        await self.verdicts.renew()
 
     async def keep_alive(self) -> None:
         """Tell the broker that the held batches are still worked on."""

@@ -21,7 +21,8 @@ _MAX_KNOWN: Final = 4096
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
-_EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage"})
+EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage"})
+"""Operations that are neither learned nor judged."""
 _OBSERVING: Final = frozenset({"learn", "relearn"})
 
 
@@ -56,7 +57,7 @@ class Profile:
     """One image's habits.
 
     `applied` holds the sequences in EVENTS that are learned and not yet acknowledged for good;
-    `dirty` says that the snapshot is older than the profile.
+    `dirty` says that the snapshot is older than the profile; `kept` is the snapshot's revision.
     """
 
     def __init__(self, image_key: str, partition: int, limits: Limits, learning: Learning) -> None:
@@ -66,6 +67,7 @@ class Profile:
         self.learning = learning
         self.state: State = "learn"
         self.revision = 1
+        self.kept = 0
         self.process: dict[str, dict[str, Leaf]] = {}
         self.file = Trie(limits.max_children, habits.widen_file)
         self.network = Trie(limits.max_children, habits.widen_network)
@@ -83,6 +85,11 @@ class Profile:
     def observing(self) -> bool:
         """Whether events are learned and not judged."""
         return self.state in _OBSERVING
+
+    @property
+    def in_force(self) -> int:
+        """The revision by which collectors may hold back what is known, or 0."""
+        return 0 if self.observing or self.kept != self.revision else self.revision
 
     # -- learning -----------------------------------------------------------------------------
 
@@ -158,6 +165,7 @@ class Profile:
         if self.model:
             for leaf in self.leaves():
                 leaf.forget_vectors()
+            self._changed()
         self.model = model
         self.dirty = True
 
@@ -267,7 +275,7 @@ class Profile:
 
 def _is_habit(event: Event) -> bool:
     """Say whether an event is learned and judged; the others are evidence only."""
-    return event.op not in _EVIDENCE
+    return event.op not in EVIDENCE
 
 
 def _near(found: Found) -> list[str]:

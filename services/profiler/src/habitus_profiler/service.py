@@ -21,6 +21,7 @@ from habitus_profiler.profile import Limits
 from habitus_profiler.pull import ACK_WAIT_S, MAX_UNACKNOWLEDGED, Pull
 from habitus_profiler.store import Store
 from habitus_profiler.vectors import Vectors
+from habitus_profiler.verdicts import RENEW_S
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ async def run(service: Service) -> None:
         asyncio.ensure_future(_every(settings.snapshot_s, served, Partition.save)),
         asyncio.ensure_future(_every(ACK_WAIT_S / 4, served, Partition.keep_alive)),
         asyncio.ensure_future(_every(min(_TICK_S, rule.window_s / 4), served, Partition.tick)),
+        asyncio.ensure_future(_every(RENEW_S, served, Partition.renew)),
         asyncio.ensure_future(_relieve(served)),
     ]
     micro = await service.announce(ABOUT)

@@ -136,7 +136,12 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     for trie, paths in ((profile.file, record.file), (profile.network, record.network)):
         for path, ends in paths:
             trie.restore(path, ends)
+    profile.kept = profile.revision
     profile.dirty = False
+    if not profile.observing:
+        # Other settings, or another program, may judge otherwise: collectors are to ask anew.
+        profile.revision += 1
+        profile.dirty = True
     return profile
 
 

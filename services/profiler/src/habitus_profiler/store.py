@@ -65,11 +65,13 @@ class Store:
         """
         data = snapshot.sealed(profile, self.stream)
         profile.dirty, profile.bytes = False, len(data)
+        revision = profile.revision
         try:
             await self._bucket.put(object_name(profile.partition, profile.image_key), data)
         except BaseException:
             profile.dirty = True
             raise
+        profile.kept = revision
 
     async def freeze(self, partition: int) -> None:
         """Remember that images never seen are judged in this partition."""

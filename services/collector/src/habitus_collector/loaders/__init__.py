@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from habitus.events import Event
+from habitus_collector.verdicts import VerdictCache
 
 GROUP = "habitus.loaders"
 
@@ -31,12 +32,15 @@ class LoaderStatus:
     sources: list[str] = field(default_factory=list)
     containers: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, int] = field(default_factory=dict)
 
 
 class Loader(Protocol):
     """One source of events. Made from `CollectorSettings`."""
 
     name: str
+    verdicts: VerdictCache | None
+    """Once started: the cache that keeps known events in the kernel, where there is one."""
 
     async def run(self, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
         """Bring events until `stop`, or until there are no more. Sets `started` once it watches.

@@ -20,7 +20,9 @@ from habitus_collector.kernel import Sensors
 from habitus_collector.libbpf import LibbpfFault
 from habitus_collector.loaders import LoaderStatus, Outlet
 from habitus_collector.naming import Naming
+from habitus_collector.profile_numbers import Profiles
 from habitus_collector.pump import Pump
+from habitus_collector.verdicts import VerdictCache
 from habitus_collector.watch import Watch, unresolved
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class CoreLoader:
         self._readers = sensors.readers_of(self._chosen)
         self._clock = Clock()
         self._naming = Naming([plugins.load(DISCOVERY, name)(settings) for name in settings.discovery])
+        self.verdicts: VerdictCache | None = None
         self._sensors: Sensors
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,6 +56,9 @@ class CoreLoader:
         """
         tree = self._open()
         self._watch = Watch(self._sensors, outlet.add, self._arrived)
+        profiles = Profiles(self._sensors.forget_profiles)
+        if self._settings.verdict_cache:
+            self.verdicts = VerdictCache(self._sensors, profiles.find)
         pump = Pump(self._sensors.ring, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
@@ -70,7 +76,8 @@ class CoreLoader:
         if self._malformed:
             lost["malformed"] = self._malformed
         sources = sorted(self._naming.answered)
-        return LoaderStatus(self._sensors.hooks, sources, self._watch.containers, lost)
+        known = self._sensors.passed()
+        return LoaderStatus(self._sensors.hooks, sources, self._watch.containers, lost, known)
 
     def _open(self) -> Path:
         folder = environment.objects_folder(self._settings.objects)
@@ -150,5 +157,7 @@ class CoreLoader:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._last, self._watch = self.status(), None
+        if self.verdicts:
+            self.verdicts.close()
         self._sensors.close()
         await self._naming.close()

@@ -17,6 +17,7 @@ class ReplayLoader:
     """Publishes the good lines in order; each bad one is reported with its number and skipped."""
 
     name = "replay"
+    verdicts = None
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._path = settings.replay_file
