@@ -44,6 +44,10 @@ bench-collector: setup bpf ## what the collector costs, beside its peers (root)
 	@deploy/setup/bootstrap.sh bench
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.collector
 
+.PHONY: bench-rings
+bench-rings: setup ## one ring buffer for all sensors, or one each (root)
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.rings
+
 .PHONY: proto
 proto: ## generate the CRI messages from runtime.proto
 	cd shared/src && ../../$(VENV)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. habitus/cri/runtime.proto

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The one ring buffer of all sensors, and the count of what it could not take. */
+/*
+ * A sensor's own ring buffer, and the count of what it could not take. One each: a storm of files
+ * leaves room for an exec (docs/measured/collector.md has what it costs).
+ */
 #ifndef HABITUS_RING_H
 #define HABITUS_RING_H
 

@@ -41,6 +41,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "ring_buffer__epoll_fd": (ctypes.c_int, [POINTER]),
     "ring_buffer__consume": (ctypes.c_int, [POINTER]),
     "ring_buffer__free": (None, [POINTER]),
+    "bpf_prog_test_run_opts": (ctypes.c_int, [ctypes.c_int, POINTER]),
     "libbpf_num_possible_cpus": (ctypes.c_int, []),
     "libbpf_set_print": (POINTER, [Print]),
 }

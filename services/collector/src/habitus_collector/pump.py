@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Empties the ring buffer in batches, inside the event loop."""
+"""Empties the ring buffers in batches, inside the event loop."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from habitus_collector.libbpf import RingBuffer
@@ -17,8 +18,8 @@ class Pump:
     so a busy container costs one for each pause, and an idle node none.
     """
 
-    def __init__(self, ring: RingBuffer, pause_s: float) -> None:
-        self._ring = ring
+    def __init__(self, rings: Sequence[RingBuffer], pause_s: float) -> None:
+        self._rings = list(rings)
         self._pause_s = pause_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -26,24 +27,33 @@ class Pump:
 
     def stop(self) -> None:
         """Take what is there, and no more after that."""
-        self._loop.remove_reader(self._ring.fd)
+        self._listen(on=False)
         if self._timer:
             self._timer.cancel()
-        while self._ring.drain().more:
-            pass
+        for ring in self._rings:
+            while ring.drain().more:
+                pass
 
     def _wait(self) -> None:
         self._timer = None
-        self._loop.add_reader(self._ring.fd, self._begin)
+        self._listen(on=True)
+
+    def _listen(self, *, on: bool) -> None:
+        for ring in self._rings:
+            if on:
+                self._loop.add_reader(ring.fd, self._begin)
+            else:
+                self._loop.remove_reader(ring.fd)
 
     def _begin(self) -> None:
-        self._loop.remove_reader(self._ring.fd)
+        self._listen(on=False)
         self._timer = self._loop.call_later(self._pause_s, self._drain)
 
     def _drain(self) -> None:
         more = False
         try:
-            more = self._ring.drain().more
+            for ring in self._rings:  # each gets its turn, however much another holds
+                more |= ring.drain().more
         finally:
             # Other work of the loop gets its turn between two looks.
             if more:

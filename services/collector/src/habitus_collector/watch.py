@@ -62,6 +62,7 @@ class Watch:
         self._sandboxes: dict[str, int] = {}
         self._absent: set[int] = set()
         self._strays: dict[int, list[Event]] = {}
+        self._late: set[int] = set()
         self.lost: Counter[str] = Counter()
 
     @property
@@ -95,7 +96,7 @@ class Watch:
         elif cgroup in self._ignored:
             self._kernel.ignore(cgroup)  # sent before the kernel knew
         else:
-            # Two CPUs: the announcement may come just after the first event.
+            # Two CPUs, or two rings: the announcement may come just after the first event.
             self._hold(self._strays.setdefault(cgroup, []), event)
 
     def name(self, container_id: str, container: Container) -> None:
@@ -161,8 +162,8 @@ class Watch:
             del self._by_id[watched.place.id]
 
     def _drop_strays(self) -> None:
-        # Their announcement was lost: nobody can say whose they were. Ask for another one.
-        for cgroup, events in self._strays.items():
-            self.lost.update(event.class_ for event in events)
+        # Twice here: their announcement was lost, and nobody can say whose they were. Ask for another.
+        for cgroup in self._late & self._strays.keys():
+            self.lost.update(event.class_ for event in self._strays.pop(cgroup))
             self._kernel.forget(cgroup)
-        self._strays.clear()
+        self._late = set(self._strays)

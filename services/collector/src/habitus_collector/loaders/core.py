@@ -59,7 +59,7 @@ class CoreLoader:
         profiles = Profiles(self._sensors.forget_profiles)
         if self._settings.verdict_cache:
             self.verdicts = VerdictCache(self._sensors, profiles.find)
-        pump = Pump(self._sensors.ring, self._settings.batch_ms / 1000)
+        pump = Pump(self._sensors.rings, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
             started.set()
