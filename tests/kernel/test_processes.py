@@ -85,9 +85,9 @@ async def test_each_process_has_fork_exec_and_exit_in_order(collect, new_contain
 async def test_code_and_signal_of_an_exit_are_read(collect, new_container):
     recorder, container = await collect(), new_container()
     seen = []
-    ring = recorder.loader._sensors.ring
-    take = ring._take
-    ring._take = lambda raw: (seen.append(records.read(raw)), take(raw))
+    sensors = recorder.loader._sensors
+    take = sensors.take
+    sensors.take = lambda raw: (seen.append(records.read(raw)), take(raw))
 
     container.run([SH.encode(), b"-c", b"exit 7"])
     _, status = container.run([SH.encode(), b"-c", b"kill -9 $$"])

@@ -38,6 +38,8 @@ class Sensors:
         self._library = Libbpf()
         self._objects: list[BpfObject] = []
         self.rings: list[RingBuffer] = []
+        self.take = take
+        self._drained: list[bytes] = []
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
         constants = records.SETTINGS.pack(
@@ -47,7 +49,8 @@ class Sensors:
             for sensor in sensors:
                 self._load(folder / sensor.object, constants)
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
-            self.rings = [RingBuffer(self._library, loaded.map("ring"), take) for loaded in self._objects]
+            maps = [loaded.map("ring") for loaded in self._objects]
+            self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
             for loaded in self._objects:
                 loaded.attach()
         except LibbpfFault:
@@ -59,6 +62,17 @@ class Sensors:
     def hooks(self) -> list[str]:
         """Names of the attached programs."""
         return [program for loaded in self._objects for program in loaded.programs]
+
+    def drain(self) -> bool:
+        """Hand over the records that wait, in the order of their times; say whether there are more."""
+        more = False
+        for ring in self.rings:  # each gets its turn, however much another holds
+            more |= ring.drain().more
+        waiting, self._drained[:] = self._drained[:], []
+        waiting.sort(key=records.time_of)
+        for raw in waiting:
+            self.take(raw)
+        return more
 
     def target(self, cgroup: int, root: int, profile: int = 0) -> None:
         """Send the events of `cgroup`, part of the container whose own cgroup is `root`.

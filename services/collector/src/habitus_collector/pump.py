@@ -2,10 +2,9 @@
 """Empties the ring buffers in batches, inside the event loop."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
-from habitus_collector.libbpf import RingBuffer
+from habitus_collector.kernel import Sensors
 
 _AT_ONCE_S: Final = 0.0
 
@@ -18,8 +17,8 @@ class Pump:
     so a busy container costs one for each pause, and an idle node none.
     """
 
-    def __init__(self, rings: Sequence[RingBuffer], pause_s: float) -> None:
-        self._rings = list(rings)
+    def __init__(self, sensors: Sensors, pause_s: float) -> None:
+        self._sensors = sensors
         self._pause_s = pause_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -30,16 +29,15 @@ class Pump:
         self._listen(on=False)
         if self._timer:
             self._timer.cancel()
-        for ring in self._rings:
-            while ring.drain().more:
-                pass
+        while self._sensors.drain():
+            pass
 
     def _wait(self) -> None:
         self._timer = None
         self._listen(on=True)
 
     def _listen(self, *, on: bool) -> None:
-        for ring in self._rings:
+        for ring in self._sensors.rings:
             if on:
                 self._loop.add_reader(ring.fd, self._begin)
             else:
@@ -52,8 +50,7 @@ class Pump:
     def _drain(self) -> None:
         more = False
         try:
-            for ring in self._rings:  # each gets its turn, however much another holds
-                more |= ring.drain().more
+            more = self._sensors.drain()
         finally:
             # Other work of the loop gets its turn between two looks.
             if more:

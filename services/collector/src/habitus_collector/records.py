@@ -2,6 +2,7 @@
 """Reads what the kernel side writes: bpf/lib/records.h, field by field."""
 
 import struct
+import sys
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
@@ -127,6 +128,11 @@ def head_of(raw: bytes) -> Head:
         return Head._make(HEAD.unpack_from(raw))
     except struct.error:
         raise RecordFault from None
+
+
+def time_of(raw: bytes) -> int:
+    """Return the time of a record: its first field."""
+    return int.from_bytes(raw[:8], sys.byteorder)
 
 
 def name(raw: bytes) -> str:

@@ -59,7 +59,7 @@ class CoreLoader:
         profiles = Profiles(self._sensors.forget_profiles)
         if self._settings.verdict_cache:
             self.verdicts = VerdictCache(self._sensors, profiles.find)
-        pump = Pump(self._sensors.rings, self._settings.batch_ms / 1000)
+        pump = Pump(self._sensors, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
             started.set()
@@ -101,6 +101,10 @@ class CoreLoader:
             self._malformed += 1
             if self._malformed == 1:
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+        except Exception:
+            # Whatever an attacker found: one record is given up, and the others go on.
+            self._malformed += 1
+            log.exception("a record cannot be read")
 
     def _pass(self, raw: bytes, watch: Watch) -> None:
         head = records.head_of(raw)
