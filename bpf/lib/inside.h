@@ -11,24 +11,40 @@
 
 #include "container.h"
 
+/* What is remembered of a process that has arrived. */
+struct arrival {
+	struct token program; /* token of its last exec; zero where there was none, or one that was cut */
+	__u64 mm;             /* the program that was told, as an address of the kernel; 0: none yet */
+	__u32 judged;         /* 1: a revision was in force at its last exec */
+	__u32 reserved;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, __u8);
+	__type(value, struct arrival);
 } arrived SEC(".maps");
+
+/* Older than we are: nobody could mark it, and a runtime's stages last milliseconds. */
+static __always_inline bool is_older(struct task_struct *task)
+{
+	return task->start_boottime < settings.loaded_at;
+}
+
+static __always_inline struct arrival *arrival_of(struct task_struct *task)
+{
+	return bpf_task_storage_get(&arrived, task, 0, 0);
+}
 
 static __always_inline bool has_arrived(struct task_struct *task)
 {
-	/* Older than we are: nobody could mark it, and a runtime's stages last milliseconds. */
-	if (task->start_boottime < settings.loaded_at)
-		return true;
-	return bpf_task_storage_get(&arrived, task, 0, 0) != NULL;
+	return is_older(task) || arrival_of(task) != NULL;
 }
 
-static __always_inline void mark_arrived(struct task_struct *task)
+static __always_inline struct arrival *mark_arrived(struct task_struct *task)
 {
-	bpf_task_storage_get(&arrived, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return bpf_task_storage_get(&arrived, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* A thread's parent is the process that it belongs to: threads may carry other names. */

@@ -55,6 +55,7 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 };
 
 struct mount {
@@ -68,8 +69,20 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct super_block {
+	unsigned long s_flags;
+	unsigned long s_magic;
+};
+
 struct inode {
 	__u16 i_mode;
+	struct super_block *i_sb;
+};
+
+/* overlayfs: often a module, and its type is known only while that is loaded */
+struct ovl_inode {
+	struct inode vfs_inode;
+	struct dentry *__upperdentry;
 };
 
 struct file {
@@ -104,13 +117,21 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+/* 64 bits, as one word or (before 6.3) as two: the same on machines that put the low end first */
+typedef struct {
+	__u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kernel_cap_t cap_effective;
 };
 
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long env_start;
+	unsigned long env_end;
 	struct file *exe_file;
 };
 
@@ -118,8 +139,13 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct tty_struct {
+	char name[64];
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct tty_struct *tty;
 };
 
 struct thread_info {

@@ -11,6 +11,8 @@
 #define ANCESTORS_MAX 8
 #define PATH_BYTES 4096
 #define ARGV_BYTES 16384 /* the highest value of the setting collector.max_argv_bytes */
+#define PRELOAD_BYTES 512
+#define TTY_BYTES 16
 #define LEVELS_MAX 12
 #define LEVEL_BYTES 128
 
@@ -72,18 +74,41 @@ enum argv_flag {
 	ARGV_UNREAD = 2, /* the pages were not there */
 };
 
+enum preload_flag {
+	PRELOAD_SET = 1,
+	PRELOAD_CUT = 2,    /* the value is longer */
+	PRELOAD_BEYOND = 4, /* the environment is longer than we look, and has it nowhere before */
+	PRELOAD_UNREAD = 8,
+};
+
+/* Where the program's file lives. */
+enum exe_class {
+	EXE_UNKNOWN = 0,
+	EXE_IMAGE = 1,
+	EXE_WRITABLE = 2,
+	EXE_MEMORY = 3,
+};
+
+#define EXEC_DATA_BYTES (PATH_BYTES + ARGV_BYTES + 2 * PRELOAD_BYTES + PATH_BYTES)
+
 struct exec_record {
 	struct record head;
+	__u64 capabilities; /* the effective set */
 	__u32 exe_length;
-	__u32 cwd_length;
 	__u32 argv_length;
+	__u32 preload_length; /* of one or two values, each with a zero byte at its end */
+	__u32 cwd_length;
 	__u32 ancestor_count;
-	__u32 exe_flags;
-	__u32 cwd_flags;
-	__u32 argv_flags;
+	__u32 exe_flags;     /* enum path_flag */
+	__u32 argv_flags;    /* enum argv_flag */
+	__u32 preload_flags; /* enum preload_flag */
+	__u32 cwd_flags;     /* enum path_flag */
+	__u32 exe_class;     /* enum exe_class */
+	__u32 running;       /* 1: it ran before us */
 	__u32 reserved;
+	char tty[TTY_BYTES];
 	char ancestors[ANCESTORS_MAX][TASK_COMM_LEN]; /* the parent first */
-	char data[PATH_BYTES + PATH_BYTES + ARGV_BYTES]; /* exe, cwd, argv: only what is used is sent */
+	char data[EXEC_DATA_BYTES]; /* exe, argv, preload, cwd: only what is used is sent */
 };
 
 struct fork_record {

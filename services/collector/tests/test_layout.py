@@ -8,8 +8,10 @@ from habitus_collector import records
 
 HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent", "token")
 EXEC_FIELDS = (
-    "exe_length", "cwd_length", "argv_length", "ancestor_count",
-    "exe_flags", "cwd_flags", "argv_flags", "reserved", "ancestors",
+    "capabilities",
+    "exe_length", "argv_length", "preload_length", "cwd_length", "ancestor_count",
+    "exe_flags", "argv_flags", "preload_flags", "cwd_flags",
+    "exe_class", "running", "reserved", "tty", "ancestors",
 )  # fmt: skip
 
 
@@ -29,7 +31,7 @@ def test_an_exec(btf):
 
     fields = offsets(records.EXEC, EXEC_FIELDS, records.HEAD.size)
     assert members == {"head": 0, **fields, "data": records.HEAD.size + records.EXEC.size}
-    assert size == members["data"] + 4096 + 4096 + 16384
+    assert size == members["data"] + 4096 + 16384 + 2 * 512 + 4096
 
 
 def test_an_exit(btf):
@@ -59,6 +61,8 @@ def test_the_settings(btf):
         ("record_kind", "RECORD_", records.Kind),
         ("path_flag", "PATH_", records.PathFlag),
         ("argv_flag", "ARGV_", records.ArgvFlag),
+        ("preload_flag", "PRELOAD_", records.PreloadFlag),
+        ("exe_class", "EXE_", records.ExeClass),
     ],
 )
 def test_the_numbers(btf, name, prefix, here):

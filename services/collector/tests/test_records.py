@@ -6,20 +6,42 @@ import time
 
 import pytest
 
+from habitus.events import Process
 from habitus_collector import records
 from habitus_collector.clock import Clock
-from habitus_collector.records import ArgvFlag, Kind, PathFlag
+from habitus_collector.records import ArgvFlag, ExeClass, Kind, PathFlag, PreloadFlag
 from habitus_collector.translate import event_of
 
-
-def head(kind: int, comm: bytes = b"java", parent: bytes = b"bash") -> bytes:
-    return records.HEAD.pack(1000, 77, kind, 41, 1, 0, comm, parent, bytes(16))
+TOKEN = bytes(range(1, 17))
 
 
-def an_exec(exe: bytes, cwd: bytes, argv: bytes, flags: tuple[int, int, int] = (0, 0, 0)) -> bytes:
+def head(kind: int, comm: bytes = b"java", parent: bytes = b"bash", token: bytes = bytes(16)) -> bytes:
+    return records.HEAD.pack(1000, 77, kind, 41, 1, 0, comm, parent, token)
+
+
+def an_exec(
+    exe: bytes,
+    cwd: bytes,
+    argv: bytes,
+    preload: bytes = b"",
+    *,
+    flags: tuple[int, int, int, int] = (0, 0, 0, 0),
+    exe_class: int = ExeClass.UNKNOWN,
+    running: int = 0,
+    tty: bytes = b"",
+    token: bytes = bytes(16),
+) -> bytes:
+    """`flags` are of exe, argv, preload, cwd."""
     comms = b"bash".ljust(16, b"\0") + b"tini".ljust(16, b"\0") + b"left over".ljust(16, b"\0")
-    fixed = records.EXEC.pack(len(exe), len(cwd), len(argv), 2, *flags, 0, comms)
-    return head(Kind.EXEC) + fixed + exe + cwd + argv
+    lengths = (len(exe), len(argv), len(preload), len(cwd))
+    fixed = records.EXEC.pack(0x1FF, *lengths, 2, *flags, exe_class, running, 0, tty, comms)
+    return head(Kind.EXEC, token=token) + fixed + exe + argv + preload + cwd
+
+
+def process_of(raw: bytes) -> Process:
+    process = event_of(records.read(raw), Clock(), "n1").process
+    assert process is not None
+    return process
 
 
 def test_an_exec_carries_path_arguments_and_the_lineage_up_to_the_container():
@@ -32,6 +54,70 @@ def test_an_exec_carries_path_arguments_and_the_lineage_up_to_the_container():
     assert (process.exe, process.cwd) == ("/usr/bin/java", "/app")
     assert process.argv == ["java", "-jar", "app.jar"]
     assert process.ancestors == ["bash", "tini"]
+    assert process.capabilities == "00000000000001ff"
+    assert (process.truncated, process.running, process.tty, process.preload) == (False, False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (ExeClass.UNKNOWN, None),
+        (ExeClass.IMAGE, "image"),
+        (ExeClass.WRITABLE, "writable"),
+        (ExeClass.MEMORY, "memory"),
+    ],
+)
+def test_an_exec_says_where_its_program_lives(number, word):
+    assert process_of(an_exec(b"/a", b"/", b"a\0", exe_class=number)).exe_class == word
+
+
+def test_a_program_that_ran_before_is_marked():
+    assert process_of(an_exec(b"/a", b"/", b"a\0", running=1)).running
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(b"pts0", "pts/0"), (b"pts12", "pts/12"), (b"tty1", "tty1"), (b"ptsx", "ptsx"), (b"", None)],
+)
+def test_a_terminal_is_named_as_below_dev(name, text):
+    assert process_of(an_exec(b"/a", b"/", b"a\0", tty=name)).tty == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "flags", "text"),
+    [
+        (b"", 0, None),
+        (b"", PreloadFlag.BEYOND, None),
+        (b"", PreloadFlag.UNREAD, None),
+        (b"\0", PreloadFlag.SET, ""),
+        (b"/tmp/x.so\0", PreloadFlag.SET, "/tmp/x.so"),
+        (b"/a.so\0/b.so\0", PreloadFlag.SET, "/a.so:/b.so"),
+        (b"/a.so\0/a.so\0", PreloadFlag.SET, "/a.so"),
+        (b"/\xff\x1b[2J\0", PreloadFlag.SET, "/\\xff\x1b[2J"),
+        (b"long\0", PreloadFlag.SET | PreloadFlag.CUT, "long…"),
+    ],
+)
+def test_a_preload_is_told_with_all_its_values(raw, flags, text):
+    assert records.preload(raw, flags) == text
+
+
+@pytest.mark.parametrize(
+    ("flags", "cut"),
+    [
+        ((PathFlag.CUT, 0, 0, 0), True),
+        ((0, ArgvFlag.CUT, 0, 0), True),
+        ((0, 0, PreloadFlag.SET | PreloadFlag.CUT, 0), True),
+        ((0, 0, 0, PathFlag.CUT), True),
+        ((PathFlag.DELETED, ArgvFlag.UNREAD, PreloadFlag.BEYOND, PathFlag.DELETED), False),
+    ],
+)
+def test_what_was_cut_is_marked(flags, cut):
+    assert process_of(an_exec(b"/a", b"/", b"a\0", b"x\0", flags=flags)).truncated is cut
+
+
+def test_a_token_goes_on_the_wire_and_an_empty_one_does_not():
+    assert event_of(records.read(an_exec(b"/a", b"/", b"a\0", token=TOKEN)), Clock(), "n").token == TOKEN
+    assert event_of(records.read(an_exec(b"/a", b"/", b"a\0")), Clock(), "n").token == b""
 
 
 def test_ring_padding_after_the_arguments_is_not_read():
@@ -84,7 +170,9 @@ def test_an_exit_tells_code_and_signal():
     record = records.read(head(Kind.EXIT) + struct.pack("=II", 7, 9))
 
     assert (record.code, record.signal) == (7, 9)
-    assert event_of(record, Clock(), "n").op == "exit"
+    event = event_of(record, Clock(), "n")
+    assert event.op == "exit"
+    assert (event.process.exit_code, event.process.exit_signal) == (7, 9)
 
 
 def test_a_new_cgroup_is_named_from_the_top():
@@ -95,7 +183,17 @@ def test_a_new_cgroup_is_named_from_the_top():
     assert records.read(raw).levels == ((20, "top"), (30, "leaf"))
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0" * 10, head(99)])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\0" * 10,
+        head(99),
+        head(Kind.EXEC),
+        head(Kind.EXEC) + b"\0" * 100,
+        an_exec(b"", b"", b"", exe_class=9),
+    ],
+)
 def test_other_bytes_are_refused_in_one_line(raw):
     with pytest.raises(records.RecordFault, match="run make bpf"):
         records.read(raw)

@@ -3,14 +3,14 @@
 
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
 from habitus.text import decoded
 
 HEAD: Final = struct.Struct("=QQIIII16s16s16s")
-EXEC: Final = struct.Struct("=IIIIIIII128s")  # after the head; data follow
+EXEC: Final = struct.Struct("=Q12I16s128s")  # after the head; data follow
 EXIT: Final = struct.Struct("=II")
 NEW_CGROUP: Final = struct.Struct("=II96s1536s")
 SETTINGS: Final = struct.Struct("=QII16s")
@@ -42,6 +42,24 @@ class ArgvFlag(IntFlag):
 
     CUT = 1
     UNREAD = 2
+
+
+class PreloadFlag(IntFlag):
+    """enum preload_flag."""
+
+    SET = 1
+    CUT = 2
+    BEYOND = 4
+    UNREAD = 8
+
+
+class ExeClass(IntEnum):
+    """enum exe_class."""
+
+    UNKNOWN = 0
+    IMAGE = 1
+    WRITABLE = 2
+    MEMORY = 3
 
 
 LOSS_CLASSES: Final = ("process", "file", "network", "container")
@@ -79,14 +97,22 @@ class NewCgroup(NamedTuple):
 
 
 class Exec(NamedTuple):
-    """A new program. `argv` is None when it could not be read."""
+    """A new program, or with `running` one that ran before us. `argv` is None when it was unreadable.
+
+    `preload` is the value of LD_PRELOAD, None where it is not set. `truncated`: something was cut.
+    """
 
     head: Head
     exe: str
+    exe_class: ExeClass
     cwd: str
     argv: list[str] | None
-    argv_cut: bool
+    preload: str | None
     ancestors: list[str]
+    capabilities: int
+    tty: str
+    truncated: bool
+    running: bool
 
 
 class Fork(NamedTuple):
@@ -165,21 +191,43 @@ def arguments(raw: bytes, flags: int) -> list[str] | None:
     return [decoded(part) for part in raw.removesuffix(b"\0").split(b"\0")]
 
 
+def preload(raw: bytes, flags: int) -> str | None:
+    """Return the value of LD_PRELOAD; two that differ are joined, and a cut one ends with `…`."""
+    if not flags & PreloadFlag.SET:
+        return None
+    text = ":".join(dict.fromkeys(decoded(value) for value in raw.removesuffix(b"\0").split(b"\0")))
+    return f"{text}…" if flags & PreloadFlag.CUT else text
+
+
 def _exec(head: Head, raw: bytes) -> Exec:
-    exe_length, cwd_length, argv_length, count, exe_flags, cwd_flags, argv_flags, _, comms = EXEC.unpack_from(
-        raw, HEAD.size
-    )
-    exe_at = HEAD.size + EXEC.size
-    cwd_at = exe_at + exe_length
-    argv_at = cwd_at + cwd_length
+    try:
+        capabilities, *fields, tty, comms = EXEC.unpack_from(raw, HEAD.size)
+        lengths, (count, *flags) = fields[:4], fields[4:9]
+        exe_class = ExeClass(fields[9])
+    except (struct.error, ValueError):
+        raise RecordFault from None
+    exe_flags, argv_flags, preload_flags, cwd_flags = flags
+    exe, argv, preloaded, cwd = _pieces(raw, HEAD.size + EXEC.size, lengths)
+    cut = (exe_flags | cwd_flags) & PathFlag.CUT or argv_flags & ArgvFlag.CUT
     return Exec(
         head,
-        path(raw[exe_at:cwd_at], exe_flags),
-        path(raw[cwd_at:argv_at], cwd_flags),
-        arguments(raw[argv_at : argv_at + argv_length], argv_flags),
-        bool(argv_flags & ArgvFlag.CUT),
+        path(exe, exe_flags),
+        exe_class,
+        path(cwd, cwd_flags),
+        arguments(argv, argv_flags),
+        preload(preloaded, preload_flags),
         [name(comms[at : at + _COMM]) for at in range(0, count * _COMM, _COMM)],
+        capabilities,
+        name(tty),
+        bool(cut or preload_flags & PreloadFlag.CUT),
+        bool(fields[10]),
     )
+
+
+def _pieces(raw: bytes, at: int, lengths: Sequence[int]) -> Iterator[bytes]:
+    for length in lengths:
+        yield raw[at : at + length]
+        at += length
 
 
 def _exit(head: Head, raw: bytes) -> Exit:

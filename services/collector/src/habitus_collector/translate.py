@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel records → events. The container is put in later, by who knows it."""
 
-from typing import Final
+import re
+from typing import Final, Literal
 
 from habitus.events import Container, Event, Op, Process
 from habitus_collector import records
@@ -14,6 +15,12 @@ _OPS: Final[dict[int, Op]] = {
     records.Kind.FORK: "fork",
     records.Kind.EXIT: "exit",
 }
+_CLASSES: Final[dict[records.ExeClass, Literal["image", "writable", "memory"]]] = {
+    records.ExeClass.IMAGE: "image",
+    records.ExeClass.WRITABLE: "writable",
+    records.ExeClass.MEMORY: "memory",
+}
+_PTS: Final = re.compile(r"pts(?=\d)")
 
 
 def actor(head: records.Head) -> Process:
@@ -32,8 +39,9 @@ def event_of(record: records.Exec | records.Fork | records.Exit, clock: Clock, n
     head = record.head
     process = actor(head)
     if isinstance(record, records.Exec):
-        process.exe, process.cwd, process.argv = record.exe, record.cwd, record.argv
-        process.ancestors = record.ancestors
+        _add_program(process, record)
+    elif isinstance(record, records.Exit):
+        process.exit_code, process.exit_signal = record.code, record.signal
     return Event(
         ts=clock.wall(head.time),
         node=node,
@@ -41,4 +49,21 @@ def event_of(record: records.Exec | records.Fork | records.Exit, clock: Clock, n
         op=_OPS[head.kind],
         container=NOBODY,
         process=process,
+        token=token_of(head),
     )
+
+
+def token_of(head: records.Head) -> bytes:
+    """Return the token of an event as it crosses the wire: none at all for what has none."""
+    return head.token if any(head.token) else b""
+
+
+def _add_program(process: Process, record: records.Exec) -> None:
+    process.exe, process.cwd, process.argv = record.exe, record.cwd, record.argv
+    process.exe_class = _CLASSES.get(record.exe_class)
+    process.ancestors = record.ancestors
+    process.capabilities = f"{record.capabilities:016x}"
+    process.tty = _PTS.sub("pts/", record.tty, count=1) or None
+    process.preload = record.preload
+    process.truncated = record.truncated
+    process.running = record.running
