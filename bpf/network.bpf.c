@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Network activity of containers. TCP by a typed raw tracepoint; UDP and DNS by programs on the
- * root of the cgroup tree, which every kernel since 5.8 offers and which stand beside those of
- * others (they are attached as links). Every program lets everything pass.
+ * Network activity of containers. TCP by a typed raw tracepoint; UDP and DNS by programs on each
+ * watched container's own cgroup, which stand beside those of others (they are attached as links):
+ * the host's packets and calls never meet them. Every program lets everything pass.
  */
 #include "lib/common.h"
+#include "lib/arrival.h"
 #include "lib/dns.h"
 #include "lib/tcp.h"
 #include "lib/udp.h"
@@ -19,6 +20,12 @@ const enum network_kind *layout_kind __attribute__((unused));
 const struct dns_record *layout_dns __attribute__((unused));
 const enum flow_op *layout_op __attribute__((unused));
 const enum dns_way *layout_way __attribute__((unused));
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_cgroup_made, struct cgroup *group)
+{
+	return cgroup_is_made(group);
+}
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_tcp_state, struct sock *sk, int before, int after)

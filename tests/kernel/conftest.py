@@ -110,6 +110,13 @@ class Recorder:
     async def room(self) -> None:
         pass
 
+    async def hooked(self, container: FakeContainer) -> None:
+        """Wait until the programs for this container's own cgroup hang there."""
+        deadline = time.monotonic() + 5
+        while not self.loader._sensors.hooks_of_containers.of(container.folder.stat().st_ino):
+            assert time.monotonic() < deadline, f"nothing was attached to {container.folder}"
+            await asyncio.sleep(0.005)
+
     async def of(self, container: FakeContainer, op: str | None = None, count: int = 1) -> list[Event]:
         """Return the events of a container once there are `count` and nothing more comes."""
         deadline = time.monotonic() + 5

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.kernel
 @pytest.fixture
 def watching(collect, new_container):
     async def start(*sensors):
-        return await collect(sensors=list(sensors or ["network"])), new_container()
+        recorder, container = await collect(sensors=list(sensors or ["network"])), new_container()
+        await recorder.hooked(container)
+        return recorder, container
 
     return start
 
@@ -69,6 +71,7 @@ async def test_the_c_librarys_own_resolver_is_understood(watching, namespace, tm
 async def test_another_containers_names_are_not_taken(watching, new_container, namespace):
     recorder, container = await watching()
     other = new_container()
+    await recorder.hooked(other)
     ask = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)

@@ -19,7 +19,9 @@ UDP_TALK = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);
 @pytest.fixture
 def watching(collect, new_container):
     async def start(*sensors):
-        return await collect(sensors=list(sensors or ["network"])), new_container()
+        recorder, container = await collect(sensors=list(sensors or ["network"])), new_container()
+        await recorder.hooked(container)
+        return recorder, container
 
     return start
 
@@ -229,6 +231,7 @@ async def test_the_process_sensor_stands_beside_it(watching):
 async def test_programs_of_others_on_the_same_root_go_on(watching, collect):
     recorder, container = await watching()
     beside = await collect(sensors=["network"])
+    await beside.hooked(container)
 
     with listener() as server:
         port = server.getsockname()[1]

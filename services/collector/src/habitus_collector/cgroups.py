@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cgroup v2 tree: where it is mounted, what is in it, and which of its groups are containers."""
 
+import ctypes
 import os
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+
+_KERNFS: Final = 0xFE  # FILEID_KERNFS: a file handle that holds nothing but the cgroup's id
+_HANDLE: Final = struct.Struct("=IiQ")
 
 Levels = Sequence[tuple[int, str]]
 """From the top, the root left out: (cgroup id, name)."""
@@ -92,3 +97,23 @@ def _below(folder: Path, levels: tuple[tuple[int, str], ...]) -> Iterator[Levels
         return
     for cgroup, name in inside:
         yield from _below(folder / name, (*levels, (cgroup, name)))
+
+
+def opened(tree: Path, cgroup: int) -> int:
+    """Return a descriptor of the folder of a cgroup, by its id: no name can lead elsewhere.
+
+    Raises:
+        OSError: it is gone, or the right CAP_DAC_READ_SEARCH is missing.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = _HANDLE.pack(_HANDLE.size - 8, _KERNFS, cgroup)
+    mount = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        descriptor: int = libc.open_by_handle_at(mount, ctypes.create_string_buffer(handle), flags)
+        if descriptor < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), f"cgroup {cgroup}")
+        return descriptor
+    finally:
+        os.close(mount)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from habitus_collector import records
+from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
 from habitus_collector.sensors import Sensor
 
@@ -53,6 +54,7 @@ class Sensors:
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
             for loaded in self._objects:
                 loaded.attach()
+            self.hooks_of_containers = ContainerHooks(self._library, self._objects)
         except LibbpfFault:
             self.close()
             raise
@@ -60,7 +62,7 @@ class Sensors:
 
     @property
     def hooks(self) -> list[str]:
-        """Names of the attached programs."""
+        """Names of the programs, those included that hang on each container."""
         return [program for loaded in self._objects for program in loaded.programs]
 
     def drain(self) -> bool:
@@ -80,15 +82,18 @@ class Sensors:
         `profile` is the number of its image's profile, 0 while nobody knows the image.
         """
         self._set("targets", cgroup, _TARGET.pack(root, profile, 0))
+        self.hooks_of_containers.attach(root)
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
         self._set("targets", cgroup, _TARGET.pack(0, 0, 1))
+        self.hooks_of_containers.detach(cgroup)
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
         for name in ("targets", "seen"):
             self._maps[name].delete(_ID.pack(cgroup))
+        self.hooks_of_containers.detach(cgroup)
 
     def revise(self, profile: int, revision: int) -> None:
         """Put a revision of a profile in force: what was known by another is no longer. 0: nothing is."""
@@ -133,6 +138,9 @@ class Sensors:
         """Detach and unload; safe to call twice."""
         while self.rings:
             self.rings.pop().close()
+        hooks = getattr(self, "hooks_of_containers", None)
+        if hooks:
+            hooks.close()
         while self._objects:
             self._objects.pop().close()
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from habitus_collector import cgroups
 from habitus_collector.libbpf_functions import POINTER, SIGNATURES, Print, Sample
 
 _NAME: Final = "libbpf.so.1"
@@ -70,6 +69,10 @@ class Libbpf:
         if code < 0:
             raise self.fault(what, code)
         return code
+
+    def detach(self, link: int) -> None:
+        """End one link; the program stays loaded."""
+        self.lib.bpf_link__destroy(link)
 
     def cpus(self) -> int:
         """Return the number of possible CPUs: values that a per-CPU map has."""
@@ -140,8 +143,9 @@ class BpfObject:
         self._library = library
         self._name = path.name
         self._links: list[int] = []
+        self._for_cgroups: dict[str, int] = {}
         self.programs: dict[str, int] = {}
-        """Attached programs: name → file descriptor."""
+        """Loaded programs: name → file descriptor."""
         self._pointer: int | None = library.lib.bpf_object__open_file(os.fsencode(path), None)
         if not self._pointer:
             raise library.fault(f"{path.name} cannot be opened")
@@ -170,35 +174,38 @@ class BpfObject:
         self._library.done(code, f"{self._name} does not load")
 
     def attach(self) -> None:
-        """Attach every program to what its section names."""
-        program = self._library.lib.bpf_object__next_program(self._pointer, None)
-        while program:
-            name = self._library.lib.bpf_program__name(program).decode()
-            self._links.append(self._attach(program, name))
-            self.programs[name] = self._library.lib.bpf_program__fd(program)
-            program = self._library.lib.bpf_object__next_program(self._pointer, program)
-
-    def _attach(self, program: int, name: str) -> int:
+        """Attach every program to what its section names; those for cgroups wait for one."""
         lib = self._library.lib
-        if lib.bpf_program__section_name(program).startswith(b"cgroup"):
-            link: int | None = self._attach_to_root(program)
-        else:
-            link = lib.bpf_program__attach(program)
+        program = lib.bpf_object__next_program(self._pointer, None)
+        while program:
+            name = lib.bpf_program__name(program).decode()
+            if lib.bpf_program__section_name(program).startswith(b"cgroup"):
+                self._for_cgroups[name] = program
+            else:
+                self._links.append(self._linked(lib.bpf_program__attach(program), name))
+            self.programs[name] = lib.bpf_program__fd(program)
+            program = lib.bpf_object__next_program(self._pointer, program)
+
+    @property
+    def has_cgroup_programs(self) -> bool:
+        """Whether programs wait for a cgroup."""
+        return bool(self._for_cgroups)
+
+    def attach_to_cgroup(self, folder: int, links: list[int]) -> None:
+        """Attach the programs for cgroups to the one behind the descriptor `folder`; add their links.
+
+        A link stands beside what others attached there, and ends with this process.
+
+        Raises:
+            LibbpfFault: the kernel refused one; those before it stay, in `links`.
+        """
+        for name, program in self._for_cgroups.items():
+            links.append(self._linked(self._library.lib.bpf_program__attach_cgroup(program, folder), name))
+
+    def _linked(self, link: int | None, name: str) -> int:
         if not link:
             raise self._library.fault(f"{self._name}: {name} does not attach")
         return link
-
-    def _attach_to_root(self, program: int) -> int | None:
-        # A link stands beside what others attached there, and ends with this process.
-        tree = cgroups.mount_point()
-        if tree is None:
-            raise LibbpfFault(f"{self._name}: no cgroup v2 tree is mounted")
-        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            link: int | None = self._library.lib.bpf_program__attach_cgroup(program, root)
-            return link
-        finally:
-            os.close(root)
 
     def missed(self) -> int:
         """Return how often the kernel skipped a program that was still running on that CPU."""
@@ -216,7 +223,7 @@ class BpfObject:
     def close(self) -> None:
         """Detach and unload; safe to call twice."""
         while self._links:
-            self._library.lib.bpf_link__destroy(self._links.pop())
+            self._library.detach(self._links.pop())
         if self._pointer:
             self._library.lib.bpf_object__close(self._pointer)
             self._pointer = None
