@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CRI discovery against a server that speaks the interface over a real socket."""
 
+import asyncio
 import socket as sockets
 
 import grpc
@@ -9,7 +10,7 @@ import pytest
 
 from habitus.cri import runtime_pb2 as cri
 from habitus.settings import CollectorSettings
-from habitus_collector.discovery import DiscoveryFault
+from habitus_collector.discovery import DiscoveryFault, following
 from habitus_collector.discovery.cri import CriDiscovery
 
 ID, SANDBOX = "a1" * 32, "b2" * 32
@@ -45,6 +46,25 @@ class Runtime:
             )
         ]
         self.images = [image_of(IMAGE_ID, "webapp:v1", DIGEST)]
+        self.status = cri.PodSandboxStatus(
+            id=SANDBOX,
+            labels={"app": "web"},
+            network=cri.PodSandboxNetworkStatus(ip="10.88.0.7", additional_ips=[cri.PodIP(ip="fd00::7")]),
+        )
+        self.events = []
+
+    async def stream(self, _request, _context):
+        for event in self.events:
+            yield event
+
+    def happens(self, container_id, *statuses, kind=cri.CONTAINER_CREATED_EVENT):
+        event = cri.ContainerEventResponse(
+            container_id=container_id,
+            container_event_type=kind,
+            pod_sandbox_status=self.status,
+            containers_statuses=statuses,
+        )
+        self.events.append(event)
 
     def add(self, container_id, asked, image_id):
         spec = cri.ImageSpec(image=asked)
@@ -54,6 +74,14 @@ class Runtime:
         runtime = {
             "ListContainers": method(
                 cri.ListContainersRequest, lambda: cri.ListContainersResponse(containers=self.containers)
+            ),
+            "PodSandboxStatus": method(
+                cri.PodSandboxStatusRequest, lambda: cri.PodSandboxStatusResponse(status=self.status)
+            ),
+            "GetContainerEvents": grpc.unary_stream_rpc_method_handler(
+                self.stream,
+                request_deserializer=cri.GetEventsRequest.FromString,
+                response_serializer=cri.ContainerEventResponse.SerializeToString,
             ),
             "ListPodSandbox": method(
                 cri.ListPodSandboxRequest, lambda: cri.ListPodSandboxResponse(items=self.sandboxes)
@@ -155,3 +183,74 @@ async def test_a_socket_that_nobody_serves_is_a_fault_of_one_line(tmp_path):
 
 def test_without_a_socket_the_source_is_absent():
     assert not CriDiscovery(CollectorSettings(cri_sockets=["/nowhere/cri.sock"])).present()
+
+
+async def test_a_container_has_its_pods_labels_and_addresses(discovery):
+    identity = await discovery.find(ID)
+
+    assert identity.labels == {
+        "app": "web",
+        "io.kubernetes.pod.name": "web-0",
+        "io.kubernetes.pod.namespace": "shop",
+    }
+    assert identity.ips == ("10.88.0.7", "fd00::7")
+
+
+async def test_a_pod_in_the_nodes_network_has_no_address_of_its_own(runtime, discovery):
+    runtime.status.linux.namespaces.options.network = cri.NODE
+
+    assert (await discovery.find(ID)).ips == ()
+
+
+async def followed(discovery, count):
+    """Return what the source tells by itself until it has told so much."""
+    told, enough = [], asyncio.Event()
+
+    def tell(identity):
+        told.append(identity)
+        if len(told) == count:
+            enough.set()
+
+    task = asyncio.create_task(discovery.follow(tell))
+    await asyncio.wait_for(enough.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return told
+
+
+async def test_the_stream_tells_of_containers_and_sandboxes(runtime, discovery):
+    runtime.happens(SANDBOX)
+    runtime.happens(ID, kind=cri.CONTAINER_DELETED_EVENT)
+    runtime.happens(ID, kind=cri.CONTAINER_STARTED_EVENT)
+
+    pause, web = await followed(discovery, 2)
+
+    assert pause.sandbox
+    assert (web.container.id, web.container.image, web.ips) == (ID, "webapp:v1", ("10.88.0.7", "fd00::7"))
+
+
+async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(runtime, discovery):
+    gone = cri.ContainerStatus(
+        id="e" * 64,
+        metadata=cri.ContainerMetadata(name="job"),
+        image=cri.ImageSpec(image=IMAGE_ID),
+        image_ref=IMAGE_ID,
+        labels={"io.kubernetes.pod.name": "job-0"},
+    )
+    runtime.happens("e" * 64, gone)
+
+    (job,) = await followed(discovery, 1)
+
+    assert (job.container.name, job.container.image, job.container.image_digest) == (
+        "job",
+        "webapp:v1",
+        DIGEST,
+    )
+    assert job.container.pod.name == "job-0"
+
+
+async def test_a_stream_that_ends_is_opened_again(runtime, discovery, monkeypatch):
+    monkeypatch.setattr(following, "FIRST_S", 0.01)
+    runtime.happens(ID)
+
+    assert len(await followed(discovery, 2)) == 2

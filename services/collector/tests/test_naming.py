@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runtimes that answer late, not at all, or with a fault."""
 
+import asyncio
+import contextlib
 import logging
 
 from habitus.events import Container
@@ -9,6 +11,7 @@ from habitus_collector.discovery import DiscoveryFault, Identity
 from habitus_collector.naming import Naming
 
 ID = "a1" * 32
+OTHER = Identity(Container(id="b2" * 32, name="db", image="db:v1"))
 WEB = Identity(Container(id=ID, name="web", image="webapp:v1"))
 
 
@@ -17,6 +20,7 @@ class Source:
 
     def __init__(self, *answers, name="cri", there=True):
         self.name, self.answers, self.there, self.asked = name, list(answers), there, 0
+        self.tells = []
 
     def present(self):
         return self.there
@@ -28,6 +32,11 @@ class Source:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def follow(self, tell):
+        for identity in self.tells:
+            tell(identity)
+        await asyncio.Event().wait()
 
     async def close(self):
         pass
@@ -75,3 +84,67 @@ async def test_a_restarted_runtime_is_asked_again_later(monkeypatch):
     monkeypatch.setattr(asking, "_LATER_S", 0.001)
 
     assert await Naming([Source(None, None, None, WEB)]).later(ID) == WEB
+
+
+@contextlib.asynccontextmanager
+async def following(naming):
+    task = asyncio.create_task(naming.follow())
+    await asyncio.sleep(0.01)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_a_runtime_told_needs_no_question_also_when_it_is_gone_there():
+    source, told = Source(None), []
+    source.tells = [OTHER, WEB]
+    naming = Naming([source], told.append)
+
+    async with following(naming):
+        assert await naming.soon(ID) == WEB
+
+    assert told == [OTHER, WEB]
+    assert source.asked == 0
+    assert naming.answered == {"cri"}
+
+
+async def test_what_is_told_while_it_is_asked_for_is_taken_at_once(monkeypatch):
+    monkeypatch.setattr(asking, "_PAUSES_S", (60, 60))
+    source = Source(None)
+    source.tells = [WEB]
+    naming = Naming([source])
+    waiting = asyncio.create_task(naming.soon(ID))
+    await asyncio.sleep(0.01)
+
+    async with following(naming):
+        assert await asyncio.wait_for(waiting, 10) == WEB
+
+
+async def test_only_so_many_containers_are_remembered(monkeypatch):
+    monkeypatch.setattr(asking, "REMEMBERED", 1)
+    source = Source(None)
+    source.tells = [WEB, OTHER]
+    monkeypatch.setattr(asking, "_PAUSES_S", ())
+    naming = Naming([source])
+
+    async with following(naming):
+        assert await naming.soon(ID) is None
+
+
+async def test_a_last_resort_is_taken_when_no_runtime_knows(monkeypatch):
+    monkeypatch.setattr(asking, "_PAUSES_S", (0.001, 0.001))
+    less = Identity(Container(id=ID, image="webapp:v1"))
+    runtime, files = Source(None, None, None, WEB), Source(less, None, name="bundle")
+    files.last_resort = True
+    naming = Naming([files, runtime])
+
+    assert await naming.soon(ID) == less
+    assert await naming.soon(ID) == WEB
+
+
+async def test_without_a_socket_a_last_resort_answers_at_once():
+    files = Source(WEB, name="bundle")
+    files.last_resort = True
+
+    assert await Naming([files, Source(None, there=False)]).soon(ID) == WEB
+    assert files.asked == 1

@@ -3,7 +3,7 @@
 
 import pytest
 
-from habitus_collector.discovery.references import digest_of, is_image_id, pod_of
+from habitus_collector.discovery.references import digest_of, is_image_id, labels_of, pod_of
 
 DIGEST = "sha256:" + "c" * 64
 
@@ -29,3 +29,17 @@ def test_a_pod_comes_from_the_kubelets_labels():
 
     assert pod_of(labels).name == "web-0"
     assert pod_of({"app": "web"}) is None
+
+
+def test_labels_are_texts_within_bounds_and_the_kubelets_come_first():
+    many = {f"l{n}": "x" for n in range(1000)} | {
+        "io.kubernetes.pod.name": "web-0",
+        "icon": "x" * 5000,
+        "n": 7,
+    }
+
+    kept = labels_of(many)
+
+    assert kept["io.kubernetes.pod.name"] == "web-0"
+    assert len(kept) == 128
+    assert not {"icon", "n"} & kept.keys()

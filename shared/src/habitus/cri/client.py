@@ -21,6 +21,17 @@ class CriFault(RuntimeError):
     """The runtime did not do what was asked; the text carries its own words, in one line."""
 
 
+class CriUnknown(CriFault):
+    """The runtime knows no container or sandbox of this id."""
+
+
+class CriUnsupported(CriFault):
+    """The runtime is too old for this call, or has it switched off."""
+
+
+_KINDS: Final = {grpc.StatusCode.NOT_FOUND: CriUnknown, grpc.StatusCode.UNIMPLEMENTED: CriUnsupported}
+
+
 class CriClient:
     """One connection: `async with CriClient("/run/containerd/containerd.sock") as runtime`."""
 
@@ -45,19 +56,24 @@ class CriClient:
         """Return the runtime's name and version."""
         return await self._call(_RUNTIME + "Version", cri.VersionRequest(), cri.VersionResponse)
 
-    async def list_containers(self, *, running: bool = True) -> list[cri.Container]:
-        """Return the containers; only the running ones unless told otherwise."""
-        wanted = cri.ContainerStateValue(state=cri.CONTAINER_RUNNING)
-        request = cri.ListContainersRequest(filter=cri.ContainerFilter(state=wanted) if running else None)
+    async def list_containers(self, *, running: bool = True, container_id: str = "") -> list[cri.Container]:
+        """Return the containers, or the one of this id; only running ones unless told otherwise."""
+        state = cri.ContainerStateValue(state=cri.CONTAINER_RUNNING) if running else None
+        request = cri.ListContainersRequest(filter=cri.ContainerFilter(id=container_id, state=state))
         reply = await self._call(_RUNTIME + "ListContainers", request, cri.ListContainersResponse)
         return list(reply.containers)
 
-    async def list_sandboxes(self) -> list[cri.PodSandbox]:
-        """Return the Pod sandboxes."""
-        reply = await self._call(
-            _RUNTIME + "ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse
-        )
+    async def list_sandboxes(self, sandbox_id: str = "") -> list[cri.PodSandbox]:
+        """Return the Pod sandboxes, or the one of this id."""
+        request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(id=sandbox_id))
+        reply = await self._call(_RUNTIME + "ListPodSandbox", request, cri.ListPodSandboxResponse)
         return list(reply.items)
+
+    async def sandbox_status(self, sandbox_id: str) -> cri.PodSandboxStatus:
+        """Return one sandbox with its Pod's labels and addresses."""
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
+        reply = await self._call(_RUNTIME + "PodSandboxStatus", request, cri.PodSandboxStatusResponse)
+        return reply.status
 
     async def container_status(
         self, container_id: str, *, verbose: bool = False
@@ -75,7 +91,8 @@ class CriClient:
         """Yield what happens to containers: those that exist first, then as it happens.
 
         Raises:
-            CriFault: the stream broke, or the runtime has none (containerd < 1.7).
+            CriUnsupported: the runtime has no such stream (containerd before 1.7).
+            CriFault: the stream broke.
         """
         stream = self._channel.unary_stream(
             _RUNTIME + "GetContainerEvents",
@@ -130,4 +147,5 @@ class CriClient:
         return answer
 
     def _fault(self, method: str, error: grpc.aio.AioRpcError) -> CriFault:
-        return CriFault(f"{method} at {self._socket}: {error.details() or error.code().name}")
+        kind = _KINDS.get(error.code(), CriFault)
+        return kind(f"{method} at {self._socket}: {error.details() or error.code().name}")

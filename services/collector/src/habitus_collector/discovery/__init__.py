@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container discovery: plugins of the group `habitus.discovery` that name a container by its id."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from habitus.events import Container
 
@@ -12,11 +14,24 @@ class DiscoveryFault(RuntimeError):
     """A runtime that does not answer as it should; the text names it in one line."""
 
 
-class Identity(NamedTuple):
-    """A container as its runtime names it. A sandbox (`pause`) runs nothing of an image."""
+@dataclass(frozen=True)
+class Identity:
+    """A container as its runtime names it.
+
+    Attributes:
+        sandbox: it is a Pod's own (`pause`), which runs nothing of an image.
+        labels: the container's and its Pod's, bounded (`references.labels_of`).
+        ips: addresses that are its own or its Pod's; none of a container in the host's network.
+    """
 
     container: Container
     sandbox: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ips: tuple[str, ...] = ()
+
+
+Tell = Callable[[Identity], None]
+"""Takes in a container that a runtime speaks of by itself; called again when it learned more of it."""
 
 
 class Discovery(Protocol):
@@ -33,6 +48,16 @@ class Discovery(Protocol):
 
         Raises:
             DiscoveryFault: the runtime does not answer.
+        """
+        ...
+
+    async def follow(self, tell: Tell) -> None:
+        """Tell of containers as they come, so that one that is gone when it is asked for has a name.
+
+        Returns when this runtime has no stream of events, or ended it.
+
+        Raises:
+            DiscoveryFault: the runtime does not answer, or the stream broke.
         """
         ...
 

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names containers through the Container Runtime Interface v1: containerd, CRI-O."""
 
+import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from habitus.settings import CollectorSettings
-from habitus_collector.discovery import DiscoveryFault, Identity
+from habitus_collector.discovery import DiscoveryFault, Identity, Tell
+from habitus_collector.discovery.following import keep
 
 if TYPE_CHECKING:
     from habitus_collector.discovery.cri_runtime import CriRuntime
+
+log = logging.getLogger(__name__)
 
 
 class CriDiscovery:
@@ -40,10 +45,39 @@ class CriDiscovery:
             raise fault
         return None
 
+    async def follow(self, tell: Tell) -> None:
+        """Follow every socket of the settings for ever, each by itself: one may be dead."""
+        await asyncio.gather(*(self._follow(socket, tell) for socket in self._sockets))
+
     async def close(self) -> None:
         """Close every connection."""
         while self._runtimes:
             await self._runtimes.popitem()[1].close()
+
+    async def _follow(self, socket: str, tell: Tell) -> None:
+        said = ""
+
+        def say(fault: DiscoveryFault) -> None:
+            nonlocal said
+            if str(fault) != said:
+                said = str(fault)
+                log.warning("%s", fault)
+
+        def told(identity: Identity) -> None:
+            nonlocal said
+            said = ""
+            tell(identity)
+
+        await keep(Path(socket).is_socket, lambda: self._stream(socket, told), say)
+
+    async def _stream(self, socket: str, tell: Tell) -> None:
+        from habitus_collector.discovery.cri_runtime import CriRuntime  # noqa: PLC0415  # as in _runtime
+
+        runtime = CriRuntime(socket)  # a connection of its own: `find` closes those that failed
+        try:
+            await runtime.follow(tell)
+        finally:
+            await runtime.close()
 
     def _there(self) -> list[str]:
         return [socket for socket in self._sockets if Path(socket).is_socket()]

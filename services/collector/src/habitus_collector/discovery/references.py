@@ -9,6 +9,9 @@ from habitus.events import Pod
 from habitus.images import familiar
 
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
+_KUBELETS: Final = "io.kubernetes."
+_LABELS_LIMIT: Final = 128
+_LABEL_LIMIT: Final = 1024
 _DIGEST: Final = re.compile(r"@(sha256:[0-9a-f]{64})$")
 
 
@@ -31,6 +34,17 @@ def _repository(reference: str) -> str:
     name = reference.split("@", 1)[0]
     head, colon, tail = name.rpartition(":")
     return head if colon and "/" not in tail else name
+
+
+def labels_of(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that are texts of a sensible length, not too many of them: images bring theirs."""
+    kept: dict[str, str] = {}
+    for key, value in sorted(labels.items(), key=lambda label: not label[0].startswith(_KUBELETS)):
+        if isinstance(value, str) and len(key) + len(value) <= _LABEL_LIMIT:
+            kept[key] = value
+        if len(kept) == _LABELS_LIMIT:
+            break
+    return kept
 
 
 def pod_of(labels: Mapping[str, str]) -> Pod | None:

@@ -62,6 +62,7 @@ class CoreLoader:
         pump = Pump(self._sensors, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
+            self._spawn(self._naming.follow())
             started.set()
             await self._scan_until(stop, tree)
         finally:
