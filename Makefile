@@ -20,6 +20,11 @@ demo: setup-containers bpf ## play the mining story on real containers (root)
 test: setup-tests bpf check ## all checks and tests that this machine can run
 	$(VENV)/pytest
 
+.PHONY: test-vm
+test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18")
+	$(VENV)/pytest -q tests/vm/check_machine.py
+	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
+
 .PHONY: check
 check: setup ## lint, types, import contract, lock file
 	$(VENV)/ruff check .
@@ -72,6 +77,10 @@ setup-containers: ## the same, and what real containers need
 .PHONY: setup-tests
 setup-tests: ## the same, and the engines that the tests run: Docker, Podman
 	@deploy/setup/bootstrap.sh tests
+
+.PHONY: setup-vm
+setup-vm: ## what building and running need, and QEMU
+	@deploy/setup/bootstrap.sh vm
 
 .PHONY: clean
 clean: ## remove what was built

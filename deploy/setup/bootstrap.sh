@@ -7,11 +7,12 @@
 #   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
 #   bootstrap.sh tests        the same, and the other engines that the tests run containers on
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
+#   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
 set -eu
 cd "$(dirname "$0")/../.."
 want=${1:-core}
 missing=
-case $want in core | containers | tests | bench) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
+case $want in core | containers | tests | bench | vm) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -35,6 +36,17 @@ if [ "$(uname -s)" = Linux ]; then
 	if [ "$want" = tests ]; then
 		have dockerd || need docker.io
 		have podman || need podman
+		have bpftool || need bpftool
+		/usr/bin/python3 -c 'import bcc' 2>/dev/null || need python3-bpfcc
+	fi
+	if [ "$want" = vm ]; then
+		have qemu-system-x86_64 || need qemu-system-x86
+		[ -x /usr/libexec/virtiofsd ] || have virtiofsd || need virtiofsd
+		have busybox || need busybox-static
+		have cpio || need cpio
+		have depmod || need kmod
+		have bpftool || need bpftool
+		/usr/bin/python3 -c 'import bcc' 2>/dev/null || need python3-bpfcc
 	fi
 	if [ "$want" = bench ]; then
 		have cc || need gcc
