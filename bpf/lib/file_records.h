@@ -19,6 +19,9 @@ enum file_op {
 	FILE_OP_CHMOD = 5,
 	FILE_OP_LINK = 6,
 	FILE_OP_MOUNT = 7,
+	FILE_OP_READ = 8,
+	FILE_OP_WRITE = 9,
+	FILE_OP_LOAD = 10,
 };
 
 enum file_flag {
@@ -34,6 +37,12 @@ enum file_flag {
 	FILE_BIND = 512,
 	FILE_REMOUNT = 1024,
 	FILE_MOVE = 2048,
+	FILE_DEVICE = 4096,
+	FILE_UNMOUNT = 8192,
+	FILE_PIVOT = 16384,
+	FILE_CHROOT = 32768,
+	FILE_MODULE = 65536,
+	FILE_UNLOAD = 131072,
 };
 
 /*
@@ -57,6 +66,7 @@ struct file_record {
 	__u32 flags;
 	__u32 repeats; /* the same, held back since it was last sent */
 	__u32 reserved;
+	__u64 value;   /* chmod: the bits, or uid << 32 | gid, with ~0 for what stays; read and write: bytes */
 	struct place places[PLACES_MAX]; /* the second: where it is renamed or linked to */
 	char data[4 * PATH_BYTES]; /* only what is used is sent */
 };

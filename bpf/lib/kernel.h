@@ -38,8 +38,8 @@ struct css_set {
 
 /* files */
 struct qstr {
-	__u32 hash; /* of the name, salted with the parent's address */
 	__u32 len;
+	__u64 hash_len; /* the hash of the name, salted with the parent's address, and the length */
 	const unsigned char *name;
 };
 
@@ -47,10 +47,22 @@ struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
 };
 
+struct super_block {
+	unsigned long s_flags;
+	unsigned long s_magic;
+};
+
+struct inode {
+	unsigned long i_ino;
+	__u16 i_mode;
+	struct super_block *i_sb;
+};
+
 struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct vfsmount {
@@ -62,21 +74,13 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	int mnt_id;
+	__u64 mnt_id_unique; /* since 6.8: never used anew */
 };
 
 struct path {
 	struct vfsmount *mnt;
 	struct dentry *dentry;
-};
-
-struct super_block {
-	unsigned long s_flags;
-	unsigned long s_magic;
-};
-
-struct inode {
-	__u16 i_mode;
-	struct super_block *i_sb;
 };
 
 /* overlayfs: often a module, and its type is known only while that is loaded */
@@ -179,6 +183,8 @@ struct pt_regs {
 	unsigned long dx;
 	unsigned long r10;
 	unsigned long r8;
+	unsigned long bx;
+	unsigned long cx;
 	unsigned long orig_ax;
 };
 

@@ -1,83 +1,97 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The same deed of the same program within a second is sent once, and the others are counted.
- * A deed is told by the kernel's own objects, which costs a look-up and no walk: a dentry's name
- * is hashed with its parent's address, so that an address used anew is no repeat. The key is a
- * hash of all that makes a deed, begun with a secret: nobody can choose two deeds that collide.
+ * What was decided of a deed, so that the same deed costs one look-up: no walk, no hash, no clock.
+ * The key is exact: the kernel's own objects and what the event would say of them. The path is no
+ * part of it. What the walk found stays true while nothing moved (moves.h) and the objects are
+ * still the same files: an address may be used anew, so inode numbers are compared, too.
+ *
+ * A deed that is not known is sent at most once a second; the others are counted.
  */
 #ifndef HABITUS_REPEATS_H
 #define HABITUS_REPEATS_H
 
-#include "common.h"
+#include "direct.h"
+#include "moves.h"
 
 #define REPEAT_NS 1000000000ull
 
 struct deed {
-	__u64 one;
-	__u64 two;
+	__u64 place[2]; /* dentry and mount of an open file, or the token of names that were given */
+	__u64 cgroup;
+	char comm[TASK_COMM_LEN];
+	__u32 op;
+	__u32 flags;
+	__u64 value;
 };
 
-struct sent {
-	__u64 when;
-	__u64 repeats;
+/* Are dentry and mount still those that they were? */
+struct identity {
+	__u64 parent;
+	__u64 name; /* length, and hash salted with the parent's address */
+	__u64 inode;
+	__u64 parent_inode;
+	__u64 mount;
+};
+
+struct decision {
+	__u64 revision; /* that was in force; known: of the profile below */
+	__u32 profile;
+	__u32 known;
+	struct moves moves;
+	struct identity identity;
+	__u64 when;    /* it was last sent */
+	__u64 repeats; /* since then */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 16384);
 	__type(key, struct deed);
-	__type(value, struct sent);
+	__type(value, struct decision);
 } deeds SEC(".maps");
 
-static __always_inline void mix(struct deed *deed, __u64 word)
+static __always_inline bool same_identity(const struct identity *one, const struct identity *other)
 {
-	deed->one = (deed->one ^ word) * 0x9e3779b97f4a7c15ull;
-	deed->one ^= deed->one >> 32;
-	deed->two = (deed->two + word) * 0xd6e8feb86659fd93ull;
-	deed->two ^= deed->two >> 29;
+	return one->parent == other->parent && one->name == other->name && one->inode == other->inode &&
+	       one->parent_inode == other->parent_inode && one->mount == other->mount;
 }
 
-/* `text` has room for one word more than `length`, and zeros there. */
-static __always_inline void mix_text(struct deed *deed, const char *text, __u32 length)
+/* Is what was decided still worth something? */
+static __always_inline bool holds(const struct decision *before, const struct decision *now)
 {
-	__u32 i;
-
-	mix(deed, length);
-	for (i = 0; i < PATH_BYTES / 8; i++) {
-		if (i * 8 >= length)
-			break;
-		mix(deed, *(const __u64 *)&text[i * 8]);
-	}
+	return before->revision == now->revision && before->profile == now->profile &&
+	       same_moves(&before->moves, &now->moves) && same_identity(&before->identity, &now->identity);
 }
 
-/* Who did it: every process of this name in this cgroup is the same. */
-static __always_inline void begin(struct deed *deed, struct task_struct *task, __u64 cgroup)
+/* Keeps that the event is known. */
+static __always_inline void decide_known(const struct deed *deed, struct decision *now)
 {
-	deed->one = settings.secret[0];
-	deed->two = settings.secret[1];
-	mix(deed, cgroup);
-	mix(deed, *(__u64 *)&task->comm[0]);
-	mix(deed, *(__u64 *)&task->comm[8]);
+	now->known = 1;
+	now->when = 0;
+	now->repeats = 0;
+	bpf_map_update_elem(&deeds, deed, now, BPF_ANY);
 }
 
-/* True: hold it back. Else `repeats` is how many were, since it was last sent. */
-static __always_inline bool is_repeat(const struct deed *deed, __u32 *repeats)
+/* The same was sent less than a second ago: hold it back. */
+static __always_inline bool is_repeat(struct decision *before)
 {
-	struct sent *before = bpf_map_lookup_elem(&deeds, deed);
-	struct sent now = { .when = bpf_ktime_get_ns() };
-
-	*repeats = 0;
-	if (!before) {
-		bpf_map_update_elem(&deeds, deed, &now, BPF_ANY);
+	if (before->known || bpf_ktime_get_ns() - before->when >= REPEAT_NS)
 		return false;
-	}
-	if (now.when - before->when < REPEAT_NS) {
-		before->repeats += 1;
-		return true;
-	}
-	*repeats = before->repeats;
-	*before = now;
-	return false;
+	before->repeats += 1;
+	return true;
+}
+
+/* Keeps that it is being sent; returns how many were held back since it last was. */
+static __always_inline __u32 decide_sent(const struct deed *deed, struct decision *now)
+{
+	const struct decision *before = bpf_map_lookup_elem(&deeds, deed);
+	__u32 repeats = before ? before->repeats : 0;
+
+	now->known = 0;
+	now->when = bpf_ktime_get_ns();
+	now->repeats = 0;
+	bpf_map_update_elem(&deeds, deed, now, BPF_ANY);
+	return repeats;
 }
 
 /* As if it had not been sent. */

@@ -129,11 +129,13 @@ async def test_rights_and_owners_are_changed(watched, tmp_path):
     run(
         container,
         f"import os; os.chdir({str(tmp_path)!r}); a = os.open('a', os.O_RDONLY);"
-        "os.chmod('a', 0o4755); os.fchown(a, 1, 1); os.chown('./a', 0, 0)",
+        "os.chmod('a', 0o4755); os.fchown(a, 1, -1); os.chown('./a', 0, 0)",
     )
 
     _, *changes = await seen(recorder, container, tmp_path, 4)
     path = f"{tmp_path}/a"
+    told = [event.file for event in recorder.events if event.file and event.op == "chmod"]
+    assert [(file.mode, file.owner) for file in told] == [("4755", None), (None, "1:-"), (None, "0:0")]
     assert changes == [
         ("chmod", path, None, ["mode"]),
         ("chmod", path, None, ["owner"]),
@@ -191,7 +193,8 @@ async def test_a_chroot_hides_no_file(watched, tmp_path):
 
     run(container, f"import os; os.chroot({str(tmp_path)!r}); open('/x'); os.unlink('/x')")
 
-    assert await seen(recorder, container, tmp_path, 2) == [
+    assert await seen(recorder, container, tmp_path, 3) == [
+        ("mount", str(tmp_path), None, ["chroot"]),
         ("open", f"{tmp_path}/x", None, ["read"]),
         ("unlink", f"{tmp_path}/x", None, []),
     ]

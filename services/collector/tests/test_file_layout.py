@@ -17,7 +17,7 @@ def btf():
 def test_a_file(btf):
     size, members = btf.layout("file_record")
 
-    fields = ("op", "flags", "repeats", "reserved", "places")
+    fields = ("op", "flags", "repeats", "reserved", "value", "places")
     data = records.HEAD.size + file_records.FILE.size
     assert members == {"head": 0, **offsets(file_records.FILE, fields, records.HEAD.size), "data": data}
     assert size == data + 4 * PATH_BYTES

@@ -13,15 +13,15 @@ from habitus_collector.sensors.file import SENSOR
 NO_PLACE = (b"", 0, b"", 0)
 
 
-def a_file(op, flags, *places, repeats=0):
-    raw = records.HEAD.pack(1000, 77, file_records.KIND, 41, 1, 0, b"cat", b"bash", bytes(16))
+def a_file(op, flags, *places, repeats=0, value=0, token=bytes(16)):
+    raw = records.HEAD.pack(1000, 77, file_records.KIND, 41, 1, 0, b"cat", b"bash", token)
     padded = [*places, NO_PLACE][:2]
     packed = b"".join(
         file_records.PLACE.pack(len(walked), walked_flags, len(told), told_flags)
         for walked, walked_flags, told, told_flags in padded
     )
     data = b"".join(walked + told for walked, _, told, _ in padded)
-    return raw + file_records.FILE.pack(op, flags, repeats, 0, packed) + data + b"\xff" * 5
+    return raw + file_records.FILE.pack(op, flags, repeats, 0, value, packed) + data + b"\xff" * 5
 
 
 def event_of(raw):
@@ -54,6 +54,49 @@ def test_a_symbolic_link_says_what_it_says():
     event = event_of(raw)
 
     assert (event.file.path, event.file.new_path) == ("../etc", "/tmp/l")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "mode", "owner"),
+    [
+        (FileFlag.MODE, 0o4755, "4755", None),
+        (FileFlag.MODE, 0, "0000", None),
+        (FileFlag.OWNER, 7 << 32 | 8, None, "7:8"),
+        (FileFlag.OWNER, 0xFFFFFFFF << 32 | 0, None, "-:0"),
+        (FileFlag.OWNER, 0xFFFFFFFF, None, "0:-"),
+    ],
+)
+def test_new_rights_and_owners_are_told(flag, value, mode, owner):
+    event = event_of(a_file(FileOp.CHMOD, flag, (b"/a", 0, b"", 0), value=value))
+
+    assert (event.file.mode, event.file.owner) == (mode, owner)
+
+
+@pytest.mark.parametrize(
+    ("flags", "place", "path"),
+    [
+        (FileFlag.MODULE, (b"/lib/x.ko", 0, b"", 0), "/lib/x.ko"),
+        (FileFlag.MODULE, NO_PLACE, "memory"),
+        (FileFlag.MODULE | FileFlag.UNLOAD, (b"/root", 0, b"evil", 0), "evil"),
+    ],
+)
+def test_a_module_comes_from_a_file_or_from_memory_and_leaves_by_its_name(flags, place, path):
+    event = event_of(a_file(FileOp.LOAD, flags, place))
+
+    assert (event.op, event.file.path) == ("load", path)
+
+
+@pytest.mark.parametrize(("token", "on_the_wire"), [(bytes(16), b""), (b"t" * 16, b"t" * 16)])
+def test_a_token_crosses_the_wire_unless_there_is_none(token, on_the_wire):
+    event = event_of(a_file(FileOp.OPEN, FileFlag.READ, (b"/a", 0, b"", 0), token=token))
+
+    assert event.token == on_the_wire
+
+
+def test_the_root_is_a_path():
+    event = event_of(a_file(FileOp.OPEN, FileFlag.READ | FileFlag.DIRECTORY, NO_PLACE))
+
+    assert event.file.path == "/"
 
 
 @pytest.mark.parametrize("op", list(FileOp))

@@ -12,9 +12,12 @@ from habitus_collector.records import Head
 
 KIND: Final = 16
 """RECORD_FILE."""
-FILE: Final = struct.Struct("=IIII32s")  # after the head; data follow
+FILE: Final = struct.Struct("=IIIIQ32s")  # after the head; data follow
 PLACE: Final = struct.Struct("=IIII")
+MEMORY: Final = "memory"
+"""Instead of a path: what was loaded came from no file."""
 
+_STAYS: Final = 0xFFFFFFFF
 _AT: Final = records.HEAD.size
 
 
@@ -28,6 +31,9 @@ class FileOp(IntEnum):
     CHMOD = 5
     LINK = 6
     MOUNT = 7
+    READ = 8
+    WRITE = 9
+    LOAD = 10
 
 
 _TWO: Final = (FileOp.RENAME, FileOp.LINK)
@@ -48,6 +54,12 @@ class FileFlag(IntFlag):
     BIND = 512
     REMOUNT = 1024
     MOVE = 2048
+    DEVICE = 4096
+    UNMOUNT = 8192
+    PIVOT = 16384
+    CHROOT = 32768
+    MODULE = 65536
+    UNLOAD = 131072
 
 
 class ToldFlag(IntFlag):
@@ -57,12 +69,18 @@ class ToldFlag(IntFlag):
 
 
 class FileRecord(NamedTuple):
-    """What was done to a file. `repeats`: the same deeds held back since it was last sent."""
+    """What was done to a file.
+
+    Attributes:
+        repeats: the same deeds held back since it was last sent.
+        value: of a change of rights the bits, of owners `uid << 32 | gid`, of a read or a write the bytes.
+    """
 
     head: Head
     op: FileOp
     flags: FileFlag
     repeats: int
+    value: int
     path: str
     new_path: str | None
 
@@ -74,17 +92,42 @@ def read(head: Head, raw: bytes) -> FileRecord:
         RecordFault: it is none that this version knows.
     """
     try:
-        op, flags, repeats, _, places = FILE.unpack_from(raw, _AT)
+        op, flags, repeats, _, value, places = FILE.unpack_from(raw, _AT)
         first, second = PLACE.iter_unpack(places)
         kind = FileOp(op)
     except (struct.error, ValueError):
         raise records.RecordFault from None
     at = _AT + FILE.size
-    # What a symbolic link says is a text; nobody looked whether there is such a file.
-    is_text = kind is FileOp.LINK and bool(flags & FileFlag.SYMBOLIC)
-    path = _path(raw, at, first, alone=is_text)
+    path = _path(raw, at, first, alone=_is_text(kind, flags))
+    if kind is FileOp.LOAD and not any(first):
+        path = MEMORY
     new_path = _path(raw, at + first[0] + first[2], second) if kind in _TWO else None
-    return FileRecord(head, kind, FileFlag(flags), repeats, path, new_path)
+    return FileRecord(head, kind, FileFlag(flags), repeats, value, path, new_path)
+
+
+def mode_of(record: FileRecord) -> str | None:
+    """Return the permission bits that were set, in octal."""
+    if record.op is FileOp.CHMOD and record.flags & FileFlag.MODE:
+        return f"{record.value:04o}"
+    return None
+
+
+def owner_of(record: FileRecord) -> str | None:
+    """Return the owners that were set as `uid:gid`, `-` for what stays."""
+    if record.op is FileOp.CHMOD and record.flags & FileFlag.OWNER:
+        return ":".join("-" if id_ == _STAYS else str(id_) for id_ in divmod(record.value, 1 << 32))
+    return None
+
+
+def _is_text(op: FileOp, flags: int) -> bool:
+    """Whether the name that was given is no path.
+
+    What a symbolic link says is a text (nobody looked whether there is such a file), and a module in
+    the kernel has a name of its own.
+    """
+    if op is FileOp.LINK:
+        return bool(flags & FileFlag.SYMBOLIC)
+    return op is FileOp.LOAD and bool(flags & FileFlag.UNLOAD)
 
 
 def joined(start: str, told: str) -> str:

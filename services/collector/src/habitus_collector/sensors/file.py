@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files: open, create, rename, unlink, chmod, link, mount."""
+"""Files: open, create, rename, unlink, chmod, link, mount, and modules of the kernel."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from habitus_collector.clock import Clock
 from habitus_collector.file_records import FileFlag, FileOp
 from habitus_collector.records import Head
 from habitus_collector.sensors import Sensor
-from habitus_collector.translate import NOBODY, actor
+from habitus_collector.translate import NOBODY, actor, token_of
 
 _OPS: Final[dict[FileOp, Op]] = {
     FileOp.OPEN: "open",
@@ -19,6 +19,9 @@ _OPS: Final[dict[FileOp, Op]] = {
     FileOp.CHMOD: "chmod",
     FileOp.LINK: "link",
     FileOp.MOUNT: "mount",
+    FileOp.READ: "read",
+    FileOp.WRITE: "write",
+    FileOp.LOAD: "load",
 }
 _FLAGS: Final = {flag: str(flag.name).lower() for flag in FileFlag}
 
@@ -33,7 +36,14 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
         op=_OPS[record.op],
         container=NOBODY,
         process=actor(head),
-        file=File(path=record.path, new_path=record.new_path, flags=flags),
+        file=File(
+            path=record.path,
+            new_path=record.new_path,
+            flags=flags,
+            mode=file_records.mode_of(record),
+            owner=file_records.owner_of(record),
+        ),
+        token=token_of(head),
     )
 
 

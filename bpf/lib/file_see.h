@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Finds what a call was about: an open file as the kernel holds it, or names as they were given. */
+#ifndef HABITUS_FILE_SEE_H
+#define HABITUS_FILE_SEE_H
+
+#include "file_call.h"
+#include "repeats.h"
+#include "walk.h"
+
+#define FMODE_READ 0x1
+#define FMODE_WRITE 0x2
+#define FMODE_PATH 0x4000
+#define FMODE_CREATED 0x100000
+
+/* Larger than the stack; a program never interrupts itself on a CPU. */
+struct scratch {
+	const struct path *from[PLACES_MAX]; /* where a walk starts */
+	char told[PLACES_MAX][PATH_BYTES + 8]; /* a word more, for the token */
+	struct file_record record;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} file_scratch SEC(".maps");
+
+/* What is read of an open file. */
+struct sight {
+	__u32 mode;
+	__u32 flags;
+	struct dentry *dentry;
+	struct vfsmount *mnt;
+};
+
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *table = task->files->fdt;
+	struct file *file = NULL;
+
+	if (fd < table->max_fds)
+		bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+	return file;
+}
+
+static __always_inline __u64 mount_id(struct mount *mount)
+{
+	if (bpf_core_field_exists(mount->mnt_id_unique))
+		return BPF_CORE_READ(mount, mnt_id_unique);
+	return BPF_CORE_READ(mount, mnt_id);
+}
+
+/* The same twice: by loads, and by helper calls where the kernel is too old for loads. */
+static __always_inline __u32 look_direct(struct sight *sight, struct identity *is, struct file *at)
+{
+	struct file *file = AS(struct file, at);
+	struct dentry *dentry = file->f_path.dentry;
+	struct mount *mount = mount_of(file->f_path.mnt);
+
+	sight->mode = file->f_mode;
+	sight->flags = file->f_flags;
+	sight->dentry = dentry;
+	sight->mnt = file->f_path.mnt;
+	is->parent = (__u64)dentry->d_parent;
+	is->name = dentry->d_name.hash_len;
+	is->inode = dentry->d_inode->i_ino;
+	is->parent_inode = dentry->d_parent->d_inode->i_ino;
+	mount = AS(struct mount, mount);
+	is->mount = bpf_core_field_exists(mount->mnt_id_unique) ? mount->mnt_id_unique : (__u64)mount->mnt_id;
+	return file->f_inode->i_mode;
+}
+
+static __always_inline __u32 look_by_helper(struct sight *sight, struct identity *is, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+
+	sight->mode = BPF_CORE_READ(file, f_mode);
+	sight->flags = BPF_CORE_READ(file, f_flags);
+	sight->dentry = dentry;
+	sight->mnt = BPF_CORE_READ(file, f_path.mnt);
+	is->parent = (__u64)BPF_CORE_READ(dentry, d_parent);
+	is->name = BPF_CORE_READ(dentry, d_name.hash_len);
+	is->inode = BPF_CORE_READ(dentry, d_inode, i_ino);
+	is->parent_inode = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
+	is->mount = mount_id(mount_of(sight->mnt));
+	return BPF_CORE_READ(file, f_inode, i_mode);
+}
+
+/* What the file was opened for, by the file itself. */
+static __always_inline void fill_open(struct deed *deed, const struct sight *sight, __u32 kind)
+{
+	if (sight->mode & FMODE_CREATED)
+		deed->op = FILE_OP_CREATE;
+	if (sight->mode & FMODE_READ)
+		deed->flags |= FILE_READ;
+	if (sight->mode & FMODE_WRITE)
+		deed->flags |= FILE_WRITE;
+	if (sight->flags & O_APPEND)
+		deed->flags |= FILE_APPEND;
+	if ((kind & S_IFMT) == S_IFDIR)
+		deed->flags |= FILE_DIRECTORY;
+}
+
+/* The file is there: its place in the kernel tells the deed. False for O_PATH, which opens nothing. */
+static __always_inline struct file *see_file(struct call *call, struct deed *deed, struct identity *is,
+					     struct task_struct *task)
+{
+	struct file *file = file_of(task, call->at[0].fd);
+	struct sight sight;
+	__u64 how;
+	__u32 kind;
+
+	if (!file)
+		return NULL;
+	if (DIRECT)
+		kind = look_direct(&sight, is, file);
+	else
+		kind = look_by_helper(&sight, is, file);
+	if (call->op == FILE_OP_OPEN) {
+		if (sight.mode & FMODE_PATH)
+			return NULL;
+		if (call->how_at && !bpf_probe_read_user(&how, sizeof(how), call->how_at))
+			deed->flags |= opened(how);
+		fill_open(deed, &sight, kind);
+	}
+	deed->place[0] = (__u64)sight.dentry;
+	deed->place[1] = (__u64)sight.mnt;
+	return file;
+}
+
+/* Where the name that the process gave starts: root, working directory, or an open directory. */
+static __always_inline const struct path *start_of(struct task_struct *task, int fd, char first)
+{
+	struct file *file;
+
+	if (first == '/')
+		return &task->fs->root;
+	if (fd == AT_FDCWD)
+		return &task->fs->pwd;
+	file = file_of(task, fd);
+	return file ? &file->f_path : NULL;
+}
+
+static __always_inline bool see_name(struct scratch *scratch, const struct named *at, struct task_struct *task, int i)
+{
+	struct place *place = &scratch->record.places[i];
+	char *told = scratch->told[i];
+	long length;
+
+	length = bpf_probe_read_user_str(told, PATH_BYTES, at->name);
+	place->told_flags = length > 0 ? 0 : TOLD_UNREAD;
+	length = length > 0 ? length - 1 : 0;
+	if (length >= PATH_BYTES)
+		return false; /* never: for the verifier */
+	place->told_length = length;
+	scratch->from[i] = start_of(task, at->fd, told[0]);
+	return scratch->from[i] != NULL;
+}
+
+static __always_inline bool see_names(struct scratch *scratch, const struct call *call, struct task_struct *task)
+{
+	if (!call->at[0].name) {
+		scratch->from[0] = call->at[0].fd == NEW_ROOT ? &task->fs->root : NULL;
+		scratch->record.places[0] = (struct place){};
+		return true;
+	}
+	if (!see_name(scratch, &call->at[0], task, 0))
+		return false;
+	return !call->two || see_name(scratch, &call->at[1], task, 1);
+}
+
+#endif
