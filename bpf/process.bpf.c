@@ -39,11 +39,17 @@ static __always_inline bool is_stage(struct task_struct *task, __u64 cgroup)
  */
 static __always_inline bool is_no_news(struct arrival *arrival, __u32 profile)
 {
-	if (!revision_of(profile))
+	__u64 revision = revision_of(profile);
+
+	if (!revision)
 		return false;
-	if (arrival && arrival->judged && !bpf_map_lookup_elem(&known, &arrival->program))
+	if (!arrival || !arrival->news) {
+		count_passed(LOSS_PROCESS);
+		return true;
+	}
+	if (!is_known(revision, &arrival->program, LOSS_PROCESS))
 		return false;
-	count_passed(LOSS_PROCESS);
+	arrival->news = 0; /* the verdict has come since, and holds whatever revision follows */
 	return true;
 }
 
@@ -76,7 +82,7 @@ static __always_inline struct arrival *inherit(struct task_struct *child, struct
 		return NULL;
 	if (parents) {
 		arrival->program = parents->program;
-		arrival->judged = parents->judged;
+		arrival->news = parents->news;
 	}
 	arrival->mm = (__u64)child->mm; /* told by its fork */
 	return arrival;

@@ -233,17 +233,19 @@ static __always_inline void tell_program(const struct desk *desk, struct task_st
 {
 	struct exec_record *record = &desk->program->record;
 	__u64 revision = revision_of(profile);
+	bool is_usual;
 	__u32 used;
 
 	fill_head(&record->head, RECORD_EXEC, task, cgroup);
 	used = fill_habit(desk, task, profile, other);
 	if (!revision) /* nobody can answer it yet */
 		record->head.token = (struct token){};
+	is_usual = is_known(revision, &record->head.token, LOSS_PROCESS);
 	if (arrival) {
 		arrival->program = record->head.token;
-		arrival->judged = revision != 0;
+		arrival->news = revision && !is_usual;
 	}
-	if (is_known(revision, &record->head.token, LOSS_PROCESS))
+	if (is_usual)
 		return;
 	record->running = other;
 	record->reserved = 0;

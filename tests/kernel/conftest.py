@@ -56,6 +56,8 @@ class FakeContainer:
         own_mounts: bool = True,
         exe: str | int | None = None,
         cgroup: Path | None = None,
+        env: dict[bytes, bytes] | None = None,
+        wait: bool = True,
     ) -> tuple[int, int]:
         """Run a program as a container's runtime does; return (pid, wait status)."""
         with warnings.catch_warnings():
@@ -67,9 +69,9 @@ class FakeContainer:
                 if own_mounts and _libc.unshare(_CLONE_NEWNS):
                     os._exit(126)
                 before()
-                os.execve(exe if exe is not None else argv[0], argv, {})  # noqa: S606  # hostile argv as it is
+                os.execve(exe if exe is not None else argv[0], argv, env or {})  # noqa: S606  # hostile argv as it is
             os._exit(127)
-        return os.waitpid(pid, 0)
+        return os.waitpid(pid, 0) if wait else (pid, 0)
 
     def remove(self) -> None:
         for folder in (*self.folder.glob("*/"), self.folder):

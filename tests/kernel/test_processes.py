@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from habitus_collector import records
-
 pytestmark = pytest.mark.kernel
 
 SH = os.path.realpath("/bin/sh")
@@ -56,6 +54,7 @@ async def test_long_arguments_are_cut_at_the_setting_and_say_so(collect, new_con
     cut, whole = await recorder.of(container, "exec", 2)
     assert cut.process.argv[-1] == "a" * (limit - len("/bin/true") - 1) + "…"
     assert whole.process.argv[-1] == "b" * (limit - len("/bin/true") - 2)
+    assert (cut.process.truncated, whole.process.truncated) == (True, False)
 
 
 async def test_lineage_ends_at_the_container(collect, new_container):
@@ -82,20 +81,14 @@ async def test_each_process_has_fork_exec_and_exit_in_order(collect, new_contain
     assert times == sorted(times)
 
 
-async def test_code_and_signal_of_an_exit_are_read(collect, new_container):
+async def test_an_exit_tells_its_code_and_the_signal_that_ended_it(collect, new_container):
     recorder, container = await collect(), new_container()
-    seen = []
-    sensors = recorder.loader._sensors
-    take = sensors.take
-    sensors.take = lambda raw: (seen.append(records.read(raw)), take(raw))
 
     container.run([SH.encode(), b"-c", b"exit 7"])
     _, status = container.run([SH.encode(), b"-c", b"kill -9 $$"])
-    await recorder.of(container, "exit", 2)
 
-    own = container.folder.stat().st_ino  # other containers of this machine end processes too
-    exits = [record for record in seen if isinstance(record, records.Exit) and record.head.cgroup == own]
-    assert [(record.code, record.signal) for record in exits if record.head.ppid == 0] == [(7, 0), (0, 9)]
+    exits = [event.process for event in await recorder.of(container, "exit", 2)]
+    assert [(process.exit_code, process.exit_signal) for process in exits] == [(7, 0), (0, 9)]
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
@@ -149,6 +142,7 @@ async def test_deep_paths_are_cut_above_and_say_so(collect, new_container, tmp_p
     (event,) = await recorder.of(container, "exec")
     assert event.process.exe.startswith("…/d/d/")
     assert event.process.exe.endswith("/d/true")
+    assert event.process.truncated
 
 
 async def test_a_chroot_hides_no_path(collect, new_container, tmp_path):
