@@ -23,9 +23,11 @@ class MapsOfTheKernel:
 
     def target(self, cgroup: int, root: int, profile: int = 0) -> None:
         self.targets[cgroup] = root
+        self.ignored.discard(cgroup)
         self.profiles[cgroup] = profile
 
     def ignore(self, cgroup: int) -> None:
+        self.profiles.pop(cgroup, None)
         self.ignored.add(cgroup)
         self.targets.pop(cgroup, None)
 

@@ -32,6 +32,8 @@ def levels(path):
         (f"/machine.slice/libpod-{ID}.scope", "podman", None),
         (f"/libpod_parent/libpod-{ID}", "podman", None),
         (f"/k8s.io/{ID}", "unknown", None),
+        (f"/kubepods-besteffort-pod{FLAT}.slice:cri-containerd:{ID}", "containerd", UID),
+        (f"/system.slice:docker:{ID}", "docker", None),
     ],
 )
 def test_the_path_alone_names_runtime_container_and_pod(path, runtime, pod_uid):
@@ -41,9 +43,34 @@ def test_the_path_alone_names_runtime_container_and_pod(path, runtime, pod_uid):
 
 
 @pytest.mark.parametrize(
+    ("path", "runtime", "name"),
+    [
+        ("/lxc.payload.web-1", "lxc", "web-1"),
+        ("/lxc/web-1", "lxc", "web-1"),
+        ("/machine.slice/systemd-nspawn@web.service", "systemd-nspawn", "web"),
+        (r"/machine.slice/systemd-nspawn@web\x2d1.service", "systemd-nspawn", "web-1"),
+    ],
+)
+def test_a_container_that_has_no_id_is_known_by_its_name(path, runtime, name):
+    found = levels(path)
+    below = [*found, (999, "payload")]
+
+    assert cgroups.place_of(below) == cgroups.Place(f"{runtime}:{name}", runtime, None, found[-1][0], name)
+
+
+def test_a_container_inside_of_a_named_one_counts_by_itself():
+    assert cgroups.place_of(levels(f"/lxc.payload.web/docker/{ID}")).id == ID
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/system.slice/ssh.service",
+        "/lxc",
+        "/lxc.monitor.web",
+        "/lxc.payload.w eb",
+        "/user.slice/lxc/web",
+        "/machine.slice/machine-qemu.scope",
         "/user.slice/user-0.slice/session-3.scope",
         f"/kubepods/besteffort/pod{UID}",
         f"/system.slice/libpod-conmon-{ID}.scope",

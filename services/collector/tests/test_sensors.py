@@ -23,6 +23,13 @@ def test_what_others_need_is_loaded_first_and_a_name_counts_once():
     assert [sensor.object for sensor in chosen] == ["process.bpf.o", "file.bpf.o"]
 
 
+def test_a_sensor_without_programs_has_no_object():
+    chosen = sensors.choose(["cpu", "process"])
+
+    assert sensors.objects_of(chosen) == ["process.bpf.o"]
+    assert [sensor.poll is not None for sensor in chosen] == [False, True]
+
+
 def test_no_two_sensors_share_a_kind_of_record():
     every = sensors.choose(list(sensors.available()))
 

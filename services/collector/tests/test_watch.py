@@ -5,6 +5,7 @@ import pytest
 
 from habitus.events import Container
 from habitus_collector import watch as watching
+from habitus_collector.discovery import Identity
 from habitus_collector.watch import Watch, unresolved
 
 ID = "a1" * 32
@@ -13,19 +14,40 @@ BELOW = (*OF_CONTAINER, (12, "init.scope"))
 OF_HOST = ((20, "system.slice"), (21, "ssh.service"))
 
 
+class Heard:
+    """Notes what the watch tells of containers."""
+
+    def __init__(self):
+        self.arrivals, self.late_ones, self.gone_ones = [], [], []
+
+    def arrived(self, place):
+        self.arrivals.append(place)
+
+    def late(self, place):
+        self.late_ones.append(place.id)
+
+    def gone(self, place):
+        self.gone_ones.append(place.id)
+
+
 @pytest.fixture
 def published():
     return []
 
 
 @pytest.fixture
-def arrivals():
-    return []
+def listener():
+    return Heard()
 
 
 @pytest.fixture
-def watch(maps, published, arrivals):
-    return Watch(maps, published.append, arrivals.append)
+def arrivals(listener):
+    return listener.arrivals
+
+
+@pytest.fixture
+def watch(maps, published, listener):
+    return Watch(maps, published.append, listener)
 
 
 def numbers(events):
@@ -64,7 +86,7 @@ def test_events_wait_for_the_name_and_keep_their_order(watch, published, event_n
         watch.take(11, event_number(number))
     assert published == []
 
-    watch.name(ID, Container(id=ID, image="webapp:v1"))
+    watch.name(ID, Identity(Container(id=ID, image="webapp:v1")))
     watch.take(11, event_number(4))
 
     assert numbers(published) == [1, 2, 3, 4]
@@ -75,16 +97,16 @@ def test_an_event_before_its_announcement_is_kept(watch, published, event_number
     watch.take(11, event_number(1))
     watch.announce(11, OF_CONTAINER)
     watch.take(11, event_number(2))
-    watch.name(ID, Container(id=ID, image="webapp:v1"))
+    watch.name(ID, Identity(Container(id=ID, image="webapp:v1")))
 
     assert numbers(published) == [1, 2]
 
 
 def test_a_later_name_replaces_the_first(watch, published, event_number):
     watch.announce(11, OF_CONTAINER)
-    watch.name(ID, Container(id=ID, image="unresolved:a1a1a1a1a1a1"))
+    watch.name(ID, Identity(Container(id=ID, image="unresolved:a1a1a1a1a1a1")))
     watch.take(11, event_number(1))
-    watch.name(ID, Container(id=ID, image="webapp:v1"))
+    watch.name(ID, Identity(Container(id=ID, image="webapp:v1")))
     watch.take(11, event_number(2))
 
     assert [event.container.image for event in published] == ["unresolved:a1a1a1a1a1a1", "webapp:v1"]
@@ -106,7 +128,7 @@ def test_events_beyond_the_limit_are_counted_as_lost(watch, published, event_num
     watch.announce(11, OF_CONTAINER)
     for number in range(5):
         watch.take(11, event_number(number))
-    watch.name(ID, Container(id=ID, image="webapp:v1"))
+    watch.name(ID, Identity(Container(id=ID, image="webapp:v1")))
 
     assert numbers(published) == [0, 1]
     assert watch.lost == {"process": 3}
@@ -131,7 +153,7 @@ def test_what_stands_in_the_tree_at_start_is_sorted(watch, maps):
 
 def test_a_container_is_forgotten_once_its_group_is_missing_twice(watch, maps, published, event_number):
     watch.announce(11, OF_CONTAINER)
-    watch.name(ID, Container(id=ID, image="webapp:v1"))
+    watch.name(ID, Identity(Container(id=ID, image="webapp:v1")))
     watch.compare([()])
     watch.take(11, event_number(1))
     assert watch.containers == 1

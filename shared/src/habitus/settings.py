@@ -77,6 +77,9 @@ class CollectorSettings(Section):
     )
     docker_socket: Path = Path("/run/docker.sock")
     podman_socket: Path = Path("/run/podman/podman.sock")
+    host_root: Path = Field(
+        default=Path("/"), description="the node's file system, for the discovery `bundle`"
+    )
     max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")

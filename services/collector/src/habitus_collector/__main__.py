@@ -12,6 +12,7 @@ from habitus.service import Service, serve
 from habitus_collector.loaders import GROUP, Loader
 from habitus_collector.outlet import BusOutlet
 from habitus_collector.status import StatusReporter
+from habitus_collector.target_sets import TargetSets
 from habitus_collector.verdicts import Listener
 
 _ABOUT: Final = "Watches containers from the kernel by eBPF and publishes their events."
@@ -24,12 +25,15 @@ async def run(service: Service) -> None:
     loader: Loader = plugins.load(GROUP, settings.loader)(settings)
     publisher = EventPublisher(service.bus, settings.node, settings.batch_events)
     outlet = BusOutlet(publisher)
+    targets = TargetSets(service.bus, settings, loader.select)
+    await targets.begin()
     reporter = StatusReporter(service.bus, settings.node, loader, outlet)
     started = asyncio.Event()
     helpers = [
         outlet.run(),
         reporter.run(started),
         _listen(service, loader, started),
+        targets.run(),
         _announce(service, started),
     ]
     async with _beside(helpers):

@@ -24,6 +24,15 @@ _SCOPES: Final = (
     ("podman", re.compile(rf"libpod-{_ID}(?:\.scope)?")),
     ("containerd", re.compile(rf"nerdctl-{_ID}\.scope")),
 )
+# As runc writes it that was given systemd's form of a path, and no systemd.
+_COLONS: Final = re.compile(rf".+:(?P<prefix>cri-containerd|crio|docker|libpod|nerdctl):{_ID}")
+_BY_PREFIX: Final = {"crio": "cri-o", "docker": "docker", "libpod": "podman"}
+# Containers that have names and no ids, and no image: each is its own.
+_NAMED: Final = (
+    ("lxc", re.compile(r"lxc\.payload\.(?P<name>[\w.-]{1,64})")),
+    ("systemd-nspawn", re.compile(r"systemd-nspawn@(?P<name>[\w.-]{1,64})\.service")),
+)
+_LXC: Final = re.compile(r"[\w.-]{1,64}")
 _BARE: Final = re.compile(_ID)
 _POD: Final = re.compile(r"(?:^|-)pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
 
@@ -36,6 +45,8 @@ class Place(NamedTuple):
     pod_uid: str | None
     cgroup: int
     """Id of the container's own cgroup; it may have others below it."""
+    name: str | None = None
+    """Of a container that has no id: one of LXC, or a machine of systemd-nspawn."""
 
 
 def place_of(levels: Levels) -> Place | None:
@@ -45,7 +56,10 @@ def place_of(levels: Levels) -> Place | None:
         above = [level_name for _, level_name in levels[:depth]]
         found = _container(name, above)
         if found:
-            return Place(found[1], found[0], _pod_uid(above), cgroup)
+            return Place(found[1], found[0], _pod_uid([*above, name]), cgroup)
+        named = _named(name, above)
+        if named:
+            return Place(f"{named[0]}:{named[1]}", named[0], None, cgroup, named[1])
     return None
 
 
@@ -54,11 +68,25 @@ def _container(name: str, above: list[str]) -> tuple[str, str] | None:
         match = pattern.fullmatch(name)
         if match:
             return runtime, match["id"]
+    match = _COLONS.fullmatch(name)
+    if match:
+        return _BY_PREFIX.get(match["prefix"], "containerd"), match["id"]
     match = _BARE.fullmatch(name)
     # Without systemd the id stands alone: only the group above tells that it is a container's.
     if match and above:
         runtime = "docker" if above[-1] == "docker" else "containerd" if _pod_uid(above[-1:]) else "unknown"
         return runtime, match["id"]
+    return None
+
+
+def _named(name: str, above: list[str]) -> tuple[str, str] | None:
+    plain = name.replace("\\x2d", "-")  # as systemd writes a name with a dash
+    for runtime, pattern in _NAMED:
+        match = pattern.fullmatch(plain)
+        if match:
+            return runtime, match["name"]
+    if above == ["lxc"] and _LXC.fullmatch(plain):  # before LXC 4
+        return "lxc", plain
     return None
 
 

@@ -81,7 +81,7 @@ def _required(settings: CollectorSettings) -> Iterator[Check]:
     )  # fmt: skip
     folder = environment.objects_folder(settings.objects)
     chosen = [] if fault else sensors.choose(settings.sensors)
-    missing = environment.missing_objects(folder, [sensor.object for sensor in chosen])
+    missing = environment.missing_objects(folder, sensors.objects_of(chosen))
     yield Check("objects", not missing, required=True, found=str(folder), advice="run make bpf")
 
 

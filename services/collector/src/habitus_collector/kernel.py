@@ -12,7 +12,7 @@ from typing import Final
 from habitus_collector import records
 from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
-from habitus_collector.sensors import Sensor
+from habitus_collector.sensors import Sensor, objects_of
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class Sensors:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
         )
         try:
-            for sensor in sensors:
-                self._load(folder / sensor.object, constants)
+            for name in objects_of(sensors):
+                self._load(folder / name, constants)
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]

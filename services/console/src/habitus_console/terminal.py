@@ -22,11 +22,21 @@ from habitus_console.profiles import ProfilesFault
 from habitus_console.render import safe
 from habitus_console.stack import StackFault
 from habitus_console.state import StateFault
+from habitus_console.target_sets import TargetsFault
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
-_FAULTS: Final = (BusFault, ContainerdFault, ImageFault, PluginFault, ProfilesFault, StackFault, StateFault)
+_FAULTS: Final = (
+    BusFault,
+    ContainerdFault,
+    ImageFault,
+    PluginFault,
+    ProfilesFault,
+    StackFault,
+    StateFault,
+    TargetsFault,
+)
 T = TypeVar("T")
 
 out = Console()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from habitus.events import Event
+from habitus.targets import Targets
 from habitus_collector.verdicts import VerdictCache
 
 GROUP = "habitus.loaders"
@@ -48,6 +49,10 @@ class Loader(Protocol):
         Raises:
             ServiceFault: this machine or these settings do not allow it; one line.
         """
+        ...
+
+    def select(self, targets: Targets) -> None:
+        """Put a target set in force, before `run` or while it runs."""
         ...
 
     def status(self) -> LoaderStatus:

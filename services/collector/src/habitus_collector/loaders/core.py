@@ -8,22 +8,22 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from habitus import plugins
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
+from habitus.targets import Targets
 from habitus_collector import cgroups, environment, records, sensors
+from habitus_collector.addresses import Addresses
+from habitus_collector.attribution import Attribution
 from habitus_collector.cgroups import Place
 from habitus_collector.clock import Clock
-from habitus_collector.discovery import GROUP as DISCOVERY
-from habitus_collector.discovery import Identity
 from habitus_collector.kernel import Sensors
 from habitus_collector.libbpf import LibbpfFault
 from habitus_collector.loaders import LoaderStatus, Outlet
-from habitus_collector.naming import Naming
 from habitus_collector.profile_numbers import Profiles
 from habitus_collector.pump import Pump
+from habitus_collector.target_sets import selected
 from habitus_collector.verdicts import VerdictCache
-from habitus_collector.watch import Watch, unresolved
+from habitus_collector.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,10 @@ class CoreLoader:
         self._chosen = sensors.choose(settings.sensors)
         self._readers = sensors.readers_of(self._chosen)
         self._clock = Clock()
-        self._naming = Naming([plugins.load(DISCOVERY, name)(settings) for name in settings.discovery])
+        self._targets = selected(settings.targets)
+        self.addresses = Addresses()
+        """Whose address is it, of all containers of this node, watched or not."""
+        self._attribution = Attribution(settings, self.addresses, self._late)
         self.verdicts: VerdictCache | None = None
         self._sensors: Sensors
         self._watch: Watch | None = None
@@ -55,19 +58,32 @@ class CoreLoader:
             ServiceFault: this machine lacks something; one line says what.
         """
         tree = self._open()
-        self._watch = Watch(self._sensors, outlet.add, self._arrived)
         profiles = Profiles(self._sensors.forget_profiles)
+        self._watch = Watch(
+            self._sensors, outlet.add, self._attribution, profiles=profiles, targets=self._targets
+        )
+        self._attribution.watch = self._watch
         if self._settings.verdict_cache:
             self.verdicts = VerdictCache(self._sensors, profiles.find)
         pump = Pump(self._sensors, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
-            self._spawn(self._naming.follow())
+            self._spawn(self._attribution.follow())
+            ground = sensors.Ground(self._settings, tree, self._groups, self._watch.take)
+            for sensor in self._chosen:
+                if sensor.poll:
+                    self._spawn(sensor.poll(ground))
             started.set()
             await self._scan_until(stop, tree)
         finally:
             pump.stop()
             await self._close()
+
+    def select(self, targets: Targets) -> None:
+        """Put another target set in force."""
+        self._targets = targets
+        if self._watch:
+            self._watch.select(targets)
 
     def status(self) -> LoaderStatus:
         """Return what is attached, who names containers, and what was lost."""
@@ -76,14 +92,13 @@ class CoreLoader:
         lost = Counter(self._sensors.losses()) + self._watch.lost
         if self._malformed:
             lost["malformed"] = self._malformed
-        sources = sorted(self._naming.answered)
+        sources = sorted(self._attribution.answered)
         known = self._sensors.passed()
         return LoaderStatus(self._sensors.hooks, sources, self._watch.containers, lost, known)
 
     def _open(self) -> Path:
         folder = environment.objects_folder(self._settings.objects)
-        objects = [sensor.object for sensor in self._chosen]
-        for fault in environment.faults(folder, objects):
+        for fault in environment.faults(folder, sensors.objects_of(self._chosen)):
             raise ServiceFault(fault)
         tree = cgroups.mount_point()
         assert tree is not None  # noqa: S101  # `faults` named it otherwise
@@ -129,27 +144,12 @@ class CoreLoader:
             else:
                 return
 
-    def _arrived(self, place: Place) -> None:
-        self._spawn(self._name(place))
+    def _groups(self) -> list[sensors.Group]:
+        running = self._watch.running() if self._watch else ()
+        return [sensors.Group(each.place.id, each.place.cgroup, each.folder) for each in running]
 
-    async def _name(self, place: Place) -> None:
-        identity = await self._naming.soon(place.id)
-        if identity is None:
-            self._apply(place, Identity(unresolved(place)))
-            identity = await self._naming.later(place.id)
-        if identity:
-            self._apply(place, identity)
-
-    def _apply(self, place: Place, identity: Identity) -> None:
-        if self._watch is None:
-            return
-        if identity.sandbox:
-            self._watch.dismiss(place.id)
-            return
-        container = identity.container
-        pod = container.pod.name if container.pod else None
-        log.info("watching %s %s%s", container.image, place.id[:12], f" of Pod {pod}" if pod else "")
-        self._watch.name(place.id, container)
+    def _late(self, place: Place) -> None:
+        """A container's events count from now on, and processes of it may run already."""
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -165,4 +165,4 @@ class CoreLoader:
         if self.verdicts:
             self.verdicts.close()
         self._sensors.close()
-        await self._naming.close()
+        await self._attribution.close()

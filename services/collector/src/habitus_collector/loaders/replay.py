@@ -8,6 +8,7 @@ from pathlib import Path
 from habitus.interchange import BadLine, read_lines
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
+from habitus.targets import Targets
 from habitus_collector.loaders import LoaderStatus, Outlet
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ class ReplayLoader:
         except OSError as error:
             raise ServiceFault(f"collector.replay_file {self._path}: {error.strerror}") from None
         log.info("%s: %d events published, %d lines skipped", self._path, self.good, self.bad)
+
+    def select(self, targets: Targets) -> None:
+        """All of the file is published: what is in it was chosen when it was recorded."""
 
     def status(self) -> LoaderStatus:
         """A file has neither hooks nor losses."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sensors: one module each, imported only when the setting `collector.sensors` names it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from habitus.events import Event
 from habitus.service import ServiceFault
+from habitus.settings import CollectorSettings
 from habitus_collector.clock import Clock
 from habitus_collector.records import Head
 
@@ -19,19 +21,45 @@ _MODULES: Final[dict[str, str]] = {
     "process": "habitus_collector.sensors.process",
     "file": "habitus_collector.sensors.file",
     "network": "habitus_collector.sensors.network",
+    "cpu": "habitus_collector.sensors.cpu",
 }
+
+
+class Group(NamedTuple):
+    """A watched container's own cgroup: its id, and its path from the root of the tree."""
+
+    container: str
+    cgroup: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a sensor that looks by itself has to do with."""
+
+    settings: CollectorSettings
+    tree: Path
+    groups: Callable[[], list[Group]]
+    """The containers that are watched now."""
+    take: Callable[[int, Event], None]
+    """Takes an event of a cgroup, without its container."""
+
+
+Poll = Callable[[Ground], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
 class Sensor:
     """One object of programs, all attached; what it sends, and how that becomes events."""
 
-    object: str
-    """File name of the built object."""
+    object: str | None
+    """File name of the built object; None: it has no programs."""
     readers: Mapping[int, Reader]
     """Record kind → its reader. No two sensors share a kind."""
     needs: tuple[str, ...] = ()
     """Sensors without which this one would be wrong."""
+    poll: Poll | None = None
+    """Runs while the collector does, for what no program in the kernel has to tell."""
 
 
 def available() -> tuple[str, ...]:
@@ -64,6 +92,11 @@ def fault_of(names: Sequence[str]) -> str | None:
             if needed not in names:
                 return f"collector.sensors: {name!r} needs {needed!r} beside it"
     return None
+
+
+def objects_of(sensors: Iterable[Sensor]) -> list[str]:
+    """Return the file names of the objects of these sensors."""
+    return [sensor.object for sensor in sensors if sensor.object]
 
 
 def readers_of(sensors: Iterable[Sensor]) -> dict[int, Reader]:
