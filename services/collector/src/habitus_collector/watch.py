@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from habitus.events import Container, Event, Pod
+from habitus.images import image_key
 from habitus_collector.cgroups import Levels, Place, place_of
 
 HELD_LIMIT: Final = 5000
@@ -69,6 +70,11 @@ class Watch:
     def containers(self) -> int:
         """Containers watched now."""
         return len(self._by_id)
+
+    def images(self) -> set[str]:
+        """Return the keys of the images of the containers that are named."""
+        named = (watched.container for watched in self._by_id.values())
+        return {image_key(each.image, each.image_digest) for each in named if each and each.image}
 
     def announce(self, cgroup: int, levels: Levels) -> None:
         """Learn where a cgroup lies: a container's events are wanted, the host's are not."""
