@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 FAULTS: Final = (nats.errors.Error, JetStreamError, TimeoutError, OSError)
 """What a broker that is away, full or in trouble raises."""
 
-HEADERS: Final = 1024
+HEADERS: Final = 300
 """Bytes of a message left for its headers."""
 
 _LOSSES: Final = "loss"
