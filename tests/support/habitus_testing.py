@@ -42,7 +42,11 @@ class NatsServer:
     def environment(self) -> dict[str, str]:
         """What a service process needs to find this server, and no setting of the caller's."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HABITUS_")}
-        return kept | {"HABITUS_NATS_URL": self.settings.url, "HABITUS_NATS_TOKEN": self.token}
+        return kept | {
+            "HABITUS_NATS_URL": self.settings.url,
+            "HABITUS_NATS_TOKEN": self.token,
+            "HABITUS_COLLECTOR_SPOOL": str(self.folder / "spool"),
+        }
 
     def start(self, *more: str) -> None:
         ports = self.folder / "ports"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The anomaly: an event that a profile in detect does not contain, with the reason."""
+"""The anomaly: an event that a profile in detect does not contain, with the reason.
+
+`blind-interval` is no departure: events of the image were lost, and any of them may have been one.
+"""
 
 from typing import Literal
 
@@ -8,7 +11,7 @@ import msgspec
 from habitus.events import Event
 from habitus.wire import Message
 
-Reason = Literal["unknown-path", "unknown-argument", "novel-slot"]
+Reason = Literal["unknown-path", "unknown-argument", "novel-slot", "blind-interval"]
 
 
 class Neighbour(msgspec.Struct, gc=False):

@@ -15,6 +15,7 @@ Op = Literal[
     "open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount", "load",
     "connect", "accept", "listen", "send", "receive", "dns", "close",
     "usage",
+    "lost",
 ]  # fmt: skip
 
 EVENT_CLASSES: Final[tuple[EventClass, ...]] = get_args(EventClass)
@@ -148,6 +149,17 @@ class Usage(Part):
     window_s: float
 
 
+class Lost(Part):
+    """How many events of which class were lost, between two moments (nanoseconds since the epoch).
+
+    Stands in an event of op `lost`, which no collector sends: it is what a blind interval is told by.
+    """
+
+    counts: dict[str, int]
+    since: int
+    until: int
+
+
 class Event(Part, kw_only=True):
     """One activity. `ts` is nanoseconds since the epoch; `id` is unique for good.
 
@@ -164,6 +176,7 @@ class Event(Part, kw_only=True):
     file: File | None = None
     network: Network | None = None
     usage: Usage | None = None
+    lost: Lost | None = None
     id: str = ""
     token: bytes = b""
 

@@ -88,7 +88,10 @@ class CollectorSettings(Section):
         default=[], description="watch only these: {namespace|label|image|container = pattern}, any of them"
     )
     cpu_every_s: float = Field(default=5, gt=0, description="window of the sensor `cpu`")
-    spool: Path | None = Field(default=None, description="folder for events while the broker is away")
+    spool: Path | None = Field(
+        default=None,
+        description="folder for events while the broker is away; None: spool in the state folder",
+    )
     spool_mb: int = Field(default=256, ge=0, description="size of that folder at most; 0: no spool")
 
 

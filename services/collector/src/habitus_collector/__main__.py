@@ -7,10 +7,12 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from habitus import plugins
-from habitus.publish import EventPublisher
+from habitus.publish import HEADERS, Batcher
 from habitus.service import Service, serve
+from habitus_collector.backlog import Backlog, backlog_of
 from habitus_collector.loaders import GROUP, Loader
-from habitus_collector.outlet import BusOutlet
+from habitus_collector.losses import Losses
+from habitus_collector.outlet import Outlet
 from habitus_collector.status import StatusReporter
 from habitus_collector.target_sets import TargetSets
 from habitus_collector.verdicts import Listener
@@ -23,14 +25,25 @@ async def run(service: Service) -> None:
     """Bring the loader's events to the bus until told to stop, or until it has no more."""
     settings = service.settings.collector
     loader: Loader = plugins.load(GROUP, settings.loader)(settings)
-    publisher = EventPublisher(service.bus, settings.node, settings.batch_events)
-    outlet = BusOutlet(publisher)
+    backlog = backlog_of(settings)
+    try:
+        await _brought(service, loader, backlog)
+    finally:
+        backlog.close()
+
+
+async def _brought(service: Service, loader: Loader, backlog: Backlog) -> None:
+    settings = service.settings.collector
+    losses = Losses(settings.node)
+    batcher = Batcher(settings.node, settings.batch_events, service.bus.nc.max_payload - HEADERS)
+    outlet = Outlet(service.bus, batcher, backlog, losses)
     targets = TargetSets(service.bus, settings, loader.select)
     await targets.begin()
-    reporter = StatusReporter(service.bus, settings.node, loader, outlet)
+    reporter = StatusReporter(service.bus, settings.node, loader, outlet, losses)
     started = asyncio.Event()
     helpers = [
         outlet.run(),
+        backlog.run(),
         reporter.run(started),
         _listen(service, loader, started),
         targets.run(),
@@ -38,8 +51,8 @@ async def run(service: Service) -> None:
     ]
     async with _beside(helpers):
         await loader.run(outlet, started, service.stop)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(outlet.flush(), _LAST_FLUSH_S)
+    reporter.look()
+    await outlet.finish(_LAST_FLUSH_S)
     await reporter.write()
 
 

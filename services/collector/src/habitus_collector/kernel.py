@@ -12,6 +12,7 @@ from typing import Final
 from habitus_collector import records
 from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
+from habitus_collector.ring_use import RingUse
 from habitus_collector.sensors import Sensor, objects_of
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Sensors:
         self._library = Libbpf()
         self._objects: list[BpfObject] = []
         self.rings: list[RingBuffer] = []
+        self._uses: list[RingUse] = []
         self.take = take
         self._drained: list[bytes] = []
         self._maps: dict[str, Map] = {}
@@ -52,6 +54,7 @@ class Sensors:
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
+            self._uses = [RingUse(ring) for ring in maps]
             for loaded in self._objects:
                 loaded.attach()
             self.hooks_of_containers = ContainerHooks(self._library, self._objects)
@@ -134,8 +137,14 @@ class Sensors:
             lost["skipped"] = skipped
         return lost | self._by_class("losses")
 
+    def ring_use(self) -> float:
+        """Return the share of the fullest ring buffer in use, 0 … 1."""
+        return max((use.share() for use in self._uses), default=0.0)
+
     def close(self) -> None:
         """Detach and unload; safe to call twice."""
+        while self._uses:
+            self._uses.pop().close()
         while self.rings:
             self.rings.pop().close()
         hooks = getattr(self, "hooks_of_containers", None)

@@ -99,6 +99,7 @@ class Map:
         self.fd: int = lib.bpf_map__fd(pointer)
         self.key_size: int = lib.bpf_map__key_size(pointer)
         self.value_size: int = lib.bpf_map__value_size(pointer)
+        self.entries: int = lib.bpf_map__max_entries(pointer)
 
     def update(self, key: bytes, value: bytes) -> None:
         """Set one entry.

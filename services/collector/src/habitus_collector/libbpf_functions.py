@@ -29,6 +29,7 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "bpf_map__set_initial_value": (ctypes.c_int, [POINTER, ctypes.c_char_p, ctypes.c_size_t]),
     "bpf_map__set_max_entries": (ctypes.c_int, [POINTER, ctypes.c_uint32]),
     "bpf_map__reuse_fd": (ctypes.c_int, [POINTER, ctypes.c_int]),
+    "bpf_map__max_entries": (ctypes.c_uint32, [POINTER]),
     "bpf_map__fd": (ctypes.c_int, [POINTER]),
     "bpf_map__key_size": (ctypes.c_uint32, [POINTER]),
     "bpf_map__value_size": (ctypes.c_uint32, [POINTER]),

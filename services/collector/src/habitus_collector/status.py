@@ -8,50 +8,62 @@ import time
 from collections import Counter
 from typing import Final
 
-import nats.errors
 from nats.js.api import KeyValueConfig
-from nats.js.errors import Error as JetStreamError
 from nats.js.kv import KeyValue
 
 from habitus import subjects
 from habitus.bus import Bus
 from habitus.nodes import NodeStatus
+from habitus.publish import FAULTS
 from habitus_collector.loaders import Loader
-from habitus_collector.outlet import BusOutlet
+from habitus_collector.losses import Losses
+from habitus_collector.outlet import Outlet
+from habitus_collector.spool import age_s
 
 log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 2.0
+_LOOKS: Final = 2
 
 
 class StatusReporter:
-    """One node's status, every two seconds."""
+    """One node's status, every two seconds; and what was lost, to the profilers, every second."""
 
-    def __init__(self, bus: Bus, node: str, loader: Loader, outlet: BusOutlet) -> None:
+    def __init__(self, bus: Bus, node: str, loader: Loader, outlet: Outlet, losses: Losses) -> None:
         self._bus = bus
         self._node = node
         self._loader = loader
         self._outlet = outlet
+        self._losses = losses
         self._bucket: KeyValue | None = None
         self._lost: dict[str, int] = {}
 
     async def run(self, started: asyncio.Event) -> None:
-        """Write for ever, from the moment when the loader watches."""
+        """Tell for ever, from the moment when the loader watches."""
         await started.wait()
         while True:
             await self.write()
-            await asyncio.sleep(_EVERY_S)
+            for _ in range(_LOOKS):
+                await asyncio.sleep(_EVERY_S / _LOOKS)
+                self.look()
+
+    def look(self) -> None:
+        """Tell the profilers what was lost since the last look."""
+        loader = self._loader.status()
+        self._outlet.lost(self._losses.notices(loader.lost, loader.images))
 
     async def write(self) -> None:
         """Write once; a broker that is away is left to the bus to report."""
         status = self.status()
         self._report_losses(status.lost)
+        if not self._bus.nc.is_connected:
+            return  # the client would keep it in memory, and it would be old when it goes
         try:
             if self._bucket is None:
                 config = KeyValueConfig(bucket=subjects.NODES)
                 self._bucket = await self._bus.js.create_key_value(config)
             await self._bucket.put(subjects.token_of(self._node), status.model_dump_json().encode())
-        except (nats.errors.Error, JetStreamError, TimeoutError) as error:
+        except FAULTS as error:
             log.debug("bucket NODES: %s", error or type(error).__name__)
 
     def status(self) -> NodeStatus:
@@ -65,9 +77,13 @@ class StatusReporter:
             sources=loader.sources,
             containers=loader.containers,
             events=dict(self._outlet.events),
-            lost=dict(Counter(loader.lost) + self._outlet.lost),
+            lost=dict(Counter(loader.lost) + self._losses.total),
             known=dict(loader.known),
             cached_images=self._loader.verdicts.images if self._loader.verdicts else 0,
+            queued=self._outlet.queued,
+            spooled=self._outlet.spooled,
+            waiting_s=round(age_s(self._outlet.waiting_since), 3),
+            ring=round(loader.ring, 4),
             updated=time.time_ns(),
         )
 

@@ -119,6 +119,11 @@ class Watch:
         watched = self._by_id.get(container_id)
         return watched.identity if watched else None
 
+    def images(self) -> set[str]:
+        """Return the keys of the images of the containers that are named."""
+        named = (watched.container for watched in self._by_id.values())
+        return {image_key(each.image, each.image_digest) for each in named if each and each.image}
+
     def announce(self, cgroup: int, levels: Levels) -> None:
         """Learn where a cgroup lies: a container's events are wanted, the host's are not."""
         self._sort(cgroup, levels)

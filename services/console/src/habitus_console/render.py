@@ -68,8 +68,9 @@ def _rows(one: Alert, language: Language) -> Iterable[tuple[str, RenderableType]
         yield "pod", safe(f"{where.namespace}/{where.pod} ({where.pod_uid})")
     yield "container", safe(f"{where.container or '?'} ({(where.container_id or '?')[:12]}) on {where.node}")
     yield "image", safe(f"{where.image}{' ' + where.image_digest if where.image_digest else ''}")
-    yield "process", safe(f"pid {who.pid}, uid {who.uid}: {who.exe} {' '.join(who.argv)}")
-    yield "lineage", safe(" → ".join(who.lineage))
+    if who.pid is not None or who.argv or who.exe:  # a blind interval has no process
+        yield "process", safe(f"pid {who.pid}, uid {who.uid}: {who.exe} {' '.join(who.argv)}")
+        yield "lineage", safe(" → ".join(who.lineage))
     yield "score", _score(one, language)
     yield "why", Group(*(safe(f"{part.reason}: {part.detail}") for part in one.departures[:5]))
     usual = one.departures[0].usual if one.departures else []

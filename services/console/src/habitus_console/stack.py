@@ -51,7 +51,9 @@ class Stack:
     ) -> None:
         self._folder = folder
         self._services = services
-        self._environment = {**os.environ, **(environment or {})}
+        # What one stack could not deliver is not another one's: the spool lies beside the streams.
+        own = {"HABITUS_COLLECTOR_SPOOL": str(folder / "spool")}
+        self._environment = {**own, **os.environ, **(environment or {})}
         self._own_broker = nats is None
         self.nats = nats or NatsSettings()
         self.children: list[Child] = []

@@ -30,7 +30,8 @@ class Rule(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct):
     """The learning of one profile so far, as kept in its snapshot.
 
-    `buckets` maps sixtieths of a window to [events, new]. `curve` is (seconds, new so far).
+    `buckets` maps sixtieths of a window to [events, new], `lost` to events lost. `curve` is (seconds,
+    new so far).
     """
 
     events: int = 0
@@ -39,6 +40,7 @@ class Progress(msgspec.Struct):
     last_ts: int = 0
     buckets: dict[int, list[int]] = msgspec.field(default_factory=dict)
     curve: list[tuple[float, int]] = msgspec.field(default_factory=list)
+    lost: dict[int, int] = msgspec.field(default_factory=dict)
 
 
 class Learning:
@@ -61,6 +63,13 @@ class Learning:
         """Count what turned out to be new after its event, now."""
         self._count(0, new)
 
+    def lost(self, count: int) -> None:
+        """Count events that were lost just now: the window begins anew."""
+        lost, at = self.progress.lost, self._bucket(self.now())
+        lost[at] = lost.get(at, 0) + count
+        for old in [each for each in lost if each < at - _BUCKETS]:
+            del lost[old]
+
     def now(self) -> float:
         """Seconds of this profile's own time since its first event."""
         if not self.progress.events:
@@ -73,12 +82,17 @@ class Learning:
         counts = [count for at, count in self.progress.buckets.items() if at >= oldest]
         return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
+    def losses(self) -> int:
+        """Return how many events were lost inside the window."""
+        oldest = self._bucket(self.now()) - _BUCKETS
+        return sum(count for at, count in self.progress.lost.items() if at >= oldest)
+
     def converged(self) -> bool:
-        """Say whether the window was quiet, long enough, after enough events."""
+        """Say whether the window was quiet and whole, long enough, after enough events."""
         progress, rule = self.progress, self.rule
         if progress.events < rule.min_events or self.now() < rule.window_s:
             return False
-        return self.inside()[1] <= rule.epsilon
+        return self.inside()[1] <= rule.epsilon and not self.losses()
 
     def report(self, unseen: float) -> Convergence:
         """Return the figures for a person."""
@@ -91,6 +105,7 @@ class Learning:
             min_events=self.rule.min_events,
             window_s=self.rule.window_s,
             unseen=unseen,
+            losses=self.losses(),
             curve=list(self.progress.curve),
         )
 

@@ -18,7 +18,8 @@ from habitus import subjects, wire
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.events import Event, fault_of
-from habitus.images import image_key
+from habitus.images import image_key, partition_of
+from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Held, Ledger, mark
@@ -94,6 +95,7 @@ class Partition:
             await self._refuse(message, str(fault))
             return
         work = self.apply(batch.events, sequence)
+        self._lost(batch.losses, sequence, work)
         mark(held, sequence, work.learners.values())
         await self.verdicts.flush()
         await self._conclude(work, held, sequence)
@@ -160,6 +162,22 @@ class Partition:
             work.asked.append(_Asked(event, profile, profile.revision, verdict))
         else:
             work.anomalies.append(anomaly_of(event, profile, verdict))
+
+    def _lost(self, losses: list[wire.Loss], sequence: int, work: _Work) -> None:
+        """Keep a profile that learns from trusting an interval with losses; alert where it judges."""
+        for key, lost in blind.by_image(losses).items():
+            if partition_of(key) != self.number:
+                log.error("partition %d, batch %d: a loss of %s", self.number, sequence, key)
+                continue
+            profile = self.profiles.get(key) or self._new(key)
+            if profile is not None and sequence in profile.applied:
+                work.learners[key] = profile
+            elif profile is not None and profile.observing:
+                work.learners[key] = profile
+                profile.lost(blind.count_of(lost))
+            else:
+                revision = profile.revision if profile else 0
+                work.anomalies.append(blind.interval_of(lost, key, revision))
 
     def _new(self, key: str) -> Profile | None:
         if self.frozen:

@@ -21,7 +21,7 @@ _MAX_KNOWN: Final = 4096
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
-EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage"})
+EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
 """Operations that are neither learned nor judged."""
 _OBSERVING: Final = frozenset({"learn", "relearn"})
 
@@ -102,6 +102,11 @@ class Profile:
         self.learning.saw(event.ts, int(habit), new)
         if new:
             self._changed()
+
+    def lost(self, count: int) -> None:
+        """Note that events were lost: habits among them are not learned yet."""
+        self.learning.lost(count)
+        self.dirty = True
 
     def _learn(self, event: Event) -> int:
         if event.class_ == "file":

@@ -21,6 +21,7 @@ from habitus.alerts import ScoredAnomaly
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.images import partition_of
+from habitus_scorer import blind
 from habitus_scorer.alerting import alert_of
 from habitus_scorer.incidents import Incident, IncidentBook, Judged, container_of
 from habitus_scorer.panel import Panel
@@ -79,7 +80,10 @@ class Line:
         before, mine = self._lanes.get(lane), asyncio.Event()
         self._lanes[lane] = mine
         try:
-            engines = await self._panel.judge(anomaly)
+            if anomaly.reason == blind.REASON:
+                engines = blind.scores_of(anomaly)
+            else:
+                engines = await self._panel.judge(anomaly)
             if before is not None:
                 await before.wait()
             stored = await self._publish(Judged.of(anomaly, engines))

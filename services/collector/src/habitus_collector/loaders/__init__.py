@@ -2,7 +2,7 @@
 """Loaders: plugins of the group `habitus.loaders` that bring events, from a kernel or from a file."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,13 +27,18 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True)
 class LoaderStatus:
-    """What a loader says of itself for the node's status."""
+    """What a loader says of itself for the node's status.
+
+    `images` are the keys of those watched now; `ring` is the share of the kernel's buffer in use.
+    """
 
     hooks: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     containers: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
     known: Mapping[str, int] = field(default_factory=dict)
+    images: Collection[str] = ()
+    ring: float = 0.0
 
 
 class Loader(Protocol):

@@ -94,7 +94,15 @@ class CoreLoader:
             lost["malformed"] = self._malformed
         sources = sorted(self._attribution.answered)
         known = self._sensors.passed()
-        return LoaderStatus(self._sensors.hooks, sources, self._watch.containers, lost, known)
+        return LoaderStatus(
+            hooks=self._sensors.hooks,
+            sources=sources,
+            containers=self._watch.containers,
+            lost=lost,
+            known=known,
+            images=self._watch.images(),
+            ring=self._sensors.ring_use(),
+        )
 
     def _open(self) -> Path:
         folder = environment.objects_folder(self._settings.objects)

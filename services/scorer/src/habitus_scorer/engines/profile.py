@@ -9,6 +9,7 @@ from habitus.engines import Context, EngineServices, Score
 
 # A new argument of a known program is the commonest false alarm; the other two are structural.
 _WEIGHT: Final = {"unknown-path": 1.0, "novel-slot": 1.0, "unknown-argument": 0.8}
+_OTHERS: Final = 1.0
 
 
 class ProfileEngine:
@@ -25,5 +26,5 @@ class ProfileEngine:
         if not math.isfinite(anomaly.confidence):
             return Score(abstained=True, note="the profile gives no confidence")
         confidence = min(max(anomaly.confidence, 0.0), 1.0)
-        share = _WEIGHT[anomaly.reason] * (0.5 + 0.5 * confidence)
+        share = _WEIGHT.get(anomaly.reason, _OTHERS) * (0.5 + 0.5 * confidence)
         return Score(points=round(self.max_points * share, 2), confidence=confidence)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was lost, since when, and whose it was: the notices by which profilers learn of it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from habitus import wire
+
+_FORGET_NS: Final = 60 * 10**9
+
+
+@dataclass
+class _Lost:
+    count: int
+    since: int
+    until: int
+
+    def add(self, count: int, since: int, until: int) -> None:
+        self.count += count
+        self.since, self.until = min(self.since, since), max(self.until, until)
+
+
+class Losses:
+    """Gathers losses between two notices.
+
+    What cannot be laid to one image concerns each that is watched: any of them may be the one.
+
+    Attributes:
+        total: what user space lost since the start, by class.
+    """
+
+    def __init__(self, node: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._node = node
+        self._clock = clock
+        self._looked = clock()
+        self._kernel: Mapping[str, int] = {}
+        self._images: frozenset[str] = frozenset()
+        self._gathered: dict[tuple[str | None, str], _Lost] = {}
+        self.total: Counter[str] = Counter()
+
+    def count(self, image: str | None, class_: str, count: int) -> None:
+        """Count events that user space lost now; `image` is the key of the profile that they belong to."""
+        self.total[class_] += count
+        now = self._clock()
+        self._gather(image, class_, count, now, now)
+
+    def again(self, loss: wire.Loss) -> None:
+        """Take back a notice that had no room itself."""
+        self._gather(loss.image, loss.class_, loss.count, loss.since, loss.until)
+
+    def notices(self, seen: Mapping[str, int], images: Collection[str]) -> list[wire.Loss]:
+        """Return what was lost since the last call, a notice for each image and class.
+
+        `seen` is what others lost since the start, by class; `images` are those watched now.
+        """
+        now = self._clock()
+        for class_, count in seen.items():
+            new = count - self._kernel.get(class_, 0)
+            if new > 0:
+                self._gather(None, class_, new, self._looked, now)
+        watched = self._images.union(images)  # also of those that ended meanwhile
+        self._kernel, self._looked, self._images = dict(seen), now, frozenset(images)
+        gathered, self._gathered = self._gathered, {}
+        notices: list[wire.Loss] = []
+        for (image, class_), lost in gathered.items():
+            concerned = sorted(watched) if image is None else [image]
+            notices += [self._notice(key, class_, lost) for key in concerned]
+            if not concerned and now - lost.since < _FORGET_NS:
+                self._gathered[image, class_] = lost  # a container may be named in a moment
+        return notices
+
+    def _notice(self, image: str, class_: str, lost: _Lost) -> wire.Loss:
+        return wire.Loss(
+            id="",
+            node=self._node,
+            image=image,
+            class_=class_,
+            count=lost.count,
+            since=lost.since,
+            until=lost.until,
+        )
+
+    def _gather(self, image: str | None, class_: str, count: int, since: int, until: int) -> None:
+        lost = self._gathered.get((image, class_))
+        if lost is None:
+            self._gathered[image, class_] = _Lost(count, since, until)
+        else:
+            lost.add(count, since, until)

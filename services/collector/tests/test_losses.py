@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is told of what was lost."""
+
+from collections import Counter
+
+import pytest
+
+from habitus_collector.losses import Losses
+
+SECOND = 10**9
+
+
+class Clock:
+    now = 1000 * SECOND
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def losses(clock):
+    return Losses("n1", clock)
+
+
+def told(notices):
+    return {(one.image, one.class_): one.count for one in notices}
+
+
+def test_what_nobody_can_lay_to_one_image_concerns_each_that_is_watched(losses, clock):
+    clock.now += SECOND
+    notices = losses.notices({"file": 7, "process": 2}, ["a:1", "b:1"])
+
+    assert told(notices) == {
+        ("a:1", "file"): 7, ("b:1", "file"): 7, ("a:1", "process"): 2, ("b:1", "process"): 2,
+    }  # fmt: skip
+    assert {(one.since, one.until) for one in notices} == {(1000 * SECOND, 1001 * SECOND)}
+
+
+def test_only_what_is_new_since_the_last_look_is_told(losses, clock):
+    losses.notices({"file": 7}, ["a:1"])
+    clock.now += SECOND
+    assert losses.notices({"file": 7}, ["a:1"]) == []
+    clock.now += SECOND
+    (notice,) = losses.notices({"file": 9}, ["a:1"])
+
+    assert (notice.count, notice.since, notice.until) == (2, 1001 * SECOND, 1002 * SECOND)
+
+
+def test_an_image_whose_last_container_just_ended_is_told_too(losses):
+    losses.notices({}, ["a:1", "b:1"])
+
+    assert told(losses.notices({"process": 1}, ["b:1"])) == {("a:1", "process"): 1, ("b:1", "process"): 1}
+    assert told(losses.notices({"process": 2}, ["b:1"])) == {("b:1", "process"): 1}
+
+
+def test_what_is_known_of_one_image_concerns_that_one(losses, clock):
+    losses.count("a:1", "process", 3)
+    clock.now += SECOND
+    losses.count("a:1", "process", 2)
+    (notice,) = losses.notices({}, ["a:1", "b:1"])
+
+    assert (notice.image, notice.count) == ("a:1", 5)
+    assert (notice.since, notice.until) == (1000 * SECOND, 1001 * SECOND)
+    assert losses.total == Counter(process=5)
+
+
+def test_a_notice_that_had_no_room_is_told_again_with_its_interval(losses, clock):
+    losses.count("a:1", "file", 3)
+    (refused,) = losses.notices({}, ["a:1"])
+    clock.now += 5 * SECOND
+    losses.again(refused)
+    losses.count("a:1", "file", 1)
+    (notice,) = losses.notices({}, ["a:1"])
+
+    assert (notice.count, notice.since, notice.until) == (4, 1000 * SECOND, 1005 * SECOND)
+
+
+def test_where_nobody_is_watched_it_waits_for_somebody_but_not_for_long(losses, clock):
+    assert losses.notices({"container": 1}, []) == []
+    clock.now += SECOND
+    assert told(losses.notices({"container": 1}, ["a:1"])) == {("a:1", "container"): 1}
+    losses.notices({"container": 1}, [])
+    losses.notices({"container": 2}, [])
+    losses.notices({"container": 2}, [])
+    for _ in range(3):
+        clock.now += 40 * SECOND
+        losses.notices({"container": 2}, [])
+
+    assert losses.notices({"container": 2}, ["a:1"]) == []
