@@ -9,6 +9,7 @@
 #include "lib/dns.h"
 #include "lib/tcp.h"
 #include "lib/udp.h"
+#include "lib/unix.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -19,6 +20,8 @@ const struct flow_record *layout_flow __attribute__((unused));
 const enum network_kind *layout_kind __attribute__((unused));
 const struct dns_record *layout_dns __attribute__((unused));
 const enum flow_op *layout_op __attribute__((unused));
+const enum flow_outcome *layout_outcome __attribute__((unused));
+const struct unix_record *layout_unix __attribute__((unused));
 const enum dns_way *layout_way __attribute__((unused));
 
 SEC("tp_btf/cgroup_mkdir")
@@ -34,8 +37,12 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int before, int after)
 		return 0;
 	if (before == BPF_TCP_CLOSE && after == BPF_TCP_SYN_SENT)
 		return tcp_connects(sk);
+	if (after == BPF_TCP_CLOSE)
+		return tcp_closes(sk, before);
 	if (after == BPF_TCP_LISTEN)
 		return tcp_listens(sk);
+	if (before == BPF_TCP_SYN_SENT && after == BPF_TCP_ESTABLISHED)
+		return tcp_is_connected(sk);
 	if (before == BPF_TCP_SYN_RECV && after == BPF_TCP_ESTABLISHED)
 		return tcp_accepts(sk);
 	return 0;
@@ -105,6 +112,37 @@ int on_recvmsg6(struct bpf_sock_addr *ctx)
 	return PASS;
 }
 
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+
+SEC("cgroup/connect_unix")
+int on_connect_unix(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock_addr_kern *address = bpf_cast_to_kern_ctx(ctx);
+
+	unix_call(address->uaddr + sizeof(__u16), address->uaddrlen, false);
+	return PASS;
+}
+
+/* The start of the record of a classic tracepoint. */
+struct connect_call {
+	__u64 header;
+	long number;
+	long fd;
+	const void *address;
+	long length;
+};
+
+SEC("tp/syscalls/sys_enter_connect")
+int on_connect_call(struct connect_call *call)
+{
+	const void *address = call->address;
+	__u16 family;
+
+	if (bpf_probe_read_user(&family, sizeof(family), address) || family != AF_UNIX)
+		return 0;
+	return unix_call(address + sizeof(family), call->length, true);
+}
+
 /* The UDP socket that a packet belongs to, or NULL. */
 static __always_inline struct bpf_sock *udp_socket(struct __sk_buff *skb)
 {
@@ -121,13 +159,19 @@ int on_egress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = udp_socket(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
+	struct whose whose;
+	__u32 at;
 
-	if (!owner || !(owner->connected | owner->dns) || !still_wanted(owner))
+	if (!owner || !still_wanted(owner->head.cgroup, &whose))
 		return PASS;
 	if (owner->connected)
-		udp_leaves(owner, sk);
+		udp_leaves(owner, &whose, sk);
+	at = payload_of(skb);
+	if (!at || at > skb->len)
+		return PASS;
+	__sync_fetch_and_add(&owner->sent, skb->len - at);
 	if (owner->dns)
-		dns_passes(skb, owner, DNS_QUESTION);
+		dns_asks(skb, at, owner, &whose);
 	return PASS;
 }
 
@@ -136,9 +180,29 @@ int on_ingress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = udp_socket(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
+	struct whose whose;
+	__u32 at;
 
-	if (!owner || !owner->dns || !still_wanted(owner))
+	if (!owner || !still_wanted(owner->head.cgroup, &whose))
 		return PASS;
-	dns_passes(skb, owner, DNS_ANSWER);
+	at = payload_of(skb);
+	if (!at || at > skb->len)
+		return PASS;
+	__sync_fetch_and_add(&owner->received, skb->len - at);
+	if (owner->dns)
+		dns_answers(skb, at, owner, &whose);
+	return PASS;
+}
+
+SEC("cgroup/sock_release")
+int on_release(struct bpf_sock *ctx)
+{
+	struct owner *owner;
+
+	if (ctx->protocol != PROTOCOL_UDP)
+		return PASS;
+	owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
+	if (owner)
+		udp_closes(owner);
 	return PASS;
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * DNS over UDP: the payload goes to user space as it is, within bounds, and is read there. Here
- * only what the packet's own headers say is looked at.
+ * DNS over UDP. A question is an event, judged here by the process and the name; its message goes
+ * to user space as it is, within bounds, and is read there. An answer goes up only when this socket
+ * asked for it and it gives an address that user space does not have under this name yet.
  */
 #ifndef HABITUS_DNS_H
 #define HABITUS_DNS_H
 
+#include "dns_name.h"
 #include "flow.h"
 #include "kernel_net.h"
 #include "owner.h"
 
-#define DNS_BYTES 1232      /* what resolvers agree to send at most (DNS flag day 2020) */
 #define DNS_SHORT_BYTES 232 /* nearly all: the ring is not filled with empty room */
-#define DNS_HEADER 12
+#define ASKED_NS 10000000000ULL
 
 enum dns_way {
 	DNS_QUESTION = 1,
@@ -21,6 +22,7 @@ enum dns_way {
 
 struct dns_record {
 	struct record head;
+	__u64 name;       /* number of the name that is asked for; 0: it could not be told */
 	__u8 address[16]; /* of the server; IPv4 as ::ffff:a.b.c.d */
 	__u16 port;
 	__u16 local_port;
@@ -28,6 +30,20 @@ struct dns_record {
 	__u16 way;
 	__u8 data[DNS_BYTES];
 };
+
+struct asked_key {
+	__u64 cookie; /* of the socket */
+	__u64 name;
+	__u64 id;
+};
+
+/* Questions without an answer yet: what nobody asked for is a forgery, or too old to matter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct asked_key);
+	__type(value, __u64);
+} asked SEC(".maps");
 
 /* Offset of the UDP payload, or 0. A later fragment and an extended IPv6 header are left alone. */
 static __always_inline __u32 payload_of(struct __sk_buff *skb)
@@ -44,47 +60,139 @@ static __always_inline __u32 payload_of(struct __sk_buff *skb)
 	return ip[6] == PROTOCOL_UDP ? 40 + 8 : 0;
 }
 
-static __always_inline void fill_dns(struct dns_record *record, const struct owner *owner, __u16 way, __u16 length)
+/* Takes the message of a packet, at most its first DNS_BYTES; false when there is none. */
+static __always_inline bool take_message(struct __sk_buff *skb, __u32 at, struct message *message)
 {
-	record->head = owner->head;
-	record->head.time = bpf_ktime_get_boot_ns();
-	record->head.kind = RECORD_DNS;
-	__builtin_memcpy(record->address, owner->address, sizeof(record->address));
-	record->port = owner->port;
-	record->local_port = 0;
-	record->length = length;
-	record->way = way;
+	__u32 length = skb->len - at;
+
+	if (at > skb->len || length < DNS_HEADER)
+		return false;
+	if (length > DNS_BYTES)
+		length = DNS_BYTES;
+	barrier_var(length); /* or clang checks another register than it passes on */
+	if (length > DNS_BYTES || bpf_skb_load_bytes(skb, at, message->data, length))
+		return false;
+	message->length = length;
+	return true;
 }
 
 /* One record with `room` bytes of data: a constant, as the ring asks for. */
-static __always_inline void send_dns(struct __sk_buff *skb, const struct owner *owner, __u16 way, __u32 at,
-				     __u32 length, const __u32 room)
+static __always_inline void send_with(const struct message *message, const struct owner *owner, __u16 way,
+				      __u64 name, const struct token *token, const __u32 room)
 {
 	struct dns_record *record = reserve(offsetof(struct dns_record, data) + room, LOSS_NETWORK);
 
 	if (!record)
 		return;
-	if (length > room)
-		length = room;
-	fill_dns(record, owner, way, length);
-	if (length < DNS_HEADER || bpf_skb_load_bytes(skb, at, record->data, length)) {
-		bpf_ringbuf_discard(record, 0);
-		return;
-	}
+	record->head = owner->head;
+	record->head.time = bpf_ktime_get_boot_ns();
+	record->head.kind = RECORD_DNS;
+	record->head.token = *token;
+	record->name = name;
+	__builtin_memcpy(record->address, owner->flow.address, sizeof(record->address));
+	record->port = owner->flow.port;
+	record->local_port = 0;
+	record->length = message->length;
+	record->way = way;
+	bpf_probe_read_kernel(record->data, room, message->data);
 	bpf_ringbuf_submit(record, 0);
 }
 
-static __always_inline void dns_passes(struct __sk_buff *skb, const struct owner *owner, __u16 way)
+static __always_inline void send_dns(const struct message *message, const struct owner *owner, __u16 way,
+				     __u64 name, const struct token *token)
 {
-	__u32 at = payload_of(skb);
-	__u32 length = skb->len - at;
-
-	if (!at || at > skb->len || length < DNS_HEADER)
-		return;
-	if (length <= DNS_SHORT_BYTES)
-		send_dns(skb, owner, way, at, length, DNS_SHORT_BYTES);
+	if (message->length <= DNS_SHORT_BYTES)
+		send_with(message, owner, way, name, token, DNS_SHORT_BYTES);
 	else
-		send_dns(skb, owner, way, at, length, DNS_BYTES);
+		send_with(message, owner, way, name, token, DNS_BYTES);
+}
+
+/* The same process asks for A and for AAAA, and again: one event a second. */
+static __always_inline bool is_told(const struct owner *owner, __u64 name)
+{
+	struct fold_key key = { owner->head.cgroup, owner->head.pid, owner->flow.port, FLOW_ASK, PROTOCOL_UDP, {} };
+	struct fold fresh = { bpf_ktime_get_boot_ns(), 0 }, *fold;
+
+	__builtin_memcpy(key.address, &name, sizeof(name));
+	fold = bpf_map_lookup_elem(&folds, &key);
+	if (fold && fresh.since - fold->since < FOLD_NS)
+		return true;
+	bpf_map_update_elem(&folds, &key, &fresh, BPF_ANY);
+	return false;
+}
+
+static __always_inline bool is_known_question(const struct whose *whose, const struct owner *owner, __u64 name,
+					      struct token *token)
+{
+	__u64 revision = revision_of(whose->profile);
+	struct sip sip;
+
+	if (!revision)
+		return false;
+	token_begin(&sip, TOKEN_DNS, whose->profile);
+	token_comm(&sip, owner->head.comm);
+	sip_word(&sip, name);
+	sip_word(&sip, owner->flow.port);
+	token_end(&sip, token);
+	return is_known(revision, token, LOSS_NETWORK);
+}
+
+static __always_inline void judge_question(struct __sk_buff *skb, struct message *message,
+					   const struct owner *owner, const struct whose *whose)
+{
+	struct asked_key key = { .cookie = bpf_get_socket_cookie(skb) };
+	struct token token = {};
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	key.name = number_of_name(message);
+	if (key.name) {
+		key.id = short_at(message, 0);
+		bpf_map_update_elem(&asked, &key, &now, BPF_ANY);
+		if (is_known_question(whose, owner, key.name, &token) || is_told(owner, key.name))
+			return;
+	}
+	send_dns(message, owner, DNS_QUESTION, key.name, &token);
+}
+
+static __always_inline void judge_answer(struct __sk_buff *skb, struct message *message,
+					 const struct owner *owner, const struct whose *whose)
+{
+	struct asked_key key = { .cookie = bpf_get_socket_cookie(skb) };
+	struct token none = {};
+	__u64 *since;
+
+	key.name = number_of_name(message);
+	key.id = short_at(message, 0);
+	since = bpf_map_lookup_elem(&asked, &key);
+	if (!key.name || !since)
+		return;
+	if (bpf_ktime_get_boot_ns() - *since < ASKED_NS && !is_old_answer(message, whose->root, key.name))
+		send_dns(message, owner, DNS_ANSWER, key.name, &none);
+	bpf_map_delete_elem(&asked, &key);
+}
+
+static __always_inline void dns_asks(struct __sk_buff *skb, __u32 at, const struct owner *owner,
+				     const struct whose *whose)
+{
+	struct message *message = claimed(0);
+
+	if (!message)
+		return;
+	if (take_message(skb, at, message))
+		judge_question(skb, message, owner, whose);
+	give_back(message);
+}
+
+static __always_inline void dns_answers(struct __sk_buff *skb, __u32 at, const struct owner *owner,
+					const struct whose *whose)
+{
+	struct message *message = claimed(1);
+
+	if (!message)
+		return;
+	if (take_message(skb, at, message))
+		judge_answer(skb, message, owner, whose);
+	give_back(message);
 }
 
 #endif

@@ -10,8 +10,7 @@
 #include "flow.h"
 #include "kernel_net.h"
 #include "owner.h"
-
-#define DNS_PORT 53
+#include "tcp.h"
 
 struct udp_key {
 	__u64 cookie; /* of the socket: never reused */
@@ -59,10 +58,25 @@ static __always_inline bool first_of(struct bpf_sock_addr *ctx, const struct flo
 
 static __always_inline void remember_peer(struct owner *owner, const struct flow *flow)
 {
-	__builtin_memcpy(owner->address, flow->address, sizeof(owner->address));
-	owner->port = flow->port;
+	__builtin_memcpy(owner->flow.address, flow->address, sizeof(owner->flow.address));
+	owner->flow.port = flow->port;
 	if (flow->port == DNS_PORT)
 		owner->dns = 1;
+}
+
+/* The first datagram of a flow: what is known stays here, and will tell no close either. */
+static __always_inline void udp_begins(struct owner *owner, const struct whose *whose, const struct flow *flow)
+{
+	struct token token;
+	__u64 name;
+
+	if (is_known_flow(whose, owner->head.comm, flow, &token, &name))
+		return;
+	owner->head.token = token;
+	if (!owner->flow.op)
+		owner->head.time = bpf_ktime_get_boot_ns();
+	owner->flow = *flow;
+	tell(&owner->head, flow, name, 0);
 }
 
 /* A datagram to or from a named peer. */
@@ -72,9 +86,9 @@ static __always_inline void udp_passes(struct bpf_sock_addr *ctx, struct flow *f
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct bpf_sock *sk = ctx->sk;
 	struct owner *owner;
-	__u32 profile;
+	struct whose whose;
 
-	if (!sk || !watched(task, cgroup, &profile))
+	if (!sk || !wanted(task, cgroup, &whose))
 		return;
 	owner = own(sk, task, cgroup);
 	if (!owner || same_peer(owner, flow->address, flow->port))
@@ -84,7 +98,7 @@ static __always_inline void udp_passes(struct bpf_sock_addr *ctx, struct flow *f
 	flow->protocol = PROTOCOL_UDP;
 	flow->local_port = sk->src_port;
 	if (first_of(ctx, flow))
-		tell_current(task, cgroup, flow);
+		udp_begins(owner, &whose, flow);
 }
 
 /* connect(): the peer is remembered until a packet goes to it. */
@@ -94,9 +108,9 @@ static __always_inline void udp_connects(struct bpf_sock_addr *ctx, const struct
 	__u64 cgroup = bpf_get_current_cgroup_id();
 	struct bpf_sock *sk = ctx->sk;
 	struct owner *owner;
-	__u32 profile;
+	struct whose whose;
 
-	if (!sk || !watched(task, cgroup, &profile))
+	if (!sk || !wanted(task, cgroup, &whose))
 		return;
 	owner = own(sk, task, cgroup);
 	if (!owner)
@@ -106,15 +120,24 @@ static __always_inline void udp_connects(struct bpf_sock_addr *ctx, const struct
 }
 
 /* A packet leaves a connected socket. */
-static __always_inline void udp_leaves(struct owner *owner, struct bpf_sock *sk)
+static __always_inline void udp_leaves(struct owner *owner, const struct whose *whose, struct bpf_sock *sk)
 {
 	struct flow flow = { .op = FLOW_SEND, .protocol = PROTOCOL_UDP };
 
 	owner->connected = 0;
-	__builtin_memcpy(flow.address, owner->address, sizeof(flow.address));
-	flow.port = owner->port;
+	__builtin_memcpy(flow.address, owner->flow.address, sizeof(flow.address));
+	flow.port = owner->flow.port;
 	flow.local_port = sk->src_port;
-	tell_of(&owner->head, &flow);
+	udp_begins(owner, whose, &flow);
+}
+
+/* The socket goes: totals of all its datagrams, told with its last peer. */
+static __always_inline void udp_closes(struct owner *owner)
+{
+	struct totals totals = { owner->sent, owner->received, 0 };
+
+	if (owner->flow.op)
+		tell_close(owner, OUTCOME_NONE, &totals, 0);
 }
 
 #endif

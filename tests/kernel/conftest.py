@@ -11,7 +11,7 @@ import subprocess
 import time
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from habitus.events import Event
 from habitus.settings import CollectorSettings
 from habitus_collector import cgroups, environment
 from habitus_collector.loaders.core import CoreLoader
+from habitus_loopback import Namespace
 
 _CLONE_NEWNS = 0x20000
 _MAKEFILE = Path(__file__).parents[2] / "bpf"
@@ -155,3 +156,25 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
     yield start  # type: ignore[misc]  # an async function, called as one
     stop.set()
     await asyncio.gather(*running)
+
+
+@pytest.fixture
+def watching(
+    collect: Callable[..., "asyncio.Future[Recorder]"], new_container: Callable[[], FakeContainer]
+) -> Callable[..., Awaitable[tuple[Recorder, FakeContainer]]]:
+    """Start some sensors (`network` alone by default) and make a container that they hang on already."""
+
+    async def start(*sensors: str) -> tuple[Recorder, FakeContainer]:
+        recorder, container = await collect(sensors=list(sensors or ["network"])), new_container()
+        await recorder.hooked(container)
+        return recorder, container
+
+    return start
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """A network namespace with a name server and a TCP server."""
+    made = Namespace("127.9.9.9", "::1")
+    yield made
+    made.close()

@@ -9,21 +9,13 @@ import sys
 
 import pytest
 
+from habitus_collector import network_records, records
+from habitus_collector.network_records import Op
 from habitus_loopback import parts, run
 
 pytestmark = pytest.mark.kernel
 
 UDP_TALK = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); a = ('127.0.0.1', {port})\n"
-
-
-@pytest.fixture
-def watching(collect, new_container):
-    async def start(*sensors):
-        recorder, container = await collect(sensors=list(sensors or ["network"])), new_container()
-        await recorder.hooked(container)
-        return recorder, container
-
-    return start
 
 
 def listener(family=socket.AF_INET, host="127.0.0.1"):
@@ -38,7 +30,7 @@ async def test_a_connect_names_peer_and_process(watching):
         code = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
         pid, status = container.run([sys.executable.encode(), b"-I", b"-S", b"-c", code.encode()])
 
-    (event,) = await recorder.of(container)
+    (event,) = await recorder.of(container, "connect")
     assert status == 0
     assert (event.class_, event.op, event.node) == ("network", "connect", "n1")
     assert parts(event) == ("egress", "tcp", "127.0.0.1", port)
@@ -88,7 +80,7 @@ async def test_a_server_is_seen_to_listen_and_to_accept(watching):
     os.close(ready)
     os.close(go)
 
-    listens, accepts = await recorder.of(container, count=2)
+    listens, accepts, *_ = await recorder.of(container, count=2)
     assert (listens.op, parts(listens)) == ("listen", ("ingress", "tcp", None, None))
     assert (accepts.op, parts(accepts)) == ("accept", ("ingress", "tcp", "127.0.0.1", own))
     assert listens.network.local_port == accepts.network.local_port == port
@@ -130,7 +122,7 @@ async def test_the_first_datagram_of_a_flow_is_seen_once(watching):
         talk = "[s.sendto(b'x', a) for _ in range(50)]; import time; time.sleep(1.1); s.sendto(b'x', a)"
         assert run(container, UDP_TALK.format(port=port) + talk) == 0
 
-    (event,) = await recorder.of(container)
+    (event,) = await recorder.of(container, "send")
     assert (event.op, parts(event)) == ("send", ("egress", "udp", "127.0.0.1", port))
     assert event.network.local_port > 0
 
@@ -144,7 +136,7 @@ async def test_a_connected_udp_socket_is_seen_when_it_sends_and_not_before(watch
         assert run(container, UDP_TALK.format(port=9) + "s.connect(a)") == 0
         assert run(container, UDP_TALK.format(port=port) + "s.connect(a); s.send(b'x'); s.send(b'y')") == 0
 
-    (event,) = await recorder.of(container)
+    (event,) = await recorder.of(container, "send")
     assert (event.op, parts(event)) == ("send", ("egress", "udp", "127.0.0.1", port))
 
 
@@ -157,7 +149,7 @@ async def test_udp_over_ipv6_is_seen(watching):
         send = f"import socket; socket.socket(10, socket.SOCK_DGRAM).sendto(b'x', ('::1', {port}))"
         assert run(container, send) == 0
 
-    (event,) = await recorder.of(container)
+    (event,) = await recorder.of(container, "send")
     assert (event.op, parts(event)) == ("send", ("egress", "udp", "::1", port))
 
 
@@ -179,7 +171,8 @@ async def test_who_serves_udp_receives_and_its_answers_are_no_flow_of_their_own(
     os.close(ready)
     os.close(go)
 
-    (event,) = await recorder.of(container)
+    (event,) = await recorder.of(container, "receive")
+    assert not await recorder.of(container, "send", 0)
     assert (event.op, parts(event)) == ("receive", ("ingress", "udp", "127.0.0.1", own))
     assert event.network.local_port == port
 
@@ -204,7 +197,8 @@ def go():
 
     events = await recorder.of(container, "connect", 2)
     assert len(events) == 2
-    assert [int.from_bytes(raw[-8:], sys.byteorder) for raw in seen] == [0, 99]
+    flows = [network_records.flow(records.head_of(raw), raw) for raw in seen]
+    assert [flow.repeats for flow in flows if flow.op == Op.CONNECT] == [0, 99]
 
 
 async def test_the_hosts_own_network_is_no_event(watching):
@@ -223,8 +217,8 @@ async def test_the_process_sensor_stands_beside_it(watching):
 
     assert run(container, "import socket; socket.socket().connect_ex(('127.0.0.1', 9))") == 0
 
-    events = await recorder.of(container, count=3)
-    assert [event.op for event in events] == ["exec", "connect", "exit"]
+    events = await recorder.of(container, count=4)
+    assert [event.op for event in events][:4] == ["exec", "connect", "close", "exit"]
     assert {"on_exec", "on_tcp_state", "on_ingress"} <= set(recorder.loader.status().hooks)
 
 
@@ -241,7 +235,8 @@ async def test_programs_of_others_on_the_same_root_go_on(watching, collect):
         assert run(container, talk) == 0
 
     for each in (recorder, beside):
-        assert [event.op for event in await each.of(container, count=2)] == ["send", "connect"]
+        seen = [event.op for event in await each.of(container, count=4)]
+        assert [op for op in seen if op != "close"] == ["send", "connect"]
 
 
 async def test_without_the_setting_no_program_is_attached(collect, new_container):

@@ -9,8 +9,9 @@ import pytest
 
 from habitus.settings import CollectorSettings
 from habitus_collector import environment
-from habitus_collector.checks import Check, all_checks, kernel_version
+from habitus_collector.checks import Check, all_checks
 from habitus_collector.doctor import as_text, possible
+from habitus_collector.environment import kernel_version
 
 
 def test_the_document_has_every_check_and_the_exit_code_is_the_verdict():

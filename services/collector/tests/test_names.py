@@ -1,78 +1,113 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of addresses: for how long, for whom, and how many."""
+"""Names of addresses: for whom, how many, for how long, and the kernel's table beside them."""
 
 import pytest
 
-from habitus_collector.names import (
-    CONTAINERS_LIMIT,
-    ENTRIES_LIMIT,
-    LONGEST_NS,
-    NS,
-    SHORTEST_NS,
-    AllNames,
-    Names,
-)
+from habitus_collector import names as naming
+from habitus_collector.name_table import KEY, NameTable, key_of
+from habitus_collector.names import CONTAINERS_LIMIT, ENTRIES_LIMIT, LASTS_NS, NS, SWEEP_NS, Names
 
 
-def asked_and_answered(live: int) -> Names:
-    names = Names()
-    names.ask(7, "a.b", 41, 0)
-    names.answer(7, "a.b", [("10.0.0.9", live)], 0)
-    return names
+class TableOfTheKernel:
+    """Stands for the kernel's map."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def put(self, root, address, number, now):
+        self.entries[root, address] = (number, now)
+
+    def drop(self, root, address):
+        self.entries.pop((root, address), None)
+
+    def seen(self, root, address):
+        return self.entries.get((root, address), (0, 0))[1]
 
 
-@pytest.mark.parametrize(("live", "lasts"), [(0, SHORTEST_NS), (300, 300 * NS), (2**31, LONGEST_NS)])
-def test_a_name_lasts_as_long_as_the_answer_says_within_bounds(live, lasts):
-    names = asked_and_answered(live)
-
-    assert names.name_of("10.0.0.9", lasts - 1) == "a.b"
-    assert names.name_of("10.0.0.9", lasts) is None
+@pytest.fixture
+def table():
+    return TableOfTheKernel()
 
 
-@pytest.mark.parametrize(("number", "name", "now"), [(8, "a.b", 0), (7, "b.a", 0), (7, "a.b", 11 * NS)])
-def test_an_answer_that_nobody_asked_for_is_not_believed(number, name, now):
-    names = Names()
-    names.ask(7, "a.b", 41, 0)
-
-    names.answer(number, name, [("10.0.0.9", 60)], now)
-
-    assert names.name_of("10.0.0.9", now) is None
+@pytest.fixture
+def names(table):
+    return Names(table)
 
 
-def test_a_question_is_answered_once():
-    names = asked_and_answered(60)
+def test_the_last_name_of_an_address_counts_here_and_in_the_kernel(names, table):
+    names.learn(1, "a.b", 7, ["10.0.0.9", "10.0.0.8"], 0)
+    names.learn(1, "c.d", 8, ["10.0.0.9"], NS)
 
-    names.answer(7, "a.b", [("10.0.0.8", 60)], 0)
-
-    assert names.name_of("10.0.0.8", 0) is None
-
-
-def test_the_last_name_of_an_address_counts():
-    names = asked_and_answered(60)
-    names.ask(8, "c.d", 41, NS)
-    names.answer(8, "c.d", [("10.0.0.9", 60)], NS)
-
-    assert names.name_of("10.0.0.9", 2 * NS) == "c.d"
+    assert names.of(1, "10.0.0.9").text == "c.d"
+    assert names.of(1, "10.0.0.8").text == "a.b"
+    assert table.entries == {(1, "10.0.0.9"): (8, NS), (1, "10.0.0.8"): (7, 0)}
 
 
-def test_a_flood_keeps_its_bounds():
-    names = Names()
+def test_containers_do_not_share_names(names):
+    names.learn(1, "a.b", 7, ["10.0.0.9"], 0)
+
+    assert names.of(2, "10.0.0.9") is None
+
+
+def test_a_flood_keeps_its_bounds_and_the_kernels(names, table):
     for number in range(ENTRIES_LIMIT * 3):
-        names.ask(number, f"{number}.b", 41, 0)
-        names.answer(number, f"{number}.b", [(f"10.0.{number >> 8}.{number & 255}", 60)], 0)
+        names.learn(1, f"{number}.b", number, [f"10.0.{number >> 8}.{number & 255}"], 0)
 
-    kept = [table for table in vars(names).values() if len(table) > ENTRIES_LIMIT]
-    assert not kept
-    assert names.name_of("10.0.2.255", 0) == "767.b"
+    assert len(table.entries) == ENTRIES_LIMIT
+    assert names.of(1, "10.0.2.255").text == "767.b"
+    assert names.of(1, "10.0.0.0") is None
 
 
-def test_containers_do_not_share_names_and_the_oldest_go_first():
-    everyone = AllNames()
-    first = everyone.of(1)
-    assert everyone.of(1) is first
-    assert everyone.of(2) is not first
+def test_the_container_not_heard_of_for_longest_goes_first(names, table):
+    for root in range(1, CONTAINERS_LIMIT + 2):
+        names.learn(root, "a.b", 7, ["10.0.0.9"], 0)
 
-    for cgroup in range(3, CONTAINERS_LIMIT + 2):
-        everyone.of(cgroup)
+    assert names.of(1, "10.0.0.9") is None
+    assert (1, "10.0.0.9") not in table.entries
+    assert len(table.entries) == CONTAINERS_LIMIT
 
-    assert everyone.of(1) is not first
+
+def test_a_name_lasts_an_hour_after_the_last_answer_that_gave_it(names, table):
+    names.learn(1, "a.b", 7, ["10.0.0.9", "10.0.0.8"], 0)
+    table.put(1, "10.0.0.8", 7, LASTS_NS)  # the kernel saw it repeated
+
+    names.sweep(LASTS_NS - 1)
+    assert names.of(1, "10.0.0.9")
+    names.sweep(LASTS_NS + SWEEP_NS)
+
+    assert names.of(1, "10.0.0.9") is None
+    assert table.entries == {(1, "10.0.0.8"): (7, LASTS_NS)}
+
+
+def test_a_sweep_comes_once_a_minute_at_most(names, monkeypatch):
+    monkeypatch.setattr(naming, "LASTS_NS", 0)
+    names.sweep(SWEEP_NS)
+    names.learn(1, "a.b", 7, ["10.0.0.9"], SWEEP_NS)
+
+    names.sweep(SWEEP_NS * 2 - 1)
+
+    assert names.of(1, "10.0.0.9")
+
+
+def test_what_the_kernel_lost_is_told_again(names, table):
+    names.learn(1, "a.b", 7, ["10.0.0.9"], 0)
+    table.entries = {(1, "10.0.0.7"): (9, 0)}
+
+    names.repair(1, "10.0.0.9", NS)
+    names.repair(1, "10.0.0.7", NS)
+
+    assert table.entries == {(1, "10.0.0.9"): (7, NS)}
+
+
+def test_the_kernels_key_has_sixteen_bytes_of_address():
+    assert key_of(5, "10.0.0.9") == KEY.pack(5, bytes(10) + b"\xff\xff\x0a\x00\x00\x09")
+    assert key_of(5, "::1") == KEY.pack(5, bytes(15) + b"\x01")
+
+
+def test_without_a_loaded_sensor_there_is_no_table_and_no_fault():
+    table = NameTable(lambda _: None)
+
+    table.put(1, "10.0.0.9", 7, 0)
+    table.drop(1, "10.0.0.9")
+
+    assert table.seen(1, "10.0.0.9") == 0

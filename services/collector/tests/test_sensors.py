@@ -33,7 +33,9 @@ def test_a_sensor_without_programs_has_no_object():
 def test_no_two_sensors_share_a_kind_of_record():
     every = sensors.choose(list(sensors.available()))
 
-    assert len(sensors.readers_of(every)) == sum(len(sensor.readers) for sensor in every)
+    each = [sensors.readers_of([sensor]) for sensor in every]
+    assert len(sensors.readers_of(every)) == sum(map(len, each))
+    assert all(each)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from habitus_collector import cgroups, environment, libbpf, sensors
 _RING_BUFFER_SINCE: Final = (5, 8)
 _WANTED_SINCE: Final = (6, 1)
 _LSM: Final = Path("/sys/kernel/security/lsm")
-_TRACEFS: Final = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
 # Drivers of Linux with native XDP, as far as containers' hosts commonly have them.
 _NATIVE_XDP: Final = frozenset(
@@ -58,7 +57,7 @@ def _required(settings: CollectorSettings) -> Iterator[Check]:
         "BTF", environment.BTF.is_file(), required=True, found=str(environment.BTF),
         advice="a kernel with CONFIG_DEBUG_INFO_BTF; Debian 12 and Ubuntu 22.04 have it",
     )  # fmt: skip
-    version = kernel_version(release)
+    version = environment.kernel_version(release)
     yield Check(
         "ring buffer", version >= _RING_BUFFER_SINCE, required=True, found=f"kernel {release}",
         advice="a kernel since 5.8",
@@ -103,10 +102,10 @@ def _hooks() -> Iterator[Check]:
             name, found, required=False, found="offered" if found else "not configured",
             advice=f"a kernel with CONFIG_{name.upper()}_EVENTS",
         )  # fmt: skip
-    mounted = next((path for path in _TRACEFS if (path / "events").is_dir()), None)
+    mounted = environment.tracefs()
     yield Check(
         "tracefs", mounted is not None, required=False, found=str(mounted or "not mounted"),
-        advice="mount -t tracefs none /sys/kernel/tracing (only classic tracepoints need it)",
+        advice=environment.TRACEFS_ADVICE,
     )  # fmt: skip
     config = kernel_config()
     for option in ("CONFIG_BPF_EVENTS", "CONFIG_FPROBE", "CONFIG_CGROUP_BPF"):
@@ -144,13 +143,6 @@ def _xdp() -> Iterator[Check]:
             found=f"{'native' if native else 'generic'} ({driver or 'driver unknown'})",
             advice="XDP runs in the slower generic mode here",
         )  # fmt: skip
-
-
-def kernel_version(release: str) -> tuple[int, int]:
-    """Return (6, 18) for `6.18.44-x`; (0, 0) for what is no version."""
-    parts = release.partition("-")[0].split(".")[:2]
-    numbers = [int(part) for part in parts if part.isdigit()]
-    return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
 
 
 def kernel_config() -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this machine must offer before anything can be loaded, each lack in one line."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,11 +10,25 @@ from typing import Final
 from habitus_collector import cgroups, libbpf
 
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
+_TRACEFS: Final = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+TRACEFS_ADVICE: Final = "mount -t tracefs none /sys/kernel/tracing (only classic tracepoints need it)"
 _DEFAULT: Final = ("process.bpf.o",)
 
 _CAP_SYS_ADMIN: Final = 1 << 21
 _CAP_PERFMON: Final = 1 << 38
 _CAP_BPF: Final = 1 << 39
+
+
+def kernel_version(release: str | None = None) -> tuple[int, int]:
+    """Return (6, 18) for `6.18.44-x`, by default of this kernel; (0, 0) for what is no version."""
+    parts = (release if release is not None else os.uname().release).partition("-")[0].split(".")[:2]
+    numbers = [int(part) for part in parts if part.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
+
+
+def tracefs() -> Path | None:
+    """Return where tracefs is mounted, or None."""
+    return next((path for path in _TRACEFS if (path / "events").is_dir()), None)
 
 
 def objects_folder(setting: Path | None) -> Path:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from habitus_collector import records
 from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
 from habitus_collector.ring_use import RingUse
-from habitus_collector.sensors import Sensor, objects_of
+from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,9 @@ class Sensors:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
         )
         try:
-            for name in objects_of(sensors):
-                self._load(folder / name, constants)
+            for sensor in sensors:
+                if sensor.object:
+                    self._load(folder / sensor.object, constants, sensor.left_out())
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
@@ -67,6 +68,13 @@ class Sensors:
     def hooks(self) -> list[str]:
         """Names of the programs, those included that hang on each container."""
         return [program for loaded in self._objects for program in loaded.programs]
+
+    def map(self, name: str) -> Map | None:
+        """Return a map by its name, whichever object has it, or None."""
+        if name not in self._maps:
+            found = (loaded.map(name) for loaded in self._objects if loaded.has_map(name))
+            self._maps |= {each.name: each for each in found}
+        return self._maps.get(name)
 
     def drain(self) -> bool:
         """Hand over the records that wait, in the order of their times; say whether there are more."""
@@ -153,9 +161,11 @@ class Sensors:
         while self._objects:
             self._objects.pop().close()
 
-    def _load(self, path: Path, constants: bytes) -> None:
+    def _load(self, path: Path, constants: bytes, left_out: Collection[str]) -> None:
         loaded = BpfObject(self._library, path)
         self._objects.append(loaded)
+        for program in left_out:
+            loaded.leave_out(program)
         loaded.set_constants(".rodata.settings", constants)
         loaded.share(self._maps)
         loaded.load()

@@ -157,6 +157,12 @@ class BpfObject:
         code = self._library.lib.bpf_map__set_initial_value(pointer, value, len(value))
         self._library.done(code, f"{self._name}: section {section}")
 
+    def leave_out(self, program: str) -> None:
+        """Do not load this program."""
+        pointer = self._library.lib.bpf_object__find_program_by_name(self._pointer, program.encode())
+        code = self._library.lib.bpf_program__set_autoload(pointer, False) if pointer else -errno.ENOENT
+        self._library.done(code, f"{self._name}: program {program}")
+
     def share(self, maps: Mapping[str, Map]) -> None:
         """Use maps of an object that is loaded already where this one has the same names."""
         for name, shared in maps.items():
@@ -179,13 +185,19 @@ class BpfObject:
         lib = self._library.lib
         program = lib.bpf_object__next_program(self._pointer, None)
         while program:
-            name = lib.bpf_program__name(program).decode()
-            if lib.bpf_program__section_name(program).startswith(b"cgroup"):
-                self._for_cgroups[name] = program
-            else:
-                self._links.append(self._linked(lib.bpf_program__attach(program), name))
-            self.programs[name] = lib.bpf_program__fd(program)
+            self._attach(program, lib.bpf_program__name(program).decode())
             program = lib.bpf_object__next_program(self._pointer, program)
+
+    def _attach(self, program: int, name: str) -> None:
+        lib = self._library.lib
+        descriptor = lib.bpf_program__fd(program)
+        if descriptor < 0:
+            return  # left out
+        if lib.bpf_program__section_name(program).startswith(b"cgroup"):
+            self._for_cgroups[name] = program
+        else:
+            self._links.append(self._linked(lib.bpf_program__attach(program), name))
+        self.programs[name] = descriptor
 
     @property
     def has_cgroup_programs(self) -> bool:
@@ -216,6 +228,10 @@ class BpfObject:
                 name, _, value = line.partition(":")
                 total += int(value) if name == "recursion_misses" else 0
         return total
+
+    def has_map(self, name: str) -> bool:
+        """Say whether there is a map of this name."""
+        return bool(self._library.lib.bpf_object__find_map_by_name(self._pointer, name.encode()))
 
     def map(self, name: str) -> Map:
         """Return a map of the loaded object."""
@@ -285,6 +301,14 @@ class RingBuffer:
             return -errno.EIO
         # A negative answer ends this look; the record itself counts as taken.
         return -errno.EAGAIN if self._count >= self._at_once else 0
+
+
+def version() -> tuple[int, int]:
+    """Return the library's version, such as (1, 5); (0, 0) where there is none."""
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_NAME)
+        return library.libbpf_major_version(), library.libbpf_minor_version()
+    return 0, 0
 
 
 def available() -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from habitus.events import Container, Event, Pod
+from habitus.events import Container, Event, Peer, Pod
 from habitus.images import image_key
 from habitus.targets import Targets
 from habitus_collector.cgroups import Levels, Place, place_of
@@ -70,6 +70,12 @@ class Watched:
     cgroups: set[int] = field(default_factory=set)
     held: list[Event] = field(default_factory=list)
 
+    def as_peer(self) -> Peer:
+        """Return the container as the other end of a flow; while it has no name, by its id."""
+        if self.container is None:
+            return Peer(container=self.place.id)
+        return Peer(self.container.name or self.container.id, self.container.image, self.container.pod)
+
 
 def unresolved(place: Place) -> Container:
     """Return what is known of a container that no runtime names."""
@@ -127,6 +133,10 @@ class Watch:
     def announce(self, cgroup: int, levels: Levels) -> None:
         """Learn where a cgroup lies: a container's events are wanted, the host's are not."""
         self._sort(cgroup, levels)
+
+    def of(self, cgroup: int) -> Watched | None:
+        """Return the container that a cgroup belongs to, or None."""
+        return self._by_cgroup.get(cgroup)
 
     def take(self, cgroup: int, event: Event) -> None:
         """Publish an event, or hold it until its container is named."""

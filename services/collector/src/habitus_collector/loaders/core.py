@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from habitus.events import Peer
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
 from habitus.targets import Targets
@@ -17,10 +18,11 @@ from habitus_collector.attribution import Attribution
 from habitus_collector.cgroups import Place
 from habitus_collector.clock import Clock
 from habitus_collector.kernel import Sensors
-from habitus_collector.libbpf import LibbpfFault
+from habitus_collector.libbpf import LibbpfFault, Map
 from habitus_collector.loaders import LoaderStatus, Outlet
 from habitus_collector.profile_numbers import Profiles
 from habitus_collector.pump import Pump
+from habitus_collector.sensors import Surroundings
 from habitus_collector.target_sets import selected
 from habitus_collector.verdicts import VerdictCache
 from habitus_collector.watch import Watch
@@ -38,11 +40,12 @@ class CoreLoader:
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._chosen = sensors.choose(settings.sensors)
-        self._readers = sensors.readers_of(self._chosen)
-        self._clock = Clock()
-        self._targets = selected(settings.targets)
         self.addresses = Addresses()
         """Whose address is it, of all containers of this node, watched or not."""
+        around = Surroundings(self.addresses, self._map, self._root_of, self._peer_in)
+        self._readers = sensors.readers_of(self._chosen, around)
+        self._clock = Clock()
+        self._targets = selected(settings.targets)
         self._attribution = Attribution(settings, self.addresses, self._late)
         self.verdicts: VerdictCache | None = None
         self._sensors: Sensors
@@ -140,6 +143,17 @@ class CoreLoader:
                 watch.take(head.cgroup, event)
         else:
             raise records.RecordFault
+
+    def _map(self, name: str) -> Map | None:
+        return self._sensors.map(name) if self._watch else None
+
+    def _root_of(self, cgroup: int) -> int:
+        watched = self._watch.of(cgroup) if self._watch else None
+        return watched.place.cgroup if watched else cgroup
+
+    def _peer_in(self, cgroup: int) -> Peer | None:
+        watched = self._watch.of(cgroup) if self._watch else None
+        return watched.as_peer() if watched else None
 
     async def _scan_until(self, stop: asyncio.Event, tree: Path) -> None:
         watch = self._watch

@@ -1,20 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sensors: one module each, imported only when the setting `collector.sensors` names it."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from habitus.events import Event
+from habitus.events import Event, Peer
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
+from habitus_collector.addresses import Addresses
 from habitus_collector.clock import Clock
+from habitus_collector.libbpf import Map
 from habitus_collector.records import Head
 
 Reader = Callable[[Head, bytes, Clock, str], Event | None]
 """(head, the whole record, clock, node) → the event that it tells of, without its container, or None."""
+
+
+def _no_map(name: str) -> Map | None:
+    del name
+    return None
+
+
+def _nobody(cgroup: int) -> Peer | None:
+    del cgroup
+    return None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sensor may ask while it reads records."""
+
+    addresses: Addresses = field(default_factory=Addresses)
+    """Whose address is it."""
+    map: Callable[[str], Map | None] = _no_map
+    """A map of the loaded objects by its name, None while nothing is loaded."""
+    root_of: Callable[[int], int] = int
+    """Cgroup id → id of its container's own cgroup, or the same for what is no container."""
+    peer_in: Callable[[int], Peer | None] = _nobody
+    """Cgroup id → the container in it, as the other end of a flow."""
+
 
 # name → the module whose `SENSOR` it is.
 _MODULES: Final[dict[str, str]] = {
@@ -56,6 +83,10 @@ class Sensor:
     """File name of the built object; None: it has no programs."""
     readers: Mapping[int, Reader]
     """Record kind → its reader. No two sensors share a kind."""
+    reading: Callable[[Surroundings], Mapping[int, Reader]] | None = None
+    """Makes further readers, of one loader alone: those that remember or ask."""
+    left_out: Callable[[], Collection[str]] = tuple
+    """Says which programs of the object this kernel cannot take, or has a better one for."""
     needs: tuple[str, ...] = ()
     """Sensors without which this one would be wrong."""
     poll: Poll | None = None
@@ -99,9 +130,14 @@ def objects_of(sensors: Iterable[Sensor]) -> list[str]:
     return [sensor.object for sensor in sensors if sensor.object]
 
 
-def readers_of(sensors: Iterable[Sensor]) -> dict[int, Reader]:
-    """Return the readers of all these sensors."""
-    return {kind: reader for sensor in sensors for kind, reader in sensor.readers.items()}
+def readers_of(sensors: Iterable[Sensor], around: Surroundings | None = None) -> dict[int, Reader]:
+    """Return the readers of all these sensors, for one loader."""
+    around = around or Surroundings()
+    readers: dict[int, Reader] = {}
+    for sensor in sensors:
+        readers |= sensor.readers
+        readers |= sensor.reading(around) if sensor.reading else {}
+    return readers
 
 
 def _sensor(name: str) -> Sensor:
