@@ -49,6 +49,22 @@ def test_rights_are_read_from_the_capabilities(tmp_path, caps, may):
     assert environment.may_load(tmp_path / "status") is may
 
 
+@pytest.mark.parametrize(
+    ("caps", "may"), [("000001ffffffffff", True), ("0000000000001004", True), ("0000000000001000", False)]
+)
+def test_the_network_sensor_needs_rights_of_its_own(tmp_path, caps, may):
+    (tmp_path / "status").write_text(f"CapEff:\t{caps}\n")
+
+    assert environment.may_watch_network(tmp_path / "status") is may
+
+
+@pytest.mark.parametrize(("sensors", "required"), [(["process"], False), (["process", "network"], True)])
+def test_the_rights_of_the_network_sensor_count_only_where_it_is_chosen(sensors, required):
+    checks = {check.name: check for check in all_checks(CollectorSettings(sensors=sensors))}
+
+    assert checks["network rights"].required is required
+
+
 def test_the_setting_wins_for_the_folder_of_objects(tmp_path):
     assert environment.objects_folder(tmp_path) == tmp_path
 

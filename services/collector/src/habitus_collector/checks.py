@@ -54,6 +54,11 @@ def _required(settings: CollectorSettings) -> Iterator[Check]:
         advice="run as root, or with CAP_BPF and CAP_PERFMON",
     )  # fmt: skip
     yield Check(
+        "network rights", environment.may_watch_network(), required="network" in settings.sensors,
+        found=f"uid {os.geteuid()}",
+        advice="the sensor `network` needs CAP_NET_ADMIN and CAP_DAC_READ_SEARCH, too",
+    )  # fmt: skip
+    yield Check(
         "BTF", environment.BTF.is_file(), required=True, found=str(environment.BTF),
         advice="a kernel with CONFIG_DEBUG_INFO_BTF; Debian 12 and Ubuntu 22.04 have it",
     )  # fmt: skip

@@ -14,6 +14,9 @@ _TRACEFS: Final = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"
 TRACEFS_ADVICE: Final = "mount -t tracefs none /sys/kernel/tracing (only classic tracepoints need it)"
 _DEFAULT: Final = ("process.bpf.o",)
 
+_STATUS: Final = Path("/proc/self/status")
+_CAP_DAC_READ_SEARCH: Final = 1 << 2
+_CAP_NET_ADMIN: Final = 1 << 12
 _CAP_SYS_ADMIN: Final = 1 << 21
 _CAP_PERFMON: Final = 1 << 38
 _CAP_BPF: Final = 1 << 39
@@ -48,17 +51,24 @@ def missing_objects(folder: Path, names: Sequence[str] = _DEFAULT) -> list[str]:
     return [name for name in names if not (folder / name).is_file()]
 
 
-def may_load(status: Path = Path("/proc/self/status")) -> bool:
+def may_load(status: Path = _STATUS) -> bool:
     """Say whether this process may load programs: CAP_BPF with CAP_PERFMON, or CAP_SYS_ADMIN."""
+    held = _capabilities(status)
+    return bool(held & _CAP_SYS_ADMIN) or held & (_CAP_BPF | _CAP_PERFMON) == _CAP_BPF | _CAP_PERFMON
+
+
+def may_watch_network(status: Path = _STATUS) -> bool:
+    """Say whether this process may load programs for cgroups and open a cgroup by its id."""
+    held = _capabilities(status)
+    return bool(held & (_CAP_NET_ADMIN | _CAP_SYS_ADMIN)) and bool(held & _CAP_DAC_READ_SEARCH)
+
+
+def _capabilities(status: Path) -> int:
     try:
         lines = status.read_text().splitlines()
     except OSError:
-        return False
-    for line in lines:
-        if line.startswith("CapEff:"):
-            held = int(line.split()[1], 16)
-            return bool(held & _CAP_SYS_ADMIN) or held & (_CAP_BPF | _CAP_PERFMON) == _CAP_BPF | _CAP_PERFMON
-    return False
+        return 0
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
 
 
 def faults(folder: Path, objects: Sequence[str] = _DEFAULT) -> Iterator[str]:
