@@ -143,34 +143,39 @@ int on_connect_call(struct connect_call *call)
 	return unix_call(address + sizeof(family), call->length, true);
 }
 
-/* The UDP socket that a packet belongs to, or NULL. */
-static __always_inline struct bpf_sock *udp_socket(struct __sk_buff *skb)
+/* The socket that a packet belongs to if it may be of interest, or NULL: UDP, and DNS over TCP. */
+static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 
 	if (!sk)
 		return NULL;
 	sk = bpf_sk_fullsock(sk);
-	return sk && sk->protocol == PROTOCOL_UDP ? sk : NULL;
+	if (!sk || sk->protocol == PROTOCOL_UDP)
+		return sk;
+	return sk->protocol == PROTOCOL_TCP && sk->dst_port == bpf_htons(DNS_PORT) ? sk : NULL;
 }
 
 SEC("cgroup_skb/egress")
 int on_egress(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = udp_socket(skb);
+	struct bpf_sock *sk = socket_of(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
 	struct whose whose;
 	__u32 at;
 
 	if (!owner || !still_wanted(owner->head.cgroup, &whose))
 		return PASS;
-	if (owner->connected)
-		udp_leaves(owner, &whose, sk);
-	at = payload_of(skb);
-	if (!at || at > skb->len)
-		return PASS;
-	__sync_fetch_and_add(&owner->sent, skb->len - at);
-	if (owner->dns)
+	if (sk->protocol == PROTOCOL_UDP) {
+		if (owner->connected)
+			udp_leaves(owner, &whose, sk);
+		at = payload_of(skb);
+		if (at && at <= skb->len)
+			__sync_fetch_and_add(&owner->sent, skb->len - at);
+	} else {
+		at = segment_of(skb, true);
+	}
+	if (at && owner->dns)
 		dns_asks(skb, at, owner, &whose);
 	return PASS;
 }
@@ -178,18 +183,21 @@ int on_egress(struct __sk_buff *skb)
 SEC("cgroup_skb/ingress")
 int on_ingress(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = udp_socket(skb);
+	struct bpf_sock *sk = socket_of(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
 	struct whose whose;
 	__u32 at;
 
 	if (!owner || !still_wanted(owner->head.cgroup, &whose))
 		return PASS;
-	at = payload_of(skb);
-	if (!at || at > skb->len)
-		return PASS;
-	__sync_fetch_and_add(&owner->received, skb->len - at);
-	if (owner->dns)
+	if (sk->protocol == PROTOCOL_UDP) {
+		at = payload_of(skb);
+		if (at && at <= skb->len)
+			__sync_fetch_and_add(&owner->received, skb->len - at);
+	} else {
+		at = segment_of(skb, false);
+	}
+	if (at && owner->dns)
 		dns_answers(skb, at, owner, &whose);
 	return PASS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * DNS over UDP. A question is an event, judged here by the process and the name; its message goes
+ * DNS over UDP, and over TCP where a message begins with its segment. A question is an event, judged here by the process and the name; its message goes
  * to user space as it is, within bounds, and is read there. An answer goes up only when this socket
  * asked for it and it gives an address that user space does not have under this name yet.
  */
@@ -25,7 +25,7 @@ struct dns_record {
 	__u64 name;       /* number of the name that is asked for; 0: it could not be told */
 	__u8 address[16]; /* of the server; IPv4 as ::ffff:a.b.c.d */
 	__u16 port;
-	__u16 local_port;
+	__u16 protocol;
 	__u16 length; /* of what is here; the message may be longer */
 	__u16 way;
 	__u8 data[DNS_BYTES];
@@ -45,19 +45,43 @@ struct {
 	__type(value, __u64);
 } asked SEC(".maps");
 
-/* Offset of the UDP payload, or 0. A later fragment and an extended IPv6 header are left alone. */
-static __always_inline __u32 payload_of(struct __sk_buff *skb)
+/* Offset of what follows the IP header, or 0: a later fragment, or an IPv6 header with extensions. */
+static __always_inline __u32 after_ip(struct __sk_buff *skb, __u8 protocol)
 {
 	__u8 ip[20]; /* as much as both versions have */
-	__u32 at;
 
 	if (bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
 		return 0;
-	if (ip[0] >> 4 == 4) {
-		at = (ip[0] & 15) * 4;
-		return ip[9] == PROTOCOL_UDP && !(ip[6] & 0x1f) && !ip[7] ? at + 8 : 0;
-	}
-	return ip[6] == PROTOCOL_UDP ? 40 + 8 : 0;
+	if (ip[0] >> 4 == 4)
+		return ip[9] == protocol && !(ip[6] & 0x1f) && !ip[7] ? (ip[0] & 15) * 4 : 0;
+	return ip[6] == protocol ? 40 : 0;
+}
+
+/* Offset of the UDP payload, or 0. */
+static __always_inline __u32 payload_of(struct __sk_buff *skb)
+{
+	__u32 at = after_ip(skb, PROTOCOL_UDP);
+
+	return at ? at + 8 : 0;
+}
+
+/*
+ * Offset of the message with which a TCP segment begins, or 0. A question must be there as a whole;
+ * of an answer what is there will do. Whatever else a segment holds is not looked at.
+ */
+static __always_inline __u32 segment_of(struct __sk_buff *skb, bool whole)
+{
+	__u32 at = after_ip(skb, PROTOCOL_TCP), length;
+	__u8 offset, prefix[2];
+
+	if (!at || bpf_skb_load_bytes(skb, at + 12, &offset, 1))
+		return 0;
+	at += (offset >> 4) * 4;
+	if (bpf_skb_load_bytes(skb, at, prefix, sizeof(prefix)))
+		return 0;
+	at += sizeof(prefix);
+	length = prefix[0] << 8 | prefix[1];
+	return length >= DNS_HEADER && (!whole || at + length <= skb->len) ? at : 0;
 }
 
 /* Takes the message of a packet, at most its first DNS_BYTES; false when there is none. */
@@ -91,7 +115,7 @@ static __always_inline void send_with(const struct message *message, const struc
 	record->name = name;
 	__builtin_memcpy(record->address, owner->flow.address, sizeof(record->address));
 	record->port = owner->flow.port;
-	record->local_port = 0;
+	record->protocol = owner->flow.protocol;
 	record->length = message->length;
 	record->way = way;
 	bpf_probe_read_kernel(record->data, room, message->data);

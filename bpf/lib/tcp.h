@@ -48,21 +48,26 @@ static __always_inline int tcp_begins(struct sock *sk, __u8 op)
 	struct whose whose;
 	struct token token;
 	__u64 comm[TASK_COMM_LEN / 8], name;
-	bool is_known;
+	bool is_known, is_dns;
 
 	if (!wanted(task, cgroup, &whose))
 		return 0;
 	read_ends(&flow, sk);
 	bpf_probe_read_kernel(comm, sizeof(comm), &task->comm);
 	is_known = is_known_flow(&whose, (const char *)comm, &flow, &token, &name);
-	if (is_known && op != FLOW_LISTEN)
+	is_dns = op == FLOW_CONNECT && flow.port == DNS_PORT;
+	/* A listener's owner is needed by its accepts, and one that asks by its questions, known or not. */
+	if (is_known && op != FLOW_LISTEN && !is_dns)
 		return 0;
-	owner = own(sk, task, cgroup); /* a listener's is needed by its accepts, known or not */
+	owner = own(sk, task, cgroup);
 	if (!owner)
 		return 0;
 	began(owner, &flow, &token);
+	owner->dns = is_dns;
 	if (!is_known)
 		tell(&owner->head, &flow, name, 0);
+	else if (is_dns)
+		owner->flow.op = 0; /* its close is not told */
 	return 0;
 }
 

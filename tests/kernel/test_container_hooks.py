@@ -100,3 +100,22 @@ async def test_a_container_without_hooks_is_one_line_and_the_others_go_on(
     lines = [record.message for record in caplog.records if "seen in part only" in record.message]
     assert len(lines) == 1
     assert f"cgroup {other.folder.stat().st_ino}" in lines[0]
+
+
+async def test_a_container_inside_a_container_passes_the_outer_ones_programs_once(watching):
+    recorder, container = await watching()
+    inner = container.folder / "docker" / ("e" * 64)
+    inner.mkdir(parents=True)
+    await recorder.of(container, count=0)
+    hooks = kernel_of(recorder).hooks_of_containers
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        code = f"import socket; socket.socket(2, 2).sendto(b'x' * 9, ('127.0.0.1', {peer.getsockname()[1]}))"
+        assert run(container, code, cgroup=inner) == 0
+    await recorder.of(container, count=0)
+    inner.rmdir()
+    inner.parent.rmdir()
+
+    ours = [event for event in recorder.events if event.container.id == "e" * 64]
+    assert [(event.op, event.network.sent) for event in ours] == [("send", None), ("close", 9)]
+    assert hooks.of(container.folder.stat().st_ino)

@@ -91,6 +91,22 @@ async def test_names_come_over_ipv6_and_for_ipv6(watching, namespace, server, ki
     assert (connected.network.remote_ip, connected.network.domain) == (address, "db.shop.test")
 
 
+async def test_names_come_over_tcp(watching, namespace):
+    recorder, container = await watching()
+    code = f"""
+import socket
+q = {question_of("db.shop.test")!r}
+s = socket.create_connection(('127.0.0.1', 53)); s.sendall(len(q).to_bytes(2, 'big') + q); assert s.recv(512)
+socket.create_connection(('127.9.9.9', 8080))"""
+
+    assert run(container, code, before=namespace.enter) == 0
+
+    (asked,) = await recorder.of(container, "dns")
+    assert (parts(asked), asked.network.domain) == (("egress", "tcp", "127.0.0.1", 53), "db.shop.test")
+    domains = [event.network.domain for event in await recorder.of(container, "connect", 2)]
+    assert domains == [None, "db.shop.test"]
+
+
 async def test_an_answer_that_this_socket_did_not_ask_for_names_nothing(watching, namespace):
     recorder, container = await watching()
     code = f"""

@@ -2,8 +2,8 @@
 """A network namespace with nothing but loopback, and in it a name server and a TCP server.
 
 `python -m habitus_loopback ADDRESS …` answers every question of type A or AAAA with the ADDRESS of that
-kind, if there is one, on 127.0.0.1:53 and [::1]:53, listens on each ADDRESS at 8080, and says `ready`.
-No packet can leave the namespace.
+kind, if there is one, on 127.0.0.1:53 (by TCP, too) and [::1]:53. It listens on each ADDRESS at 8080,
+and says `ready`. No packet can leave the namespace.
 """
 
 import contextlib
@@ -84,6 +84,7 @@ def _serve(addresses):
     ]
     for listener in listeners:
         threading.Thread(target=_accept, args=(listener,), daemon=True).start()
+    threading.Thread(target=_answer_over_tcp, args=(addresses,), daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
@@ -98,6 +99,15 @@ def _name_server(family, address):
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.bind((address, 53))
     return made
+
+
+def _answer_over_tcp(addresses):
+    listener = socket.create_server(("127.0.0.1", 53))
+    while True:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(ValueError, struct.error):
+            answer = answer_to(connection.recv(2048)[2:], *addresses)
+            connection.sendall(struct.pack(">H", len(answer)) + answer)
 
 
 def _accept(listener):

@@ -9,7 +9,7 @@ from habitus_collector.records import HEAD
 
 FLOW_FIELDS = ("address", "local", "port", "local_port", "op", "protocol", "began", "outcome")
 TOTALS_FIELDS = ("sent", "received", "duration")
-DNS_FIELDS = ("name", "address", "port", "local_port", "length", "way")
+DNS_FIELDS = ("name", "address", "port", "protocol", "length", "way")
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def a_flow(
 
 def a_message(way: Way, message: bytes, name: int = 99, **options: int) -> bytes:
     server = socket.inet_pton(socket.AF_INET6, "::ffff:10.0.0.2")
-    fixed = network_records.DNS.pack(name, server, 53, 0, len(message), way)
+    fixed = network_records.DNS.pack(name, server, 53, 17, len(message), way)
     return head(Kind.DNS, **options) + fixed + message + b"left over"
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from habitus_collector import cgroups
@@ -62,10 +63,18 @@ class ContainerHooks:
             raise LibbpfFault("no cgroup v2 tree is mounted")
         folder = cgroups.opened(tree, root)
         try:
+            if self._is_covered(folder):
+                return
             for each in self._objects:
                 each.attach_to_cgroup(folder, links)
         finally:
             os.close(folder)
+
+    def _is_covered(self, folder: int) -> bool:
+        # A container inside a container: the outer one's programs see it already.
+        path = Path(f"/proc/self/fd/{folder}").readlink()
+        above = (each.stat().st_ino for each in path.parents if each.is_dir())
+        return any(self._links.get(cgroup) for cgroup in above)
 
     def _undo(self, links: list[int]) -> None:
         while links:

@@ -94,6 +94,7 @@ class Dns(NamedTuple):
     name: int
     remote_ip: str
     remote_port: int
+    protocol: int
     message: bytes
 
 
@@ -131,9 +132,9 @@ def dns(head: Head, raw: bytes) -> Dns:
         RecordFault: it is none.
     """
     try:
-        name, address, port, _, length, way = DNS.unpack_from(raw, HEAD.size)
+        name, address, port, protocol, length, way = DNS.unpack_from(raw, HEAD.size)
         start = HEAD.size + DNS.size
-        return Dns(head, Way(way), name, text_of(address), port, raw[start : start + length])
+        return Dns(head, Way(way), name, text_of(address), port, protocol, raw[start : start + length])
     except (struct.error, ValueError):
         raise RecordFault from None
 

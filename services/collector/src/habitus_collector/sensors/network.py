@@ -76,7 +76,7 @@ class Reading:
             return None
         part = events.Network(
             direction="egress",
-            protocol="udp",
+            protocol=_PROTOCOLS.get(record.protocol, "udp"),
             remote_ip=record.remote_ip,
             remote_port=record.remote_port,
             domain=message.name,
