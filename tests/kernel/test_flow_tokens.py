@@ -69,7 +69,7 @@ def compare(events):
 async def test_what_goes_out(watching, namespace):
     everything_is_local(namespace)
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     flows = [(address, port) for address in (*IP4, *IP6) for port in (443, 50000, 50001)]
 
     assert run(container, CONNECT.format(flows=flows), before=namespace.enter) == 0
@@ -84,7 +84,7 @@ async def test_what_goes_out(watching, namespace):
 async def test_what_comes_in(watching, namespace):
     everything_is_local(namespace)
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     addresses, ports = [*IP4, *IP6], [8000, 40000, 50000]
 
     assert run(container, ACCEPT.format(addresses=addresses, ports=ports), before=namespace.enter) == 0

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from habitus_flows import PROFILE, ask, connect_to, judge, kernel_of, know, listener, serving
+from habitus_flows import ask, connect_to, judge, kernel_of, know, listener, serving
 from habitus_loopback import run
 
 pytestmark = pytest.mark.kernel
@@ -15,7 +15,7 @@ UNIX = "import socket; s = socket.socket(socket.AF_UNIX); s.connect_ex({address!
 
 async def test_a_known_connect_and_its_close_stay_in_the_kernel_until_the_profile_changes(watching):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    profile = await judge(recorder, container, 1)
     with listener() as server, listener() as other:
         port, new_port = server.getsockname()[1], other.getsockname()[1]
         assert run(container, connect_to(port)) == 0
@@ -29,7 +29,7 @@ async def test_a_known_connect_and_its_close_stay_in_the_kernel_until_the_profil
         assert kernel_of(recorder).passed() == {"network": 1}
 
         recorder.events.clear()
-        kernel_of(recorder).revise(PROFILE, 2)
+        kernel_of(recorder).revise(profile, 2)
         assert run(container, connect_to(port)) == 0
         (again,) = await recorder.of(container, "connect")
     assert (again.network.remote_port, again.token) == (port, first.token)
@@ -37,7 +37,7 @@ async def test_a_known_connect_and_its_close_stay_in_the_kernel_until_the_profil
 
 async def test_a_known_server_is_quiet_for_every_client_of_the_same_kind(watching):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     running, port = await serving(container, "[s.accept()[0].close() for _ in range(3)]")
     with socket.create_connection(("127.0.0.1", port)):
         listens, accepts, *_ = await recorder.of(container, count=2)
@@ -55,7 +55,7 @@ async def test_a_known_server_is_quiet_for_every_client_of_the_same_kind(watchin
 
 async def test_a_known_datagram_flow_is_quiet(watching):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     code = "import socket; socket.socket(2, 2).sendto(b'x', ('127.0.0.1', 9))"
     assert run(container, code) == 0
     (sent,) = await recorder.of(container, "send")
@@ -72,7 +72,7 @@ async def test_a_known_name_stays_in_the_kernel_with_its_answer_and_a_later_conn
     watching, namespace
 ):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     assert run(container, ask("db.shop.test"), before=namespace.enter) == 0
     events = await recorder.of(container, count=4)
     know(recorder, [event for event in events if event.op in {"send", "dns"}], 1)
@@ -92,7 +92,7 @@ async def test_a_known_name_stays_in_the_kernel_with_its_answer_and_a_later_conn
 
 async def test_another_name_for_the_same_address_is_no_longer_known(watching, namespace):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     for name in ("db.shop.test", "db.shop.test"):
         recorder.events.clear()
         assert run(container, ask(name), before=namespace.enter) == 0
@@ -113,7 +113,7 @@ async def test_another_name_for_the_same_address_is_no_longer_known(watching, na
 
 async def test_a_known_unix_socket_is_quiet_and_another_is_not(watching):
     recorder, container = await watching()
-    judge(recorder, container, 1)
+    await judge(recorder, container, 1)
     assert run(container, UNIX.format(address="/run/a.sock")) == 0
     know(recorder, await recorder.of(container, "connect"), 1)
     recorder.events.clear()

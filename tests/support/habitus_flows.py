@@ -5,21 +5,23 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 
 from habitus_loopback import question_of, run
-
-PROFILE = 7
 
 
 def kernel_of(recorder):
     return recorder.loader._sensors
 
 
-def judge(recorder, container, revision):
-    """Put a revision of the container's profile in force, as the profiler's verdicts do."""
-    cgroup = container.folder.stat().st_ino
-    kernel_of(recorder).target(cgroup, cgroup, PROFILE)
-    kernel_of(recorder).revise(PROFILE, revision)
+async def judge(recorder, container, revision):
+    """Put a revision of the container's profile in force, as verdicts do; return the profile's number."""
+    deadline = time.monotonic() + 5
+    while not (watched := recorder.loader._watch.of(container.folder.stat().st_ino)) or not watched.profile:
+        assert time.monotonic() < deadline, "the container got no profile"
+        await asyncio.sleep(0.005)
+    kernel_of(recorder).revise(watched.profile, revision)
+    return watched.profile
 
 
 def know(recorder, events, revision):
