@@ -121,9 +121,8 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
-/* 64 bits, as one word or (before 6.3) as two: the same on machines that put the low end first */
+/* 64 bits, as one word or (before 6.3) as two: read as a whole */
 typedef struct {
-	__u64 val;
 } kernel_cap_t;
 
 struct cred {

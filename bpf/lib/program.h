@@ -183,11 +183,12 @@ static __always_inline __u32 fill_habit(const struct desk *desk, struct task_str
 {
 	struct exec_record *record = &desk->program->record;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct hashing hashing = { .of = desk->program };
 	struct walk *walk = desk->walk;
 	__u32 used, added;
 
-	record->capabilities = BPF_CORE_READ(task, cred, cap_effective.val);
+	bpf_core_read(&record->capabilities, sizeof(record->capabilities), &cred->cap_effective);
 	walk_up(walk, &exe->f_path);
 	record->exe_flags = walk->flags;
 	record->exe_class = class_of(exe, walk->flags);
@@ -232,6 +233,7 @@ static __always_inline void tell_program(const struct desk *desk, struct task_st
 					 __u32 profile, struct arrival *arrival, const bool other)
 {
 	struct exec_record *record = &desk->program->record;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 revision = revision_of(profile);
 	bool is_usual;
 	__u32 used;
@@ -254,6 +256,10 @@ static __always_inline void tell_program(const struct desk *desk, struct task_st
 	used = fill_rest(desk, task, cgroup, used);
 	if (used > EXEC_DATA_BYTES)
 		return; /* never */
+	if (other && BPF_CORE_READ(task, mm) != mm) {
+		count_loss(LOSS_PROCESS); /* it ended, or began another program, while we read */
+		return;
+	}
 	if (bpf_ringbuf_output(&ring, record, offsetof(struct exec_record, data) + used, 0))
 		count_loss(LOSS_PROCESS);
 }

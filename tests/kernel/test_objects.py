@@ -19,7 +19,7 @@ BASH = os.path.realpath(shutil.which("bash") or "/bin/bash").encode()
 
 
 def objects_of(names):
-    return [sensor.object for sensor in sensors.choose(names) if sensor.object]
+    return [name for sensor in sensors.choose(names) for name in sensor.objects]
 
 
 @pytest.mark.parametrize("name", sensors.available())

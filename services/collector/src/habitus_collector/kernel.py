@@ -22,6 +22,7 @@ _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
 _TARGET: Final = struct.Struct("=QII")
 _KNOWN: Final = struct.Struct("=QQ")
+_UNLISTED: Final = "processes that run already are not listed"
 PROFILES_LIMIT: Final = 4095
 """Numbers of profiles, from 1; PROFILES_MAX of bpf/lib/known.h."""
 
@@ -39,6 +40,7 @@ class Sensors:
         """
         self._library = Libbpf()
         self._objects: list[BpfObject] = []
+        self._listers: list[BpfObject] = []
         self.rings: list[RingBuffer] = []
         self._uses: list[RingUse] = []
         self.take = take
@@ -52,6 +54,8 @@ class Sensors:
             for sensor in sensors:
                 if sensor.object:
                     self._load(folder / sensor.object, constants, sensor.left_out())
+                if sensor.lister:
+                    self._load_lister(folder / sensor.lister, constants, self._objects[-1].map("ring"))
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
@@ -106,6 +110,17 @@ class Sensors:
             self._maps[name].delete(_ID.pack(cgroup))
         self.hooks_of_containers.detach(cgroup)
 
+    def list_running(self) -> None:
+        """Have each process of a watched container that nobody told of yet told once, as running.
+
+        To be asked again whenever cgroups are watched that were ignored before.
+        """
+        for lister in self._listers:
+            try:
+                lister.iterate()
+            except LibbpfFault as fault:
+                log.error("%s; %s", fault, _UNLISTED)  # noqa: TRY400  # one line
+
     def revise(self, profile: int, revision: int) -> None:
         """Put a revision of a profile in force: what was known by another is no longer. 0: nothing is."""
         if 0 < profile <= PROFILES_LIMIT:
@@ -158,8 +173,9 @@ class Sensors:
         hooks = getattr(self, "hooks_of_containers", None)
         if hooks:
             hooks.close()
-        while self._objects:
-            self._objects.pop().close()
+        for loaded in (*self._listers, *self._objects):
+            loaded.close()
+        self._listers, self._objects = [], []
 
     def _load(self, path: Path, constants: bytes, left_out: Collection[str]) -> None:
         loaded = BpfObject(self._library, path)
@@ -171,6 +187,18 @@ class Sensors:
         loaded.load()
         for name in _SHARED:
             self._maps.setdefault(name, loaded.map(name))
+
+    def _load_lister(self, path: Path, constants: bytes, ring: Map) -> None:
+        lister = BpfObject(self._library, path)
+        try:
+            lister.set_constants(".rodata.settings", constants)
+            lister.share({**self._maps, "ring": ring})
+            lister.load()
+        except LibbpfFault as fault:
+            lister.close()
+            log.error("%s; %s", fault, _UNLISTED)  # noqa: TRY400  # one line, and the rest goes on
+        else:
+            self._listers.append(lister)
 
     def _by_class(self, name: str) -> dict[str, int]:
         counts = {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from habitus_collector import libbpf_programs
 from habitus_collector.libbpf_functions import POINTER, SIGNATURES, Print, Sample
 
 _NAME: Final = "libbpf.so.1"
@@ -177,8 +178,21 @@ class BpfObject:
         Raises:
             LibbpfFault: it refused; the text ends with the verifier's complaint.
         """
+        assert self._pointer  # noqa: S101  # not closed
+        libbpf_programs.choose_optional(self._library.lib, self._pointer)
         code = self._library.lib.bpf_object__load(self._pointer)
         self._library.done(code, f"{self._name} does not load")
+
+    def iterate(self) -> None:
+        """Run its programs, which are iterators, once.
+
+        Raises:
+            LibbpfFault: the kernel refuses one.
+        """
+        assert self._pointer  # noqa: S101
+        for program in libbpf_programs.each(self._library.lib, self._pointer):
+            code = libbpf_programs.run_iterator(self._library.lib, program)
+            self._library.done(code, f"{self._name} does not run")
 
     def attach(self) -> None:
         """Attach every program to what its section names; those for cgroups wait for one."""

@@ -71,6 +71,7 @@ class CoreLoader:
         pump = Pump(self._sensors, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
+            self._sensors.list_running()
             self._spawn(self._attribution.follow())
             ground = sensors.Ground(self._settings, tree, self._groups, self._watch.take)
             for sensor in self._chosen:

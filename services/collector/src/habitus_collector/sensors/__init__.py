@@ -91,6 +91,8 @@ class Sensor:
     """Sensors without which this one would be wrong."""
     poll: Poll | None = None
     """Runs while the collector does, for what no program in the kernel has to tell."""
+    lister: str | None = None
+    """File name of an object whose iterators tell, by the same ring, of what was there before us."""
 
 
 def available() -> tuple[str, ...]:
@@ -127,7 +129,7 @@ def fault_of(names: Sequence[str]) -> str | None:
 
 def objects_of(sensors: Iterable[Sensor]) -> list[str]:
     """Return the file names of the objects of these sensors."""
-    return [sensor.object for sensor in sensors if sensor.object]
+    return [name for sensor in sensors for name in (sensor.object, sensor.lister) if name]
 
 
 def readers_of(sensors: Iterable[Sensor], around: Surroundings | None = None) -> dict[int, Reader]:

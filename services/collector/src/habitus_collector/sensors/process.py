@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes: exec, fork, exit."""
+"""Processes: exec, fork, exit; those that ran before us are listed once."""
 
 from typing import Final
 
@@ -15,4 +15,6 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
     return event_of(records.PROCESS[head.kind](head, raw), clock, node)
 
 
-SENSOR: Final = Sensor("process.bpf.o", dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event))
+SENSOR: Final = Sensor(
+    "process.bpf.o", dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event), lister="tasks.bpf.o"
+)
