@@ -20,7 +20,7 @@ _PODMAN_CONF = """\
 oom_score_adj = 0
 [engine]
 cgroup_manager = "cgroupfs"
-events_logger = "none"
+events_logger = "file"
 image_copy_tmp_dir = "{folder}"
 lock_type = "file"
 runtime = "runc"

@@ -75,6 +75,9 @@ class CollectorSettings(Section):
         ],
         description="CRI sockets tried in this order",
     )
+    cri_events: bool = Field(
+        default=True, description="follow events too; off with containerd 1.x and a kubelet's EventedPLEG"
+    )
     docker_socket: Path = Path("/run/docker.sock")
     podman_socket: Path = Path("/run/podman/podman.sock")
     host_root: Path = Field(
