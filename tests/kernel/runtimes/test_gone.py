@@ -8,7 +8,6 @@ import pytest
 
 from habitus.events import Pod
 from habitus.settings import CollectorSettings
-from habitus_collector import naming as asking
 from habitus_collector.discovery.cri import CriDiscovery
 from habitus_collector.discovery.docker import DockerDiscovery, PodmanDiscovery
 from habitus_collector.naming import Naming
@@ -46,8 +45,7 @@ async def gone(source, container) -> None:
     pytest.fail("the runtime still knows the container")
 
 
-async def test_of_cri(containerd, monkeypatch):
-    monkeypatch.setattr(asking, "_PAUSES_S", ())
+async def test_of_cri(containerd):
     source = CriDiscovery(CollectorSettings(cri_sockets=[str(containerd.socket)]))
 
     async def begin(attempt):
@@ -71,9 +69,8 @@ def engine(request):
     return request.getfixturevalue(f"{request.param}_engine")
 
 
-async def test_of_an_engine(engine, monkeypatch):
+async def test_of_an_engine(engine):
     """As `docker run --rm`."""
-    monkeypatch.setattr(asking, "_PAUSES_S", ())
     kind = {"docker": DockerDiscovery, "podman": PodmanDiscovery}[engine.name]
     source = kind(CollectorSettings(**{f"{engine.name}_socket": engine.socket}))
     labels = {"io.kubernetes.pod.name": "job-0", "io.kubernetes.pod.namespace": "shop", "tier": "batch"}

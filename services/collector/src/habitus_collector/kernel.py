@@ -13,7 +13,7 @@ from habitus_collector import records
 from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
 from habitus_collector.ring_use import RingUse
-from habitus_collector.sensors import Sensor, objects_of
+from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,9 @@ class Sensors:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
         )
         try:
-            for name in objects_of(sensors):
-                self._load(folder / name, constants)
+            for sensor in sensors:
+                if sensor.object:
+                    self._load(folder / sensor.object, constants, sensor.ring_bytes)
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
@@ -153,10 +154,11 @@ class Sensors:
         while self._objects:
             self._objects.pop().close()
 
-    def _load(self, path: Path, constants: bytes) -> None:
+    def _load(self, path: Path, constants: bytes, ring_bytes: int) -> None:
         loaded = BpfObject(self._library, path)
         self._objects.append(loaded)
         loaded.set_constants(".rodata.settings", constants)
+        loaded.resize("ring", ring_bytes)
         loaded.share(self._maps)
         loaded.load()
         for name in _SHARED:

@@ -76,7 +76,8 @@ class Naming:
         remembered = self._remembered.get(container_id)
         if remembered:
             return remembered, None
-        return await self._first(container_id, last=False), await self._first(container_id, last=True)
+        identity = await self._first(container_id, last=False)
+        return identity, None if identity else await self._first(container_id, last=True)
 
     async def _first(self, container_id: str, *, last: bool) -> Identity | None:
         asked = (self._one(source, container_id) for source in self._present(last=last))
@@ -89,7 +90,8 @@ class Naming:
             self.answered.discard(source.name)
             self._say(source.name, fault)
             return None
-        self.answered.add(source.name)
+        if identity or not _is_last(source):
+            self.answered.add(source.name)
         self._faults.pop(source.name, None)
         return identity
 

@@ -58,6 +58,9 @@ class Sensor:
     """Record kind → its reader. No two sensors share a kind."""
     needs: tuple[str, ...] = ()
     """Sensors without which this one would be wrong."""
+    ring_bytes: int = 1 << 20
+    """Room for records that wait to be read, a power of two. It counts twice in what is resident: a reader
+    has it mapped twice in a row, so that no record is broken at its end."""
     poll: Poll | None = None
     """Runs while the collector does, for what no program in the kernel has to tell."""
 

@@ -15,4 +15,6 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
     return event_of(records.PROCESS[head.kind](head, raw), clock, node)
 
 
-SENSOR: Final = Sensor("process.bpf.o", dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event))
+SENSOR: Final = Sensor(
+    "process.bpf.o", dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event), ring_bytes=2 << 20
+)
