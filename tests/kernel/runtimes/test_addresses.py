@@ -13,6 +13,7 @@ from habitus.cri import runtime_pb2 as cri
 from habitus.cri.client import CriFault
 from habitus.settings import CollectorSettings
 from habitus_collector.discovery.cri import CriDiscovery
+from habitus_collector.discovery.docker import DockerDiscovery
 
 pytestmark = [pytest.mark.kernel, pytest.mark.containers]
 
@@ -24,7 +25,7 @@ SLEEP = ["/bin/busybox", "sleep", "1000"]
 def network(containerd):
     """A bridge without a way out, described for containerd; it is removed at the end."""
     if not Path("/usr/lib/cni/bridge").exists() or shutil.which("ip") is None:
-        pytest.skip("missing: /usr/lib/cni/bridge, ip; apt-get install containernetworking-plugins iproute2")
+        pytest.skip("missing: /usr/lib/cni/bridge, ip; deploy/setup/bootstrap.sh tests installs them")
     folder = containerd.socket.parent
     ranges = [[{"subnet": "10.234.7.0/24"}], [{"subnet": "fd12:3456:789a::/64"}]]
     plugin = {
@@ -79,3 +80,16 @@ async def test_a_pod_on_the_hosts_network_has_none(containerd, discovery):
     pod = await containerd.run("host-0", "webapp:v1", command=SLEEP)
 
     assert (await discovery.find(pod.container)).ips == ()
+
+
+async def test_a_container_of_docker_has_its_address_and_one_that_joined_it_too(docker_engine):
+    source = DockerDiscovery(CollectorSettings(docker_socket=docker_engine.socket))
+    with docker_engine.network("habitus-test", "10.234.8.0/24") as network:
+        web = docker_engine.run("webapp:v1", SLEEP, name="web", network=network)
+        beside = docker_engine.run("webapp:v1", SLEEP, name="beside", network=f"container:{web}")
+        host = docker_engine.run("webapp:v1", SLEEP, name="host")
+
+        (address,) = (await source.find(web)).ips
+        assert f" {address}/" in addresses_in(docker_engine.pid(web))
+        assert (await source.find(beside)).ips == (address,)
+        assert (await source.find(host)).ips == ()
