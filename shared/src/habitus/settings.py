@@ -66,7 +66,9 @@ class CollectorSettings(Section):
     )
     objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
     replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")
-    discovery: Names = Field(default=["cri", "docker", "podman"], description="plugins of habitus.discovery")
+    discovery: Names = Field(
+        default=["cri", "docker", "podman", "bundle"], description="plugins of habitus.discovery"
+    )
     cri_sockets: Names = Field(
         default=[
             "/run/containerd/containerd.sock",

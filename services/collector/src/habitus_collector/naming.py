@@ -44,7 +44,7 @@ class Naming:
         try:
             identity, spare = await self._ask(container_id)
             for pause in _PAUSES_S:
-                if identity or not self._present(last=False):
+                if identity or not self.runtimes:
                     break
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(told.wait(), pause)
@@ -59,9 +59,14 @@ class Naming:
         for _ in range(_LATER_TIMES):
             await asyncio.sleep(_LATER_S)
             identity, spare = await self._ask(container_id)
-            if identity or spare:
+            if identity or (spare and not self.runtimes):
                 return identity or spare
         return None
+
+    @property
+    def runtimes(self) -> bool:
+        """Whether there is a socket of any runtime that may answer, now or later."""
+        return bool(self._present(last=False))
 
     async def close(self) -> None:
         """Let go of every connection."""
