@@ -36,6 +36,8 @@ if [ "$(uname -s)" = Linux ]; then
 	if [ "$want" = tests ]; then
 		have dockerd || need docker.io
 		have podman || need podman
+		have ip || need iproute2
+		[ -x /usr/lib/cni/bridge ] || need containernetworking-plugins
 		have bpftool || need bpftool
 		/usr/bin/python3 -c 'import bcc' 2>/dev/null || need python3-bpfcc
 	fi

@@ -6,10 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import docker.errors
+import docker.types
 import pytest
 import requests
 
@@ -20,7 +22,7 @@ _PODMAN_CONF = """\
 oom_score_adj = 0
 [engine]
 cgroup_manager = "cgroupfs"
-events_logger = "none"
+events_logger = "file"
 image_copy_tmp_dir = "{folder}"
 lock_type = "file"
 runtime = "runc"
@@ -73,9 +75,10 @@ class Engine:
         name: str,
         labels: dict[str, str] | None = None,
         remove: bool = False,
+        network: str = "host",
     ) -> str:
-        """Start a container on the host's network and return its id; `remove` removes it when it ends."""
-        host = self._client.create_host_config(network_mode="host", auto_remove=remove)
+        """Start a container and return its id; `remove` removes it when it ends."""
+        host = self._client.create_host_config(network_mode=network, auto_remove=remove)
         # The first process of a container ignores SIGTERM: who stops it need not wait for that.
         container = self._client.create_container(
             image, command, name=name, labels=labels, host_config=host, stop_signal="SIGKILL"
@@ -83,6 +86,20 @@ class Engine:
         self._made.append(container)
         self._client.start(container)
         return container
+
+    @contextlib.contextmanager
+    def network(self, name: str, subnet: str) -> Iterator[str]:
+        """Give a network without a way out."""
+        pool = docker.types.IPAMPool(subnet=subnet)
+        ipam = docker.types.IPAMConfig(pool_configs=[pool])
+        network = self._client.create_network(name, driver="bridge", ipam=ipam, internal=True)["Id"]
+        try:
+            yield name
+        finally:
+            for container in self._made:
+                with contextlib.suppress(docker.errors.DockerException):
+                    self._client.remove_container(container, force=True)
+            self._client.remove_network(network)
 
     def pid(self, container: str) -> int:
         """Return the container's first process as the node sees it."""

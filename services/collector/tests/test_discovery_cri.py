@@ -254,3 +254,15 @@ async def test_a_stream_that_ends_is_opened_again(runtime, discovery, monkeypatc
     runtime.happens(ID)
 
     assert len(await followed(discovery, 2)) == 2
+
+
+async def test_events_can_be_left_to_the_kubelet(runtime, socket):
+    runtime.happens(ID)
+    source = CriDiscovery(CollectorSettings(cri_sockets=[str(socket)], cri_events=False))
+    told = []
+
+    await asyncio.wait_for(source.follow(told.append), 10)
+
+    assert told == []
+    assert (await source.find(ID)).container.name == "web"
+    await source.close()

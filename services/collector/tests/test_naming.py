@@ -139,7 +139,9 @@ async def test_a_last_resort_is_taken_when_no_runtime_knows(monkeypatch):
     naming = Naming([files, runtime])
 
     assert await naming.soon(ID) == less
+    assert naming.answered == {"cri", "bundle"}
     assert await naming.soon(ID) == WEB
+    assert files.asked == 3  # not once the runtime knew
 
 
 async def test_without_a_socket_a_last_resort_answers_at_once():

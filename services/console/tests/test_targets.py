@@ -40,7 +40,7 @@ def test_a_set_is_added_to_shown_and_cleared(targets):
     assert "no target set" in targets("show").stdout
     assert (
         targets("add", "--namespace", "shop").stdout
-        == "now watched on all nodes: what meets any of 1 entries\n"
+        == "now watched on all nodes: containers that meet any of its entries (1)\n"
     )
     done = targets("add", "--label", "app=web*", "--image", "webapp:*", "--json")
     assert json.loads(done.stdout) == {

@@ -66,7 +66,9 @@ class CollectorSettings(Section):
     )
     objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
     replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")
-    discovery: Names = Field(default=["cri", "docker", "podman"], description="plugins of habitus.discovery")
+    discovery: Names = Field(
+        default=["cri", "docker", "podman", "bundle"], description="plugins of habitus.discovery"
+    )
     cri_sockets: Names = Field(
         default=[
             "/run/containerd/containerd.sock",
@@ -74,6 +76,9 @@ class CollectorSettings(Section):
             "/run/k3s/containerd/containerd.sock",
         ],
         description="CRI sockets tried in this order",
+    )
+    cri_events: bool = Field(
+        default=True, description="follow events too; off with containerd 1.x and a kubelet's EventedPLEG"
     )
     docker_socket: Path = Path("/run/docker.sock")
     podman_socket: Path = Path("/run/podman/podman.sock")

@@ -89,6 +89,18 @@ class Seen:
             await self._take(1)
         return found[0]
 
+    async def first(self, container: str, **wanted: str) -> Event:
+        """Return the container's first event whose fields are these, waiting for it."""
+        deadline = time.monotonic() + 15
+        while not (found := [e for e in self.of(container) if _has(e, wanted)]):
+            assert time.monotonic() < deadline, f"no {wanted} of {container[:12]}"
+            await self._take(1)
+        return found[0]
+
+    def of(self, container: str) -> list[Event]:
+        """Return what has come of a container."""
+        return [event for event in self.events if event.container.id == container]
+
     async def quiet(self, seconds: float) -> None:
         """Take what comes within so many seconds."""
         deadline = time.monotonic() + seconds
@@ -101,6 +113,10 @@ class Seen:
             self.events += wire.decode(wire.EventBatch, message.data).events
 
 
+def _has(event: Event, wanted: dict[str, str]) -> bool:
+    return all(getattr(event, field) == value for field, value in wanted.items())
+
+
 @pytest.fixture
 async def seen(bus: Bus) -> Seen:
     return Seen(await bus.nc.subscribe("habitus.events.>"))
@@ -110,11 +126,13 @@ async def seen(bus: Bus) -> Seen:
 def collect(
     serve: Callable[..., ServiceProcess], objects: Path, tmp_path: Path
 ) -> Callable[..., ServiceProcess]:
-    """Start the collector; it knows no socket but those named here."""
+    """Start the collector; it knows no socket but those named here, beside other settings."""
 
-    def start(**sockets: Path) -> ServiceProcess:
-        absent = dict.fromkeys(("cri_sockets", "docker_socket", "podman_socket"), tmp_path / "none.sock")
-        named = {f"HABITUS_COLLECTOR_{key.upper()}": str(path) for key, path in (absent | sockets).items()}
+    def start(**settings: object) -> ServiceProcess:
+        absent: dict[str, object] = dict.fromkeys(
+            ("cri_sockets", "docker_socket", "podman_socket"), tmp_path / "none.sock"
+        )
+        named = {f"HABITUS_COLLECTOR_{key.upper()}": str(value) for key, value in (absent | settings).items()}
         process = serve("collector", HABITUS_COLLECTOR_OBJECTS=str(objects), **named)
         assert process.child.poll() is None, process.said
         return process

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What naming by several runtimes costs the collector."""
+"""What every sensor and naming by several runtimes cost the collector."""
 
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from habitus_collector import sensors
 
 pytestmark = [pytest.mark.kernel, pytest.mark.containers]
 
@@ -20,6 +22,7 @@ async def test_resident_memory_with_every_runtime_keeps_its_budget(
         cri_sockets=containerd.socket,
         docker_socket=docker_engine.socket,
         podman_socket=podman_engine.socket,
+        sensors=",".join(sensors.available()),
     )
     pod = await containerd.run("web-0", "webapp:v1", command=SHORT)
     others = [engine.run("webapp:v1", SHORT, name="web") for engine in (docker_engine, podman_engine)]
@@ -28,5 +31,5 @@ async def test_resident_memory_with_every_runtime_keeps_its_budget(
 
     status = Path(f"/proc/{collector.child.pid}/status").read_text()
     resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1])
-    sys.stdout.write(f"collector resident with CRI, Docker and Podman: {resident} KiB\n")
+    sys.stdout.write(f"collector resident with every sensor, CRI, Docker and Podman: {resident} KiB\n")
     assert resident <= RESIDENT_KIB

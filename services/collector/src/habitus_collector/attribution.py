@@ -72,11 +72,11 @@ class Attribution:
             self._apply(place, Identity(unresolved(place)))
             return
         identity = await self._naming.soon(place.id)
-        if identity is None:
-            self._apply(place, Identity(unresolved(place)))
+        self._apply(place, identity or Identity(unresolved(place)))
+        if identity is None or (identity.partial and self._naming.runtimes):
             identity = await self._naming.later(place.id)
-        if identity:
-            self._apply(place, identity)
+            if identity:
+                self._apply(place, identity)
 
     def _told(self, identity: Identity) -> None:
         """Take in what a runtime says by itself: its first word of a container may not be the last."""
@@ -85,8 +85,8 @@ class Attribution:
             self._apply(place, identity)
 
     def _apply(self, place: Place, identity: Identity) -> None:
-        if self.watch.identity_of(place.id) == identity:
-            return
+        if place.id not in self._places or self.watch.identity_of(place.id) == identity:
+            return  # gone meanwhile, or nothing new
         if identity.sandbox:
             self.watch.dismiss(place.id)
             self.gone(place)

@@ -133,7 +133,7 @@ def _node(settings: CollectorSettings) -> Iterator[Check]:
         there = [path for path in paths if path.is_socket()]
         yield Check(
             f"{name} socket", bool(there), required=False, found=", ".join(map(str, there)) or "none",
-            advice="without any runtime's socket containers stay unnamed",
+            advice="without any runtime's socket containers have what is on disk for a name, or none",
         )  # fmt: skip
 
 

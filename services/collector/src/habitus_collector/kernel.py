@@ -53,7 +53,7 @@ class Sensors:
         try:
             for sensor in sensors:
                 if sensor.object:
-                    self._load(folder / sensor.object, constants, sensor.left_out())
+                    self._load(folder / sensor.object, constants, sensor)
                 if sensor.lister:
                     self._load_lister(folder / sensor.lister, constants, self._objects[-1].map("ring"))
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
@@ -177,12 +177,13 @@ class Sensors:
             loaded.close()
         self._listers, self._objects = [], []
 
-    def _load(self, path: Path, constants: bytes, left_out: Collection[str]) -> None:
+    def _load(self, path: Path, constants: bytes, sensor: Sensor) -> None:
         loaded = BpfObject(self._library, path)
         self._objects.append(loaded)
-        for program in left_out:
+        for program in sensor.left_out():
             loaded.leave_out(program)
         loaded.set_constants(".rodata.settings", constants)
+        loaded.resize("ring", sensor.ring_bytes)
         loaded.share(self._maps)
         loaded.load()
         for name in _SHARED:

@@ -164,6 +164,11 @@ class BpfObject:
         code = self._library.lib.bpf_program__set_autoload(pointer, False) if pointer else -errno.ENOENT
         self._library.done(code, f"{self._name}: program {program}")
 
+    def resize(self, name: str, entries: int) -> None:
+        """Give a map another size (a ring buffer's is in bytes, a power of two) before it is loaded."""
+        code = self._library.lib.bpf_map__set_max_entries(self._map_pointer(name), entries)
+        self._library.done(code, f"{self._name}: map {name}")
+
     def share(self, maps: Mapping[str, Map]) -> None:
         """Use maps of an object that is loaded already where this one has the same names."""
         for name, shared in maps.items():

@@ -44,7 +44,7 @@ class Naming:
         try:
             identity, spare = await self._ask(container_id)
             for pause in _PAUSES_S:
-                if identity or not self._present(last=False):
+                if identity or not self.runtimes:
                     break
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(told.wait(), pause)
@@ -59,9 +59,14 @@ class Naming:
         for _ in range(_LATER_TIMES):
             await asyncio.sleep(_LATER_S)
             identity, spare = await self._ask(container_id)
-            if identity or spare:
+            if identity or (spare and not self.runtimes):
                 return identity or spare
         return None
+
+    @property
+    def runtimes(self) -> bool:
+        """Whether there is a socket of any runtime that may answer, now or later."""
+        return bool(self._present(last=False))
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -76,7 +81,8 @@ class Naming:
         remembered = self._remembered.get(container_id)
         if remembered:
             return remembered, None
-        return await self._first(container_id, last=False), await self._first(container_id, last=True)
+        identity = await self._first(container_id, last=False)
+        return identity, None if identity else await self._first(container_id, last=True)
 
     async def _first(self, container_id: str, *, last: bool) -> Identity | None:
         asked = (self._one(source, container_id) for source in self._present(last=last))
@@ -89,7 +95,8 @@ class Naming:
             self.answered.discard(source.name)
             self._say(source.name, fault)
             return None
-        self.answered.add(source.name)
+        if identity or not _is_last(source):
+            self.answered.add(source.name)
         self._faults.pop(source.name, None)
         return identity
 

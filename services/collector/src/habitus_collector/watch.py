@@ -20,7 +20,6 @@ HELD_LIMIT: Final = 5000
 """Events that wait for one name at most; what comes beyond is counted as lost."""
 ROOT: Final = 1
 """Id of the root of every cgroup v2 tree."""
-_UNRESOLVED: Final = "unresolved:"
 
 
 class Kernel(Protocol):
@@ -82,7 +81,7 @@ def unresolved(place: Place) -> Container:
     pod = Pod(uid=place.pod_uid) if place.pod_uid else None
     if place.name:
         return Container(id=place.id, name=place.name, image=f"{place.runtime}:{place.name}")
-    return Container(id=place.id, image=f"{_UNRESOLVED}{place.id[:12]}", pod=pod)
+    return Container(id=place.id, image=f"unresolved:{place.id[:12]}", pod=pod)
 
 
 class Watch:
@@ -254,8 +253,7 @@ class Watch:
             self._kernel.ignore(cgroup)
 
     def _number(self, watched: Watched, container: Container) -> int:
-        image = container.image or ""
-        key = "" if image.startswith(_UNRESOLVED) else image_key(image, container.image_digest)
+        key = image_key(container.image or "", container.image_digest)
         if key != watched.key:
             self._release(watched)
             watched.key = key

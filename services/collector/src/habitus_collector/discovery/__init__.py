@@ -22,12 +22,14 @@ class Identity:
         sandbox: it is a Pod's own (`pause`), which runs nothing of an image.
         labels: the container's and its Pod's, bounded (`references.labels_of`).
         ips: addresses that are its own or its Pod's; none of a container in the host's network.
+        partial: a runtime that answers again would know more, such as the image's digest.
     """
 
     container: Container
     sandbox: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     ips: tuple[str, ...] = ()
+    partial: bool = False
 
 
 Tell = Callable[[Identity], None]

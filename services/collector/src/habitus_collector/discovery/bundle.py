@@ -135,7 +135,7 @@ def _identity(
     if not sandbox and (not image or is_image_id(image)):
         return None  # an id that nobody could look up is no better than none
     container.image = familiar(image or "")
-    return Identity(container, sandbox, labels or {})
+    return Identity(container, sandbox, labels or {}, partial=True)
 
 
 def _texts(labels: Any) -> dict[str, str]:

@@ -23,6 +23,7 @@ class CriDiscovery:
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._sockets = settings.cri_sockets
+        self._events = settings.cri_events
         self._runtimes: dict[str, CriRuntime] = {}
 
     def present(self) -> bool:
@@ -46,7 +47,13 @@ class CriDiscovery:
         return None
 
     async def follow(self, tell: Tell) -> None:
-        """Follow every socket of the settings for ever, each by itself: one may be dead."""
+        """Follow every socket of the settings for ever, each by itself: one may be dead.
+
+        containerd 1.x has one queue of events for all who listen, and each event goes to one of them:
+        a kubelet with EventedPLEG would miss what goes to us, so there is a setting against it.
+        """
+        if not self._events:
+            return
         await asyncio.gather(*(self._follow(socket, tell) for socket in self._sockets))
 
     async def close(self) -> None:

@@ -89,6 +89,9 @@ class Sensor:
     """Says which programs of the object this kernel cannot take, or has a better one for."""
     needs: tuple[str, ...] = ()
     """Sensors without which this one would be wrong."""
+    ring_bytes: int = 1 << 20
+    """Room for records that wait to be read, a power of two. It counts twice in what is resident: a reader
+    has it mapped twice in a row, so that no record is broken at its end."""
     poll: Poll | None = None
     """Runs while the collector does, for what no program in the kernel has to tell."""
     lister: str | None = None

@@ -48,4 +48,4 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
 
 
 # Which processes have arrived in their container is what the process sensor finds out.
-SENSOR: Final = Sensor("file.bpf.o", {file_records.KIND: _event}, needs=("process",))
+SENSOR: Final = Sensor("file.bpf.o", {file_records.KIND: _event}, needs=("process",), ring_bytes=4 << 20)

@@ -16,5 +16,8 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
 
 
 SENSOR: Final = Sensor(
-    "process.bpf.o", dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event), lister="tasks.bpf.o"
+    "process.bpf.o",
+    dict.fromkeys((Kind.EXEC, Kind.FORK, Kind.EXIT), _event),
+    lister="tasks.bpf.o",
+    ring_bytes=2 << 20,
 )

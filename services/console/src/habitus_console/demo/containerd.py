@@ -112,12 +112,21 @@ class Containerd:
             raise ContainerdFault(f"image {archive.name}: {errors.decode(errors='replace').strip()}")
 
     async def run(
-        self, name: str, image: str, *, namespace: str = "shop", command: list[str] | None = None
+        self,
+        name: str,
+        image: str,
+        *,
+        namespace: str = "shop",
+        command: list[str] | None = None,
+        network: cri.NamespaceMode = cri.NODE,
     ) -> Pod:
-        """Start a Pod on the host's network with one container; labels are those of a kubelet."""
+        """Start a Pod with one container; labels are those of a kubelet.
+
+        It is on the host's network, or with `POD` on one that a file in the folder `cni` describes.
+        """
         uid = str(uuid.uuid4())
         cgroup = f"/kubepods/besteffort/pod{uid}"
-        config = self._pod_config(name, namespace, uid, cgroup)
+        config = self._pod_config(name, namespace, uid, cgroup, network)
         sandbox = await self.cri.run_pod(config)
         self._pods.append(Pod(name, namespace, uid, sandbox, "", cgroup, 0))
         labels = dict(config.labels) | {"io.kubernetes.container.name": "web"}
@@ -130,7 +139,7 @@ class Containerd:
                 labels=labels,
                 log_path="web.log",
                 linux=cri.LinuxContainerConfig(
-                    security_context=cri.ContainerSecurityContext(namespace_options=_namespaces())
+                    security_context=cri.ContainerSecurityContext(namespace_options=_namespaces(network))
                 ),
             ),
             config,
@@ -140,7 +149,9 @@ class Containerd:
         self._pods[-1] = Pod(name, namespace, uid, sandbox, container, cgroup, pid)
         return self._pods[-1]
 
-    def _pod_config(self, name: str, namespace: str, uid: str, cgroup: str) -> cri.PodSandboxConfig:
+    def _pod_config(
+        self, name: str, namespace: str, uid: str, cgroup: str, network: cri.NamespaceMode
+    ) -> cri.PodSandboxConfig:
         logs = self._folder / "logs" / uid
         logs.mkdir(parents=True)
         labels = {
@@ -155,7 +166,7 @@ class Containerd:
             labels=labels,
             linux=cri.LinuxPodSandboxConfig(
                 cgroup_parent=cgroup,
-                security_context=cri.SandboxSecurityContext(namespace_options=_namespaces()),
+                security_context=cri.SandboxSecurityContext(namespace_options=_namespaces(network)),
             ),
         )
 
@@ -170,8 +181,8 @@ class Containerd:
         raise ContainerdFault(f"containerd ended at once: {daemon.last_words()}")
 
 
-def _namespaces() -> cri.NamespaceOption:
-    return cri.NamespaceOption(network=cri.NODE, pid=cri.CONTAINER, ipc=cri.POD)
+def _namespaces(network: cri.NamespaceMode) -> cri.NamespaceOption:
+    return cri.NamespaceOption(network=network, pid=cri.CONTAINER, ipc=cri.POD)
 
 
 def _hierarchies() -> list[Path]:
