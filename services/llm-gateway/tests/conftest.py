@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real gateway processes on this test's nats-server."""
+"""Real gateway processes on this test's nats-server, and the server that stands for the paid providers."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from habitus_testing import ServiceProcess
+
+sys.path.insert(0, str(Path(__file__).parent))  # what these tests share: gateway_wire, gateway_making
 
 
 @pytest.fixture

@@ -56,7 +56,10 @@ async def test_a_request_over_http_abstains_without_a_provider(start):
     async with httpx.AsyncClient(base_url=start().address) as http:
         answer = await http.post("/v1/judge", json=REQUEST.model_dump())
         assert (answer.status_code, answer.json()["abstained"], answer.json()["note"]) == (200, True, NOTE)
-        assert (await http.get("/v1/providers")).json() == {"installed": [], "used": None}
+        providers = (await http.get("/v1/providers")).json()
+        assert (providers["used"], providers["chain"]) == (None, [])
+        assert {"anthropic", "azure-openai", "gemini", "local", "openai"} < set(providers["installed"])
+        assert "habitus_llm_questions_total" in (await http.get("/metrics")).text
         assert (await http.get("/healthz")).json() == {"status": "ok"}
         assert (await http.get("/readyz")).json() == {"status": "ready"}
         assert "/v1/judge" in (await http.get("/openapi.json")).json()["paths"]
@@ -109,7 +112,7 @@ def test_a_port_in_use_is_one_clear_line_and_exit_1(start):
 
 
 def test_an_unknown_provider_is_one_clear_line_and_exit_1(start):
-    process = start(HABITUS_LLM_PROVIDER="nix")
+    process = start(HABITUS_LLM_PROVIDER="nix", HABITUS_LLM_MODEL="m")
     assert process.child.wait(30) == 1
     assert process.log.read_text().startswith(
         "habitus llm-gateway: no plugin 'nix' in group 'habitus.providers'"

@@ -1,34 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m habitus_llm_gateway`: answers on NATS and HTTP until it is told to stop."""
 
+import asyncio
 from functools import partial
 from typing import Final
 
 from habitus import subjects
 from habitus.answering import answering
 from habitus.http import serving
-from habitus.service import Service, serve
+from habitus.service import Service, ServiceFault, serve
 from habitus_llm_gateway import faces
 from habitus_llm_gateway.gateway import Gateway
-from habitus_llm_gateway.providers import chosen
+from habitus_llm_gateway.prompts import PromptFault
 
 ABOUT: Final = "Asks a language model of any provider for one bounded verdict"
 
 
 async def run(service: Service) -> None:
-    """Find the provider, open both faces, wait for the wish to stop."""
+    """Find the providers, open both faces, wait for the wish to stop."""
     settings = service.settings.llm
-    gateway = Gateway(chosen(settings), settings.timeout_s)
+    try:
+        gateway = Gateway.opened(settings)
+    except PromptFault as fault:
+        raise ServiceFault(f"prompt {fault}") from None
     client = service.bus.nc
 
     def ready() -> str | None:
         return None if client.is_connected else "the broker is away"
 
-    async with (
-        serving(faces.application(gateway, ready), settings.host, settings.port, "llm"),
-        answering(service, ABOUT, subjects.JUDGE, partial(faces.answer, gateway)),
-    ):
-        await service.stop.wait()
+    preparing = asyncio.create_task(gateway.prepare())
+    try:
+        async with (
+            serving(faces.application(gateway, ready), settings.host, settings.port, "llm"),
+            answering(service, ABOUT, subjects.JUDGE, partial(faces.answer, gateway)),
+        ):
+            await service.stop.wait()
+    finally:
+        preparing.cancel()
+        await gateway.close()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question, one bounded answer: whatever the provider does, there is a verdict or an abstention."""
+"""One question, one bounded answer: whatever the providers do, there is a verdict or an abstention."""
 
 import asyncio
 import logging
 import time
-from typing import Final
+from hashlib import blake2b
+from typing import Any, Final
 
-from habitus.judging import JudgeReply, JudgeRequest
+from habitus.judging import INJECTION, JudgeReply, JudgeRequest
+from habitus.languages import Bilingual
+from habitus.settings import LlmSettings
 from habitus.text import printable
-from habitus_llm_gateway.providers import Prompt, Provider, ProviderFault
+from habitus_llm_gateway import instructions
+from habitus_llm_gateway.answer import ADVICE, SCHEMA, replied
+from habitus_llm_gateway.cache import Answers
+from habitus_llm_gateway.chain import Chain, NoAnswer, Outcome
+from habitus_llm_gateway.escaping import bounded, fitted
+from habitus_llm_gateway.metrics import Metrics
+from habitus_llm_gateway.pattern import key_of
+from habitus_llm_gateway.prompts import PromptFault, Prompts
+from habitus_llm_gateway.providers import Prompt
+from habitus_llm_gateway.redaction import Redactor
+from habitus_llm_gateway.vault import Vault
 
 log = logging.getLogger(__name__)
 
 NO_PROVIDER: Final = "no LLM provider is set; see HABITUS_LLM_PROVIDER"
-_MAX_IN_FLIGHT: Final = 64
 _LINE: Final = 300
+_MOST: Final = {"related": 8, "nearest": 8, "usual": 32, "findings": 32, "path": 48}
+_SUSPECTED: Final = Bilingual(
+    en="The event holds text that speaks to the language model, and the model's answer follows it or "
+    "changes without it. The answer is not used.",
+    zh="事件中含有对语言模型说话的文本，且模型的回答顺从了它，或去掉它后回答改变。该回答不予采用。",
+)
 
 
 def abstained(note: str) -> JudgeReply:
@@ -23,45 +41,171 @@ def abstained(note: str) -> JudgeReply:
 
 
 class Gateway:
-    """Asks one provider, or none.
+    """Redacts, looks whether the answer is known, asks the chain, checks the answer.
 
     Args:
-        provider: None abstains on every question.
-        timeout_s: seconds that the provider has for one answer.
+        chain: without providers every question is answered by an abstention.
     """
 
-    def __init__(self, provider: Provider | None, timeout_s: float) -> None:
-        self.provider = provider
-        self._timeout_s = timeout_s
-        self._in_flight = 0
+    def __init__(
+        self, settings: LlmSettings, chain: Chain, prompts: Prompts, vault: Vault, metrics: Metrics
+    ) -> None:
+        self.chain = chain
+        self.prompts = prompts
+        self.vault = vault
+        self.metrics = metrics
+        self._settings = settings
+        self._answers = Answers(settings.cache, settings.cache_s)
+        metrics.under_way.set_function(lambda: self._answers.under_way)
+
+    @classmethod
+    def opened(cls, settings: LlmSettings) -> "Gateway":
+        """Return the gateway that the settings describe.
+
+        Raises:
+            PluginFault: a provider, its key or a file that the settings name cannot be used.
+            PromptFault: a template cannot be used.
+        """
+        metrics = Metrics()
+        chain = Chain.linked(settings, metrics)
+        prompts = Prompts(settings.language, settings.prompts)
+        return cls(settings, chain, prompts, Vault.opened(settings.reveal_token_file), metrics)
+
+    async def prepare(self) -> None:
+        """Have the providers import their libraries; a fault shows with the first question."""
+        await asyncio.gather(*(link.ready() for link in self.chain.links), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Give up what is under way and close the providers."""
+        await self._answers.close()
+        await self.chain.close()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What `/v1/providers` shows: the chain, the circuits, the budget, the prompt. No key."""
+        links = [link.state for link in self.chain.links]
+        used = next((link["name"] for link in links if link["state"] != "open"), None)
+        state = {"used": used, "chain": links, "budget": self.chain.ledger.state}
+        return state | {"prompt_version": self.prompts.version}
 
     async def judge(self, request: JudgeRequest) -> JudgeReply:
-        """Return the provider's verdict; never raises."""
-        if self.provider is None:
-            return abstained(NO_PROVIDER)
-        if self._in_flight >= _MAX_IN_FLIGHT:
-            return abstained(f"overloaded: {_MAX_IN_FLIGHT} questions are under way")
-        self._in_flight += 1
+        """Return the verdict; never raises."""
+        begun = time.perf_counter()
         try:
-            return await self._asked(self.provider, Prompt(request))
-        finally:
-            self._in_flight -= 1
+            reply, how = await self._judged(request)
+        except Exception as error:  # a fault of ours must not leave a caller without an answer
+            log.exception("a question failed")
+            reply, how = abstained(f"the gateway failed: {type(error).__name__}"), "failed"
+        took = time.perf_counter() - begun
+        self.metrics.questions.labels(how).inc()
+        self.metrics.verdicts.labels("abstained" if reply.abstained else reply.verdict).inc()
+        for flag in reply.flags:
+            self.metrics.flags.labels(flag).inc()
+        self.metrics.seconds.observe(took)
+        return reply.model_copy(update={"latency_ms": round(took * 1000, 1)})
 
-    async def _asked(self, provider: Provider, prompt: Prompt) -> JudgeReply:
-        start = time.perf_counter()
+    async def _judged(self, request: JudgeRequest) -> tuple[JudgeReply, str]:
+        if not self.chain.links:
+            return abstained(NO_PROVIDER), "abstained"
+        redactor = Redactor()
+        clean = JudgeRequest.model_validate(redactor.redacted(bounded(_trimmed(request))))
+        self.metrics.secrets.inc(len(redactor.secrets))
+        shown = fitted(clean.model_dump())
+        spoken = instructions.speaking(shown)
+        key = self._key(clean, speaks=bool(spoken))
+        if not self._answers.knows(key) and self._answers.under_way >= self._settings.concurrency:
+            return abstained(
+                f"overloaded: {self._settings.concurrency} questions are under way"
+            ), "overloaded"
+        reply, how = await self._answers.get(key, lambda: self._asked(clean, spoken))
+        update: dict[str, Any] = {"redaction": self.vault.keep(redactor.secrets)}
+        if how != "asked":
+            # Paid for once.
+            free = {"tokens": 0, "tokens_in": 0, "tokens_out": 0, "cost": 0.0}
+            update |= free | {"flags": [*reply.flags, how]}
+        return reply.model_copy(update=update), "abstained" if reply.abstained and how == "asked" else how
+
+    def _key(self, clean: JudgeRequest, *, speaks: bool) -> bytes:
+        about = (self.prompts.version, self.chain.identity)
+        if not speaks:
+            return key_of(clean, *about)
+        # Nobody shares the answer to a question that speaks: a Pod's name would judge its siblings.
+        return blake2b("\0".join((*about, clean.model_dump_json())).encode(), digest_size=16).digest()
+
+    async def _asked(self, clean: JudgeRequest, spoken: list[str]) -> JudgeReply:
+        deadline = time.monotonic() + self._settings.deadline_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = JudgeReply.model_validate(await provider.judge(prompt))
-        except Exception as error:  # noqa: BLE001  # a provider is a plugin: whatever it raises, we abstain
-            reply = abstained(f"provider {provider.name} {self._why(error)}")
-            log.warning("%s", reply.note)
-        took = (time.perf_counter() - start) * 1000
-        return reply.model_copy(update={"provider": provider.name, "latency_ms": round(took, 1)})
+            outcome = await self.chain.ask(self._prompt(clean), deadline)
+            reply = self._reply(outcome)
+            return await self._checked(reply, clean, spoken, deadline) if spoken else reply
+        except PromptFault as fault:
+            return abstained(f"prompt {fault}")
+        except NoAnswer as none:
+            spent = {"tokens": none.spent.tokens, "cost": round(none.spent.usd, 6), "provider": none.provider}
+            return abstained(str(none)).model_copy(update=spent)
 
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"gave no answer within {self._timeout_s:g} s"
-        if isinstance(error, ProviderFault):
-            return f"failed: {error}"
-        # A client library's text may hold a key or a URL that does: only the kind is said.
-        return f"failed: {type(error).__name__}"
+    def _prompt(self, clean: JudgeRequest) -> Prompt:
+        rendered = self.prompts.render(clean)
+        turns: tuple[tuple[Any, str], ...] = (("user", rendered.question),)
+        return Prompt(rendered.system, turns, SCHEMA, self._settings.max_tokens, self.prompts.repair)
+
+    def _reply(self, outcome: Outcome) -> JudgeReply:
+        about = {
+            "provider": outcome.provider,
+            "model": printable(outcome.model, 100),
+            "prompt_version": self.prompts.version,
+            "tokens": outcome.tokens_in + outcome.tokens_out,
+            "tokens_in": outcome.tokens_in,
+            "tokens_out": outcome.tokens_out,
+            "cost": round(outcome.usd, 6),
+            "flags": ["repaired"] if outcome.repaired else [],
+        }
+        return replied(outcome.answer).model_copy(update=about)
+
+    async def _checked(
+        self, reply: JudgeReply, clean: JudgeRequest, spoken: list[str], deadline: float
+    ) -> JudgeReply:
+        """Hold an answer about data that speak against what was spoken, and against the clean twin."""
+        said = f"{reply.explanation.en} {reply.explanation.zh}" if reply.explanation else ""
+        obeys = reply.verdict in instructions.wanted(spoken) or instructions.echoes(said, spoken)
+        # A model that calls it malicious and quotes the order as evidence has not obeyed.
+        if obeys and reply.verdict != "malicious":
+            return _suspected(reply)
+        twin = JudgeRequest.model_validate(instructions.clean_twin(clean.model_dump()))
+        try:
+            outcome = await self.chain.ask(self._prompt(twin), deadline)
+        except NoAnswer as none:
+            return _suspected(_summed(reply, none.spent.tokens, 0, none.spent.usd))
+        reply = _summed(reply, outcome.tokens_in, outcome.tokens_out, outcome.usd)
+        if outcome.answer.verdict != reply.verdict:
+            return _suspected(reply)
+        return reply.model_copy(update={"flags": [*reply.flags, "instructions-in-data"]})
+
+
+def _trimmed(request: JudgeRequest) -> dict[str, Any]:
+    fields = request.model_dump()
+    return fields | {name: fields[name][:most] for name, most in _MOST.items()}
+
+
+def _summed(reply: JudgeReply, tokens_in: int, tokens_out: int, usd: float) -> JudgeReply:
+    sums = {
+        "tokens": reply.tokens + tokens_in + tokens_out,
+        "tokens_in": reply.tokens_in + tokens_in,
+        "tokens_out": reply.tokens_out + tokens_out,
+        "cost": round(reply.cost + usd, 6),
+    }
+    return reply.model_copy(update=sums)
+
+
+def _suspected(reply: JudgeReply) -> JudgeReply:
+    update: dict[str, Any] = {
+        "verdict": "unsure",
+        "confidence": 0.0,
+        "category": "other",
+        "techniques": [],
+        "explanation": _SUSPECTED,
+        "action": "investigate",
+        "advice": ADVICE["investigate"],
+        "flags": [*reply.flags, INJECTION],
+    }
+    return reply.model_copy(update=update)

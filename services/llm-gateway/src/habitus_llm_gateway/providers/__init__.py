@@ -1,56 +1,182 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a provider of language models must offer, and how the one that a setting names is found.
+"""What a provider of language models must offer, and how those that the settings name are found.
 
 A third party installs a package with an entry point in the group `habitus.providers` that names a
-callable taking `habitus.settings.LlmSettings` and returning a `Provider`.
+callable taking a `Place` and returning a `Provider`. Only the configured ones are imported, and
+each imports its client library in `prepare`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
 
-from habitus.judging import JudgeReply, JudgeRequest
-from habitus.plugins import load
-from habitus.settings import LlmSettings
+from pydantic import SecretStr
+
+from habitus.plugins import PluginFault, load
+from habitus.settings import LlmSettings, ProviderSettings
+from habitus.text import printable
+from habitus_llm_gateway.providers.rows import ROWS, Row
 
 GROUP: Final = "habitus.providers"
 
+Fault = Literal[
+    "key refused", "no such model", "rate limited", "unavailable", "too slow", "refused the question",
+    "blocked", "truncated", "unreadable",
+]  # fmt: skip
+LASTING: Final[frozenset[Fault]] = frozenset({"key refused", "no such model"})
+"""Faults that no second attempt mends: the circuit opens at once."""
+PASSING: Final[frozenset[Fault]] = frozenset({"rate limited", "unavailable", "too slow"})
+"""Faults that a later attempt may not meet."""
+
 
 class ProviderFault(RuntimeError):
-    """A provider that cannot answer; the text reaches a person, so it must hold no secret."""
+    """A provider that cannot answer; the text reaches a person, so it must hold no secret.
+
+    Args:
+        fault: which kind it is.
+        detail: in words of ours: a client library's own text may hold a key or a URL that does.
+        retry_after_s: when the provider said that it may be asked again.
+    """
+
+    def __init__(self, fault: Fault, detail: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(f"{fault}: {detail}" if detail else fault)
+        self.fault: Fault = fault
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a provider is asked. Every field of the request may be written by an attacker."""
+    """What a provider is asked.
 
-    request: JudgeRequest
+    Attributes:
+        system: our own instructions.
+        turns: (role, text), alternating, the first and the last by the user. They hold fenced data.
+        schema: JSON Schema of the answer.
+        max_tokens: of the answer.
+        repair: turns what is wrong with an answer into the turn that asks once more.
+    """
+
+    system: str
+    turns: tuple[tuple[Literal["user", "assistant"], str], ...]
+    schema: Mapping[str, Any]
+    max_tokens: int
+    repair: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a provider said: its text as it came, the model that it names, the tokens that it counted."""
+
+    text: str
+    model: str
+    tokens_in: int
+    tokens_out: int
 
 
 class Provider(Protocol):
-    """One provider. It may raise or hang: the gateway then abstains."""
+    """One provider. It may raise or hang: the gateway then asks the next one, or abstains."""
 
-    name: str
+    def prepare(self) -> None:
+        """Import what is heavy. Called once, in a thread of its own, before the first question."""
+        ...
 
-    async def judge(self, prompt: Prompt) -> JudgeReply:
-        """Return one verdict.
+    async def complete(self, prompt: Prompt) -> Completion:
+        """Return one completion.
 
         Raises:
             ProviderFault: why there is none, in words that a person may read.
         """
         ...
 
+    async def close(self) -> None:
+        """Give back connections or memory."""
+        ...
 
-ProviderFactory = Callable[[LlmSettings], Provider]
+
+@dataclass(frozen=True)
+class Place:
+    """Where a provider is and how it is asked: the settings, completed by its kind's row."""
+
+    name: str
+    kind: str
+    model: str
+    base_url: str | None
+    key: SecretStr | None
+    timeout_s: float
+    structured: Literal["schema", "object", "none"]
+    settings: ProviderSettings = field(default_factory=ProviderSettings)
+
+    @property
+    def secret(self) -> str:
+        """The key itself; handed to the client library and to nothing else."""
+        return self.key.get_secret_value() if self.key else ""
 
 
-def chosen(settings: LlmSettings) -> Provider | None:
-    """Return the provider that the setting `llm.provider` names, or None when it names none.
+ProviderFactory = Callable[[Place], Provider]
+
+
+def place_of(name: str, settings: LlmSettings) -> Place:
+    """Return what the settings say of the provider `name`.
 
     Raises:
-        PluginFault: no such provider is installed, or its import failed.
+        PluginFault: no model or no key is named, or the key's file cannot be read.
     """
-    if settings.provider is None:
-        return None
-    factory: ProviderFactory = load(GROUP, settings.provider)
-    return factory(settings)
+    own = settings.providers.get(name, ProviderSettings())
+    if name == settings.provider:
+        common = {key: getattr(settings, key) for key in ("model", "base_url", "key_file")}
+        own = own.model_copy(update={key: getattr(own, key) or value for key, value in common.items()})
+    kind = own.kind or name
+    row = ROWS.get(kind, Row())
+    model = own.model or row.model
+    if not model:
+        raise PluginFault(f"provider {name!r} needs a model: HABITUS_LLM_MODEL or llm.providers.{name}.model")
+    return Place(
+        name=name,
+        kind=kind,
+        model=model,
+        base_url=own.base_url or row.base_url,
+        key=_key(name, own, row),
+        timeout_s=own.timeout_s or settings.timeout_s,
+        structured=own.structured or row.structured,
+        settings=own,
+    )
+
+
+def built(place: Place) -> Provider:
+    """Import the plugin of a place and return the provider.
+
+    Raises:
+        PluginFault: no such plugin is installed, or it cannot start.
+    """
+    factory: ProviderFactory = load(GROUP, place.kind)
+    try:
+        return factory(place)
+    except PluginFault:
+        raise
+    except Exception as error:  # noqa: BLE001  # a plugin: whatever it raises stops the start in one line
+        # Only the kind of error: its text may hold the key.
+        raise PluginFault(f"provider {place.name!r} cannot start: {type(error).__name__}") from None
+
+
+def _key(name: str, own: ProviderSettings, row: Row) -> SecretStr | None:
+    if own.key_file is not None:
+        try:
+            text = own.key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not UTF-8"
+            raise PluginFault(f"provider {name!r}: key file {own.key_file}: {why}") from None
+        return _checked(name, text, f"key file {own.key_file}")
+    variable = own.key_env or row.key_env
+    text = os.environ.get(variable, "").strip() if variable else ""
+    if text:
+        return _checked(name, text, f"environment variable {variable}")
+    if row.needs_key or own.key_env:
+        raise PluginFault(f"provider {name!r} needs a key: llm.key_file, or the variable {variable}")
+    return None
+
+
+def _checked(name: str, text: str, origin: str) -> SecretStr:
+    if not text or not text.isascii() or printable(text) != text or " " in text:
+        raise PluginFault(f"provider {name!r}: {printable(origin)} holds no key")
+    return SecretStr(text)

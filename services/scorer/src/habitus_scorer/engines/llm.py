@@ -13,7 +13,7 @@ from habitus import subjects
 from habitus.anomalies import Anomaly
 from habitus.engines import Context, EngineServices, Finding, Score, total
 from habitus.events import as_record
-from habitus.judging import JudgeReply, JudgeRequest
+from habitus.judging import INJECTION, JudgeReply, JudgeRequest, Near
 from habitus.languages import Bilingual
 from habitus.text import printable
 
@@ -25,6 +25,12 @@ _TITLES: Final = {
 _LEVELS: Final = {"malicious": "critical", "suspicious": "medium", "benign": "informational"}
 _SHARES: Final = {"malicious": 1.0, "suspicious": 0.6, "benign": 0.0}
 
+_INJECTION: Final = Bilingual(
+    en="text in the event tries to instruct the language model", zh="事件中的文本试图指挥语言模型"
+)
+_INJECTION_SHARE: Final = 0.6
+"""Who speaks to the model has a reason to: as much as what a sure model calls suspicious."""
+
 _SURE: Final = 0.5
 """A verdict below this confidence is none: the engine abstains."""
 _ASK_FROM: Final = 8.0
@@ -32,6 +38,8 @@ _ASK_FROM: Final = 8.0
 _REMEMBERED: Final = 1024
 _QUEUE: Final = 8
 """Questions in hand for each that the gateway answers at once; further ones abstain at once."""
+_LONGEST: Final = 4096
+_MOST: Final = 64
 _TECHNIQUE: Final = re.compile(r"T\d{4}(\.\d{3})?")
 
 
@@ -70,9 +78,28 @@ class LlmEngine:
             return _abstained(printable(str(error), 200))
         except pydantic.ValidationError as error:
             return _abstained(f"the gateway's answer cannot be read: {error.error_count()} faults")
+        if INJECTION in reply.flags and not reply.abstained:
+            return self._injected(reply, before)
         if reply.abstained or reply.verdict == "unsure" or reply.confidence < _SURE:
             return _abstained(_why(reply))
         return self._scored(reply, before, findings)
+
+    def _injected(self, reply: JudgeReply, before: float) -> Score:
+        """Return points for the attempt itself; they never lower what was found before."""
+        return Score(
+            points=round(self.max_points * max(_INJECTION_SHARE, before / 100), 2),
+            findings=[
+                Finding(
+                    id=f"llm/{INJECTION}",
+                    title=_INJECTION,
+                    detail=_about(reply),
+                    level="high",
+                    techniques=[],
+                )
+            ],
+            note="the model's verdict is not used",
+            explanation=_safe(reply.explanation),
+        )
 
     async def _judged(self, question: JudgeRequest) -> JudgeReply:
         payload = question.model_dump_json().encode()
@@ -127,12 +154,31 @@ def _question(anomaly: Anomaly, findings: list[Finding]) -> JudgeRequest:
     return JudgeRequest(
         image=anomaly.event.container.image or anomaly.image_key,
         reason=anomaly.reason,
+        profile=anomaly.image_key,
+        revision=anomaly.revision,
         path=anomaly.path,
         detail=anomaly.detail,
-        event=as_record(anomaly.event),
+        event=_cut(as_record(anomaly.event)),
         usual=anomaly.usual,
+        nearest=[Near(text=one.text, cosine=one.cosine) for one in anomaly.nearest],
         findings=[f"{finding.id} ({finding.level}): {finding.title.en}" for finding in findings],
     )
+
+
+def _cut(value: Any) -> Any:
+    """Return an event whose texts are short enough for a message; what is left out has a digest there."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        half = _LONGEST // 2
+        return f"{value[:half]}[{len(value) - 2 * half} left out: {_digest(value)}]{value[-half:]}"
+    if isinstance(value, list):
+        kept = [_cut(item) for item in value[:_MOST]]
+        rest = value[_MOST:]
+        return [*kept, f"[{len(rest)} left out: {_digest(rest)}]"] if rest else kept
+    return {key: _cut(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _digest(value: Any) -> str:
+    return blake2b(repr(value).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _key(question: JudgeRequest) -> bytes:
@@ -148,14 +194,18 @@ def _key(question: JudgeRequest) -> bytes:
 
 
 def _finding(reply: JudgeReply) -> Finding:
-    about = " ".join(part for part in (reply.provider, reply.model) if part)
     return Finding(
         id=f"llm/{reply.verdict}",
         title=_TITLES[reply.verdict],
-        detail=printable(": ".join(part for part in (about, reply.category) if part), 200),
+        detail=_about(reply),
         level=_LEVELS[reply.verdict],
         techniques=[name for name in reply.techniques if _TECHNIQUE.fullmatch(name)][:8],
     )
+
+
+def _about(reply: JudgeReply) -> str:
+    about = " ".join(part for part in (reply.provider, reply.model) if part)
+    return printable(": ".join(part for part in (about, reply.category) if part), 200)
 
 
 def _safe(text: Bilingual | None) -> Bilingual | None:

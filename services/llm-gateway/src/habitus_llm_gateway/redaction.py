@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets in command lines, addresses and paths are named and numbered before anything leaves.
+
+`--password=hunter2` leaves as `--password=[secret-1:password]`: a model needs to know that a
+password was there, not which. The same secret has the same number within a question. What was
+taken out stays here, see `vault`.
+
+Not taken out: random-looking text as such. An encoded payload looks like a key, and is what the
+model must see; limits are in docs/llm-gateway.md.
+"""
+
+import re
+from functools import partial
+from typing import Any, Final
+
+_NAMES: Final = (
+    r"pass(?:wd|word|phrase|code)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key|"
+    r"account[_-]?key|private[_-]?key|auth(?:[_-]?token)?|credentials?|client[_-]?secret|session[_-]?key|"
+    r"signature|sig|shared[_-]?access[_-]?(?:key|signature)|encryption[_-]?key|sas|bearer"
+)
+_NAMED: Final = rf"(?:[A-Za-z0-9_.-]*[_.-])?(?:{_NAMES})(?:[_-](?:file|path))?"
+_VALUE: Final = r"(?:\"[^\"]+\"|'[^']+'|[^\s&;,\"'|)}\]]+)"
+
+# Kind → pattern; group `secret` is what is taken out. The order is that of trust: forms that can be
+# nothing else come first.
+_PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        ("private-key", (r"(?s)(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.{1,16384}?(?:-----END [A-"
+            r"Z ]*PRIVATE KEY-----|\Z))")),
+        ("jwt", r"(?P<secret>\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?)"),
+        ("aws-key", r"(?P<secret>\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b)"),
+        ("google-key", (r"(?P<secret>\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|"
+            r"\bGOCSPX-[A-Za-z0-9_-]{20,})")),
+        ("github-token", r"(?P<secret>\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,})"),
+        ("gitlab-token", r"(?P<secret>\bgl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_-]{16,})"),
+        ("slack-token", r"(?P<secret>\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,})"),
+        ("slack-hook", r"hooks\.slack\.com/(?P<secret>(?:services|workflows)/[A-Za-z0-9/_-]{10,})"),
+        ("model-key", r"(?P<secret>\bsk-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bgsk_[A-Za-z0-9]{20,})"),
+        ("payment-key", r"(?P<secret>\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|\bwhsec_[A-Za-z0-9]{16,})"),
+        ("package-token", (r"(?P<secret>\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|"
+            r"\bdckr_pat_[A-Za-z0-9_-]{20,})")),
+        ("cloud-token", (r"(?P<secret>\bdop_v1_[a-f0-9]{32,}|\bhv[sb]\.[A-Za-z0-9_-]{20,}|"
+            r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})")),
+        ("bot-token", r"(?P<secret>\b\d{8,10}:AA[A-Za-z0-9_-]{30,})"),
+        ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,256}:(?P<secret>[^\s/]{1,256})@"),
+        ("url-token", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{16,256})@"),
+        ("authorization", (r"(?i)\bauthorization['\"]?\s*[:=]\s*['\"]?(?:[a-z][a-z0-9-]{0,20}\s+)?(?P<"
+            r"secret>[A-Za-z0-9+/=._~:-]{6,})")),
+        ("authorization", r"(?i)\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9+/=._~-]{8,})"),
+        ("header", rf"(?i)\b(?:x-[a-z-]*(?:{_NAMES})|cookie|set-cookie)\s*:\s*(?P<secret>[^\r\n\"']{{4,}})"),
+        ("password", rf"(?i)(?<![A-Za-z0-9]){_NAMED}['\"]?\s*(?:=|:(?!//)\s*|:=)\s*(?P<secret>{_VALUE})"),
+        ("password", rf"(?i)(?<![A-Za-z0-9-])--?{_NAMED}\s+(?P<secret>(?!-){_VALUE})"),
+        ("password", r"(?i)\bsshpass\s+-p\s*(?P<secret>\S+)"),
+        ("password", (r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|"
+            r";&]{0,200}?\s-p(?P<secret>\S+)")),
+        ("password", r"\b(?:redis-cli)\b[^|;&]{0,200}?\s-a\s*(?P<secret>\S+)"),
+        ("password", (r"\b(?:curl|wget)\b[^|;&]{0,400}?\s(?:-u|"
+            r"--user)[\s=]*[^\s:]{1,128}:(?P<secret>[^\s\"']+)")),
+    )
+)  # fmt: skip
+_FLAG: Final = re.compile(rf"(?i)--?{_NAMED}\Z")
+_USER_FLAGS: Final = {"-u", "--user", "--proxy-user"}
+_SHORT_PASSWORD: Final = {"mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "sshpass"}
+_NEXT_PASSWORD: Final = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w", "smbclient": "-U"}
+_PLACEHOLDER: Final = re.compile(r"\[secret-(\d{1,6}):[a-z-]{1,20}\]")
+_MOST_SECRETS: Final = 256
+_HARMLESS: Final = re.compile(
+    r"(?i)\A['\"]?(?:\*+|x+|true|false|null|none|yes|no|\$\{?\w+\}?|/[\w./-]*)['\"]?\Z"
+)
+
+
+class Redactor:
+    """The secrets of one question, by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Placeholder → secret."""
+        return {placeholder: secret for secret, placeholder in self._numbers.items()}
+
+    def redacted(self, value: Any) -> Any:
+        """Return a copy of any JSON value, bounded in size, in which secrets are placeholders."""
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return self._list(value)
+        if isinstance(value, dict):
+            return {key: self._field(key, item) for key, item in value.items()}
+        return value
+
+    def _field(self, key: str, item: Any) -> Any:
+        if isinstance(item, str) and re.fullmatch(rf"(?i){_NAMED}", key):
+            return self._placeholder("password", item) if item else item
+        return self.redacted(item)
+
+    def _list(self, items: list[Any]) -> list[Any]:
+        program = items[0].rsplit("/", 1)[-1] if items and isinstance(items[0], str) else ""
+        kept: list[Any] = []
+        before = ""
+        for item in items:
+            if isinstance(item, str):
+                kept.append(self._argument(program, before, item))
+                before = item
+            else:
+                kept.append(self.redacted(item))
+                before = ""
+        return kept
+
+    def _argument(self, program: str, before: str, item: str) -> str:
+        names_secret = _FLAG.match(before) is not None or before == _NEXT_PASSWORD.get(program)
+        if names_secret and item and not item.startswith("--"):
+            return self._placeholder("password", item)
+        if before in _USER_FLAGS and ":" in item:
+            user, _, password = item.partition(":")
+            return f"{user}:{self._placeholder('password', password)}" if password else item
+        if program in _SHORT_PASSWORD and item.startswith("-p") and len(item) > len("-p"):
+            return f"-p{self._placeholder('password', item[2:])}"
+        return self._text(item)
+
+    def _text(self, text: str) -> str:
+        for kind, pattern in _PATTERNS:
+            text = pattern.sub(partial(self._replaced, kind), text)
+        return text
+
+    def _replaced(self, kind: str, found: re.Match[str]) -> str:
+        secret = found["secret"]
+        if _PLACEHOLDER.search(secret) or _HARMLESS.match(secret):
+            return found[0]
+        start, end = found.start("secret") - found.start(), found.end("secret") - found.start()
+        return found[0][:start] + self._placeholder(kind, secret) + found[0][end:]
+
+    def _placeholder(self, kind: str, secret: str) -> str:
+        if _PLACEHOLDER.fullmatch(secret):
+            return secret
+        known = self._numbers.get(secret)
+        if known is None:
+            if len(self._numbers) >= _MOST_SECRETS:
+                return f"[secret-0:{kind}]"
+            known = self._numbers[secret] = f"[secret-{len(self._numbers) + 1}:{kind}]"
+        return known
+
+
+def revealed(text: str, secrets: dict[str, str]) -> str:
+    """Return a text with the secrets back in their places."""
+    return _PLACEHOLDER.sub(lambda found: secrets.get(found[0], found[0]), text)
