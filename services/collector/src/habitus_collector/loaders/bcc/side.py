@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The child process that runs bcc, seen as the kernel side: cgroups go in, records come out."""
+
+import asyncio
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from habitus.service import ServiceFault
+from habitus.settings import CollectorSettings
+from habitus_collector.libbpf import RingBuffer
+from habitus_collector.loaders.bcc import headers
+
+PYTHON: Final = Path("/usr/bin/python3")
+ADVICE: Final = "the loader bcc needs Debian's bcc for the system's Python: apt-get install python3-bpfcc"
+CLASSES: Final = ("process", "file", "network")
+_CHILD: Final = Path(__file__).with_name("child.py")
+_FRAME: Final = struct.Struct("=II")
+_COUNT: Final = struct.Struct("=Q")
+_SAYS, _RECORD, _LOST = 0, 1, 2
+_AT_ONCE: Final = 1 << 18
+_COMPILES_S: Final = 120.0
+_ENDS_S: Final = 3.0
+
+
+class BccSide:
+    """Stands where the core loader has its sensors. Losses have no class: a buffer holds them all."""
+
+    rings: Sequence[RingBuffer] = ()
+
+    def __init__(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._take = take
+        self._ended = ended
+        self._scratch = tempfile.TemporaryDirectory(prefix="habitus-bcc-", ignore_cleanup_errors=True)
+        self._process: asyncio.subprocess.Process
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lost = 0
+        self._counted: tuple[str, ...] = ()
+        self.hooks: list[str] = []
+
+    async def start(self, settings: CollectorSettings) -> None:
+        """Compile and attach.
+
+        Raises:
+            ServiceFault: this machine lacks something, or bcc refuses; one line.
+        """
+        environment = await asyncio.to_thread(self._prepare)
+        self._process = await asyncio.create_subprocess_exec(
+            PYTHON, "-I", _CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment}, limit=_AT_ONCE,
+        )  # fmt: skip
+        self._counted = tuple(name for name in CLASSES if name in settings.sensors)
+        self._write({"argv_bytes": settings.max_argv_bytes, "sensors": self._counted})
+        try:
+            kind, payload = await asyncio.wait_for(self._frame(), _COMPILES_S)
+        except (asyncio.IncompleteReadError, TimeoutError):
+            raise ServiceFault("bcc ended, or took too long, before it said anything") from None
+        said = json.loads(payload) if kind == _SAYS else {}
+        if "hooks" not in said:
+            raise ServiceFault(f"bcc: {said.get('fault', 'it speaks another version')}")
+        self.hooks = list(said["hooks"])
+
+    def begin(self) -> None:
+        """Read records from now on."""
+        self._tasks.append(asyncio.ensure_future(self._read()))
+
+    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+        """Send the events of `cgroup`; a profile's number says nothing here, there is no cache."""
+        del profile
+        self._write([cgroup, root, 0])
+
+    def ignore(self, cgroup: int) -> None:
+        """Send no event of `cgroup`."""
+        self._write([cgroup, 0, 1])
+
+    def forget(self, cgroup: int) -> None:
+        """Treat `cgroup` as never seen."""
+        self._write([cgroup])
+
+    def losses(self) -> dict[str, int]:
+        """Return the records lost, under every class that they may have been of: none converges on them."""
+        return dict.fromkeys(self._counted, self._lost) if self._lost else {}
+
+    def passed(self) -> dict[str, int]:
+        """Return nothing: no event is held back."""
+        return {}
+
+    def forget_profiles(self) -> None:
+        """Do nothing: there is no cache."""
+
+    def close(self) -> None:
+        """End the child; safe to call twice."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+        process = getattr(self, "_process", None)
+        if process and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        self._scratch.cleanup()
+
+    def _prepare(self) -> dict[str, str]:
+        found = subprocess.run([PYTHON, "-I", "-c", "import bcc"], capture_output=True, check=False)
+        if found.returncode:
+            raise ServiceFault(ADVICE)
+        return headers.environment(Path(self._scratch.name))
+
+    def _write(self, line: Any) -> None:
+        if self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+
+    async def _frame(self) -> tuple[int, bytes]:
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101  # a pipe was asked for
+        kind, length = _FRAME.unpack(await stream.readexactly(_FRAME.size))
+        return kind, await stream.readexactly(length)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                kind, payload = await self._frame()
+                if kind == _RECORD:
+                    self._take(payload)
+                elif kind == _LOST:
+                    self._lost += _COUNT.unpack(payload)[0]
+        except asyncio.IncompleteReadError:
+            self._ended()
