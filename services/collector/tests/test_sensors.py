@@ -26,7 +26,7 @@ def test_what_others_need_is_loaded_first_and_a_name_counts_once():
 def test_a_sensor_without_programs_has_no_object():
     chosen = sensors.choose(["cpu", "process"])
 
-    assert sensors.objects_of(chosen) == ["process.bpf.o"]
+    assert sensors.objects_of(chosen) == ["process.bpf.o", "tasks.bpf.o"]
     assert [sensor.poll is not None for sensor in chosen] == [False, True]
 
 

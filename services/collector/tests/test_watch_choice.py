@@ -150,14 +150,14 @@ def test_all_groups_of_a_container_have_the_number_of_its_images_profile(watch, 
     assert profiles.image_of(1) == "webapp:v1"
 
 
-def test_an_unresolved_container_has_no_number_until_it_is_named(watch, maps):
+def test_an_unresolved_container_has_a_number_of_its_own_until_it_is_named(watch, maps):
     watch.announce(11, OF_WEB)
     watch.name(ID, Identity(Container(id=ID, image="unresolved:a1a1a1a1a1a1")))
-    assert maps.profiles == {11: 0}
+    assert maps.profiles == {11: 1}
 
     watch.name(ID, identity(ID))
 
-    assert maps.profiles == {11: 1}
+    assert maps.profiles == {11: 2}
 
 
 def test_an_images_number_is_released_with_its_last_container(watch, heard, maps):

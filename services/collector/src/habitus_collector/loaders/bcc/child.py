@@ -69,7 +69,9 @@ def text_of(settings, machine):
     defines["ARGV_BYTES"] = ARGV_BYTES
     defines["ARGV_LIMIT"] = min(settings["argv_bytes"], ARGV_BYTES - 1)
     defines["NAMED(call)"] = " || ".join(f"(call) == {number}" for number in CALLS[machine].values())
-    defines.update({f"WATCH_{name.upper()}": int(name in settings["sensors"]) for name in ("file", "network")})
+    defines.update(
+        {f"WATCH_{name.upper()}": int(name in settings["sensors"]) for name in ("file", "network")}
+    )
     head = [f"#define {name} {value}" for name, value in defines.items()]
     here = os.path.dirname(os.path.abspath(__file__))
     for name in ("common.c", "programs.c"):

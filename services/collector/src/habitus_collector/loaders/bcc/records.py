@@ -115,7 +115,9 @@ def _exec(event: Event, raw: bytes) -> Event:
     process.exe, flags = _path(raw, at)
     argv = raw[at + _PATH.size :][:length]
     process.argv = None if argv_flags & _ARGV_UNREAD else _arguments(argv, cut=bool(argv_flags & _ARGV_CUT))
-    process.ancestors = [name(comms[place * _COMM : (place + 1) * _COMM]) for place in range(min(count, _NAMES))]
+    process.ancestors = [
+        name(comms[place * _COMM : (place + 1) * _COMM]) for place in range(min(count, _NAMES))
+    ]
     process.truncated = bool(argv_flags & _ARGV_CUT) or bool(flags & _CUT)
     event.op = "exec"
     return event
