@@ -28,22 +28,25 @@ static __always_inline int weigh(struct scratch *scratch, struct call *call, str
 	record->value = deed->value;
 	used = add_places(call->two);
 	whole = add_token(now->profile, used);
-	if (whole && is_known(now->revision, &record->head.token, LOSS_FILE)) {
-		if (by_name(call))
-			return 0; /* names are read anew each time */
-		decide_known(deed, now);
+	now->token = record->head.token;
+	if (whole && is_known(now->revision, &now->token, LOSS_FILE)) {
+		if (!by_name(call)) /* names are read anew each time */
+			decide_known(deed, now);
 		return 0;
 	}
+	if (by_name(call)) {
+		deed->place[0] = now->token.one;
+		deed->place[1] = now->token.two;
+	}
 	record->repeats = 0;
-	if (by_name(call) && whole) {
-		deed->place[0] = record->head.token.one;
-		deed->place[1] = record->head.token.two;
-		before = bpf_map_lookup_elem(&deeds, deed);
-		if (before && holds(before, now) && is_repeat(before))
+	before = bpf_map_lookup_elem(&deeds, deed);
+	if (before) {
+		if (is_repeat_by_token(before, now))
 			return 0;
+		record->repeats = before->repeats;
 	}
 	if (whole || !by_name(call))
-		record->repeats = decide_sent(deed, now);
+		decide_sent(deed, now);
 	if (!send(record, deed, task, used)) {
 		count_loss(LOSS_FILE);
 		forget_deed(deed); /* the next one is sent */

@@ -11,6 +11,7 @@
 #define FMODE_WRITE 0x2
 #define FMODE_PATH 0x4000
 #define FMODE_CREATED 0x100000
+#define OPEN_NAMELESS 020000000 /* of O_TMPFILE, without the O_DIRECTORY in it */
 
 /* Larger than the stack; a program never interrupts itself on a CPU. */
 struct scratch {
@@ -90,7 +91,7 @@ static __always_inline __u32 look_by_helper(struct sight *sight, struct identity
 /* What the file was opened for, by the file itself. */
 static __always_inline void fill_open(struct deed *deed, const struct sight *sight, __u32 kind)
 {
-	if (sight->mode & FMODE_CREATED)
+	if (sight->mode & FMODE_CREATED || sight->flags & OPEN_NAMELESS)
 		deed->op = FILE_OP_CREATE;
 	if (sight->mode & FMODE_READ)
 		deed->flags |= FILE_READ;

@@ -12,6 +12,7 @@
 
 #include "direct.h"
 #include "moves.h"
+#include "token.h"
 
 #define REPEAT_NS 1000000000ull
 
@@ -39,6 +40,7 @@ struct decision {
 	__u32 known;
 	struct moves moves;
 	struct identity identity;
+	struct token token; /* of the event; zero: it has none */
 	__u64 when;    /* it was last sent */
 	__u64 repeats; /* since then */
 };
@@ -56,19 +58,22 @@ static __always_inline bool same_identity(const struct identity *one, const stru
 	       one->parent_inode == other->parent_inode && one->mount == other->mount;
 }
 
-/* Is what was decided still worth something? */
+static __always_inline bool same_revision(const struct decision *one, const struct decision *other)
+{
+	return one->revision == other->revision && one->profile == other->profile;
+}
+
+/* Is the path certainly what it was, so that nothing needs to be walked? */
 static __always_inline bool holds(const struct decision *before, const struct decision *now)
 {
-	return before->revision == now->revision && before->profile == now->profile &&
-	       same_moves(&before->moves, &now->moves) && same_identity(&before->identity, &now->identity);
+	return same_revision(before, now) && same_moves(&before->moves, &now->moves) &&
+	       same_identity(&before->identity, &now->identity);
 }
 
 /* Keeps that the event is known. */
 static __always_inline void decide_known(const struct deed *deed, struct decision *now)
 {
 	now->known = 1;
-	now->when = 0;
-	now->repeats = 0;
 	bpf_map_update_elem(&deeds, deed, now, BPF_ANY);
 }
 
@@ -81,17 +86,24 @@ static __always_inline bool is_repeat(struct decision *before)
 	return true;
 }
 
-/* Keeps that it is being sent; returns how many were held back since it last was. */
-static __always_inline __u32 decide_sent(const struct deed *deed, struct decision *now)
+/* The same, by the token: something moved, and the path turned out to be what it was. */
+static __always_inline bool is_repeat_by_token(struct decision *before, const struct decision *now)
 {
-	const struct decision *before = bpf_map_lookup_elem(&deeds, deed);
-	__u32 repeats = before ? before->repeats : 0;
+	if (!now->token.two || before->token.one != now->token.one || before->token.two != now->token.two ||
+	    !same_revision(before, now) || !is_repeat(before))
+		return false;
+	before->moves = now->moves;
+	before->identity = now->identity;
+	return true;
+}
 
+/* Keeps that it is being sent. */
+static __always_inline void decide_sent(const struct deed *deed, struct decision *now)
+{
 	now->known = 0;
 	now->when = bpf_ktime_get_ns();
 	now->repeats = 0;
 	bpf_map_update_elem(&deeds, deed, now, BPF_ANY);
-	return repeats;
 }
 
 /* As if it had not been sent. */
