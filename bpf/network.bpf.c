@@ -156,27 +156,32 @@ static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
 	return sk->protocol == PROTOCOL_TCP && sk->dst_port == bpf_htons(DNS_PORT) ? sk : NULL;
 }
 
+/* Of payload, by the headers' usual lengths: a packet with options counts a little more. */
+static __always_inline __u32 datagram_bytes(struct __sk_buff *skb)
+{
+	__u32 headers = skb->protocol == bpf_htons(ETHERTYPE_IP4) ? 20 + 8 : 40 + 8;
+
+	return skb->len > headers ? skb->len - headers : 0;
+}
+
 SEC("cgroup_skb/egress")
 int on_egress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = socket_of(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
-	struct whose whose;
 	__u32 at;
 
-	if (!owner || !still_wanted(owner->head.cgroup, &whose))
+	if (!owner)
 		return PASS;
-	if (sk->protocol == PROTOCOL_UDP) {
-		if (owner->connected)
-			udp_leaves(owner, &whose, sk);
-		at = payload_of(skb);
-		if (at && at <= skb->len)
-			__sync_fetch_and_add(&owner->sent, skb->len - at);
-	} else {
-		at = segment_of(skb, true);
-	}
-	if (at && owner->dns)
-		dns_asks(skb, at, owner, &whose);
+	if (sk->protocol == PROTOCOL_UDP)
+		__sync_fetch_and_add(&owner->sent, datagram_bytes(skb));
+	if (owner->connected)
+		udp_leaves(owner, sk);
+	if (!owner->dns)
+		return PASS;
+	at = sk->protocol == PROTOCOL_UDP ? payload_of(skb) : segment_of(skb, true);
+	if (at)
+		dns_asks(skb, at, owner);
 	return PASS;
 }
 
@@ -185,20 +190,17 @@ int on_ingress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = socket_of(skb);
 	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : NULL;
-	struct whose whose;
 	__u32 at;
 
-	if (!owner || !still_wanted(owner->head.cgroup, &whose))
+	if (!owner)
 		return PASS;
-	if (sk->protocol == PROTOCOL_UDP) {
-		at = payload_of(skb);
-		if (at && at <= skb->len)
-			__sync_fetch_and_add(&owner->received, skb->len - at);
-	} else {
-		at = segment_of(skb, false);
-	}
-	if (at && owner->dns)
-		dns_answers(skb, at, owner, &whose);
+	if (sk->protocol == PROTOCOL_UDP)
+		__sync_fetch_and_add(&owner->received, datagram_bytes(skb));
+	if (!owner->dns)
+		return PASS;
+	at = sk->protocol == PROTOCOL_UDP ? payload_of(skb) : segment_of(skb, false);
+	if (at)
+		dns_answers(skb, at, owner);
 	return PASS;
 }
 

@@ -100,41 +100,62 @@ static __always_inline bool take_message(struct __sk_buff *skb, __u32 at, struct
 	return true;
 }
 
+/*
+ * Who speaks to which server: one copy, because another thread may make itself the owner of the
+ * socket meanwhile, and what is judged must be what is told.
+ */
+struct speaker {
+	struct record head;
+	__u8 address[16];
+	__u16 port;
+	__u16 protocol;
+	__u32 reserved;
+};
+
+static __always_inline void set_speaker(struct speaker *speaker, const struct owner *owner)
+{
+	speaker->head = owner->head;
+	__builtin_memcpy(speaker->address, owner->flow.address, sizeof(speaker->address));
+	speaker->port = owner->flow.port;
+	speaker->protocol = owner->flow.protocol;
+	speaker->reserved = 0;
+}
+
 /* One record with `room` bytes of data: a constant, as the ring asks for. */
-static __always_inline void send_with(const struct message *message, const struct owner *owner, __u16 way,
+static __always_inline void send_with(const struct message *message, const struct speaker *speaker, __u16 way,
 				      __u64 name, const struct token *token, const __u32 room)
 {
 	struct dns_record *record = reserve(offsetof(struct dns_record, data) + room, LOSS_NETWORK);
 
 	if (!record)
 		return;
-	record->head = owner->head;
+	record->head = speaker->head;
 	record->head.time = bpf_ktime_get_boot_ns();
 	record->head.kind = RECORD_DNS;
 	record->head.token = *token;
 	record->name = name;
-	__builtin_memcpy(record->address, owner->flow.address, sizeof(record->address));
-	record->port = owner->flow.port;
-	record->protocol = owner->flow.protocol;
+	__builtin_memcpy(record->address, speaker->address, sizeof(record->address));
+	record->port = speaker->port;
+	record->protocol = speaker->protocol;
 	record->length = message->length;
 	record->way = way;
 	bpf_probe_read_kernel(record->data, room, message->data);
 	bpf_ringbuf_submit(record, 0);
 }
 
-static __always_inline void send_dns(const struct message *message, const struct owner *owner, __u16 way,
+static __always_inline void send_dns(const struct message *message, const struct speaker *speaker, __u16 way,
 				     __u64 name, const struct token *token)
 {
 	if (message->length <= DNS_SHORT_BYTES)
-		send_with(message, owner, way, name, token, DNS_SHORT_BYTES);
+		send_with(message, speaker, way, name, token, DNS_SHORT_BYTES);
 	else
-		send_with(message, owner, way, name, token, DNS_BYTES);
+		send_with(message, speaker, way, name, token, DNS_BYTES);
 }
 
 /* The same process asks for A and for AAAA, and again: one event a second. */
-static __always_inline bool is_told(const struct owner *owner, __u64 name)
+static __always_inline bool is_told(const struct speaker *speaker, __u64 name)
 {
-	struct fold_key key = { owner->head.cgroup, owner->head.pid, owner->flow.port, FLOW_ASK, PROTOCOL_UDP, {} };
+	struct fold_key key = { speaker->head.cgroup, speaker->head.pid, speaker->port, FLOW_ASK, PROTOCOL_UDP, {} };
 	struct fold fresh = { bpf_ktime_get_boot_ns(), 0 }, *fold;
 
 	__builtin_memcpy(key.address, &name, sizeof(name));
@@ -145,7 +166,7 @@ static __always_inline bool is_told(const struct owner *owner, __u64 name)
 	return false;
 }
 
-static __always_inline bool is_known_question(const struct whose *whose, const struct owner *owner, __u64 name,
+static __always_inline bool is_known_question(const struct whose *whose, const struct speaker *speaker, __u64 name,
 					      struct token *token)
 {
 	__u64 revision = revision_of(whose->profile);
@@ -154,68 +175,76 @@ static __always_inline bool is_known_question(const struct whose *whose, const s
 	if (!revision)
 		return false;
 	token_begin(&sip, TOKEN_DNS, whose->profile);
-	token_comm(&sip, owner->head.comm);
+	token_comm(&sip, speaker->head.comm);
 	sip_word(&sip, name);
-	sip_word(&sip, owner->flow.port);
+	sip_word(&sip, speaker->port);
 	token_end(&sip, token);
 	return is_known(revision, token, LOSS_NETWORK);
 }
 
 static __always_inline void judge_question(struct __sk_buff *skb, struct message *message,
-					   const struct owner *owner, const struct whose *whose)
+					   const struct owner *owner)
 {
 	struct asked_key key = { .cookie = bpf_get_socket_cookie(skb) };
+	struct speaker speaker;
+	struct whose whose;
 	struct token token = {};
 	__u64 now = bpf_ktime_get_boot_ns();
 
+	set_speaker(&speaker, owner);
+	if (!still_wanted(speaker.head.cgroup, &whose))
+		return;
 	key.name = number_of_name(message);
 	if (key.name) {
 		key.id = short_at(message, 0);
 		bpf_map_update_elem(&asked, &key, &now, BPF_ANY);
-		if (is_known_question(whose, owner, key.name, &token) || is_told(owner, key.name))
+		if (is_known_question(&whose, &speaker, key.name, &token) || is_told(&speaker, key.name))
 			return;
 	}
-	send_dns(message, owner, DNS_QUESTION, key.name, &token);
+	send_dns(message, &speaker, DNS_QUESTION, key.name, &token);
 }
 
 static __always_inline void judge_answer(struct __sk_buff *skb, struct message *message,
-					 const struct owner *owner, const struct whose *whose)
+					 const struct owner *owner)
 {
 	struct asked_key key = { .cookie = bpf_get_socket_cookie(skb) };
+	struct speaker speaker;
+	struct whose whose;
 	struct token none = {};
 	__u64 *since;
 
+	set_speaker(&speaker, owner);
+	if (!still_wanted(speaker.head.cgroup, &whose))
+		return;
 	key.name = number_of_name(message);
 	key.id = short_at(message, 0);
 	since = bpf_map_lookup_elem(&asked, &key);
 	if (!key.name || !since)
 		return;
-	if (bpf_ktime_get_boot_ns() - *since < ASKED_NS && !is_old_answer(message, whose->root, key.name))
-		send_dns(message, owner, DNS_ANSWER, key.name, &none);
+	if (bpf_ktime_get_boot_ns() - *since < ASKED_NS && !is_old_answer(message, whose.root, key.name))
+		send_dns(message, &speaker, DNS_ANSWER, key.name, &none);
 	bpf_map_delete_elem(&asked, &key);
 }
 
-static __always_inline void dns_asks(struct __sk_buff *skb, __u32 at, const struct owner *owner,
-				     const struct whose *whose)
+static __always_inline void dns_asks(struct __sk_buff *skb, __u32 at, const struct owner *owner)
 {
 	struct message *message = claimed(0);
 
 	if (!message)
 		return;
 	if (take_message(skb, at, message))
-		judge_question(skb, message, owner, whose);
+		judge_question(skb, message, owner);
 	give_back(message);
 }
 
-static __always_inline void dns_answers(struct __sk_buff *skb, __u32 at, const struct owner *owner,
-					const struct whose *whose)
+static __always_inline void dns_answers(struct __sk_buff *skb, __u32 at, const struct owner *owner)
 {
 	struct message *message = claimed(1);
 
 	if (!message)
 		return;
 	if (take_message(skb, at, message))
-		judge_answer(skb, message, owner, whose);
+		judge_answer(skb, message, owner);
 	give_back(message);
 }
 

@@ -15,6 +15,7 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
+#define ETHERTYPE_IP4 0x0800
 #define ERROR_TIMEOUT 110
 #define ERROR_REFUSED 111
 #define FLAG_DONE (1 << 1) /* SOCK_DONE of skc_flags: the other end's FIN has come */

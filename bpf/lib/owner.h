@@ -31,13 +31,20 @@ struct {
 	__type(value, struct owner);
 } owners SEC(".maps");
 
+/* As plain loads: `task` is a pointer that the verifier knows. */
+static __always_inline void read_comm(__u64 *comm, struct task_struct *task)
+{
+	comm[0] = *(const __u64 *)&task->comm[0];
+	comm[1] = *(const __u64 *)&task->comm[8];
+}
+
 /* A program may have been replaced under the same pid. */
 static __always_inline bool is_same(const struct record *head, struct task_struct *task)
 {
 	const __u64 *one = (const __u64 *)head->comm;
 	__u64 comm[TASK_COMM_LEN / 8];
 
-	bpf_probe_read_kernel(comm, sizeof(comm), &task->comm);
+	read_comm(comm, task);
 	return head->pid == (__u32)task->tgid && one[0] == comm[0] && one[1] == comm[1];
 }
 

@@ -21,14 +21,14 @@ static __always_inline void read_ends(struct flow *flow, struct sock *sk)
 	if (sk->__sk_common.skc_family == AF_INET)
 		set_ip4(flow->local, sk->__sk_common.skc_rcv_saddr);
 	else
-		bpf_probe_read_kernel(flow->local, sizeof(flow->local), &sk->__sk_common.skc_v6_rcv_saddr);
+		set_ip6(flow->local, &sk->__sk_common.skc_v6_rcv_saddr);
 	if (flow->op == FLOW_LISTEN)
 		return; /* nobody at the other end */
 	flow->port = bpf_ntohs(sk->__sk_common.skc_dport);
 	if (sk->__sk_common.skc_family == AF_INET)
 		set_ip4(flow->address, sk->__sk_common.skc_daddr);
 	else
-		bpf_probe_read_kernel(flow->address, sizeof(flow->address), &sk->__sk_common.skc_v6_daddr);
+		set_ip6(flow->address, &sk->__sk_common.skc_v6_daddr);
 }
 
 static __always_inline void began(struct owner *owner, const struct flow *flow, const struct token *token)
@@ -53,7 +53,7 @@ static __always_inline int tcp_begins(struct sock *sk, __u8 op)
 	if (!wanted(task, cgroup, &whose))
 		return 0;
 	read_ends(&flow, sk);
-	bpf_probe_read_kernel(comm, sizeof(comm), &task->comm);
+	read_comm(comm, task);
 	is_known = is_known_flow(&whose, (const char *)comm, &flow, &token, &name);
 	is_dns = op == FLOW_CONNECT && flow.port == DNS_PORT;
 	/* A listener's owner is needed by its accepts, and one that asks by its questions, known or not. */
@@ -97,8 +97,8 @@ static __always_inline int tcp_is_connected(struct sock *sk)
 /* A listener older than we are has no owner: its own cgroup still tells whose it is. */
 static __always_inline struct owner *own_unknown(struct sock *sk)
 {
-	struct kernfs_node *node = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn);
-	__u64 cgroup = BPF_CORE_READ(node, id);
+	struct kernfs_node *node = sk->sk_cgrp_data.cgroup->kn;
+	__u64 cgroup = node->id;
 	struct owner *owner;
 	__u32 profile;
 

@@ -64,19 +64,25 @@ static __always_inline void remember_peer(struct owner *owner, const struct flow
 		owner->dns = 1;
 }
 
-/* The first datagram of a flow: what is known stays here, and will tell no close either. */
-static __always_inline void udp_begins(struct owner *owner, const struct whose *whose, const struct flow *flow)
+/*
+ * The first datagram of a flow: what is known stays here, and will tell no close either. Another
+ * thread may make itself the owner meanwhile: judged and told is one copy of what was there.
+ */
+static __always_inline void udp_begins(struct owner *owner, const struct flow *flow)
 {
+	struct record head = owner->head;
+	struct whose whose;
 	struct token token;
 	__u64 name;
 
-	if (is_known_flow(whose, owner->head.comm, flow, &token, &name))
+	if (!still_wanted(head.cgroup, &whose) || is_known_flow(&whose, head.comm, flow, &token, &name))
 		return;
 	owner->head.token = token;
 	if (!owner->flow.op)
 		owner->head.time = bpf_ktime_get_boot_ns();
 	owner->flow = *flow;
-	tell(&owner->head, flow, name, 0);
+	head.token = token;
+	tell(&head, flow, name, 0);
 }
 
 /* A datagram to or from a named peer. */
@@ -98,7 +104,7 @@ static __always_inline void udp_passes(struct bpf_sock_addr *ctx, struct flow *f
 	flow->protocol = PROTOCOL_UDP;
 	flow->local_port = sk->src_port;
 	if (first_of(ctx, flow))
-		udp_begins(owner, &whose, flow);
+		udp_begins(owner, flow);
 }
 
 /* connect(): the peer is remembered until a packet goes to it. */
@@ -120,7 +126,7 @@ static __always_inline void udp_connects(struct bpf_sock_addr *ctx, const struct
 }
 
 /* A packet leaves a connected socket. */
-static __always_inline void udp_leaves(struct owner *owner, const struct whose *whose, struct bpf_sock *sk)
+static __always_inline void udp_leaves(struct owner *owner, struct bpf_sock *sk)
 {
 	struct flow flow = { .op = FLOW_SEND, .protocol = PROTOCOL_UDP };
 
@@ -128,7 +134,7 @@ static __always_inline void udp_leaves(struct owner *owner, const struct whose *
 	__builtin_memcpy(flow.address, owner->flow.address, sizeof(flow.address));
 	flow.port = owner->flow.port;
 	flow.local_port = sk->src_port;
-	udp_begins(owner, whose, &flow);
+	udp_begins(owner, &flow);
 }
 
 /* The socket goes: totals of all its datagrams, told with its last peer. */

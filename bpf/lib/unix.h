@@ -9,6 +9,7 @@
 #define HABITUS_UNIX_H
 
 #include "flow.h"
+#include "owner.h"
 #include "walk.h"
 
 #ifndef AF_UNIX
@@ -107,7 +108,7 @@ static __always_inline void unix_connects(struct unix_record *record, struct tas
 	__u64 revision = revision_of(whose->profile);
 	struct token token;
 
-	bpf_probe_read_kernel(record->head.comm, sizeof(record->head.comm), &task->comm);
+	read_comm((__u64 *)record->head.comm, task);
 	unix_token(record, whose->profile, &token);
 	if (walk_start(record, task))
 		revision = 0;

@@ -7,6 +7,8 @@ import os
 import socket
 import time
 
+from habitus.events import Container
+from habitus_collector.discovery import Identity
 from habitus_loopback import question_of, run
 
 
@@ -15,11 +17,14 @@ def kernel_of(recorder):
 
 
 async def judge(recorder, container, revision):
-    """Put a revision of the container's profile in force, as verdicts do; return the profile's number."""
+    """Name the container's image and put a revision of its profile in force; return the profile's number."""
+    watch, cgroup = recorder.loader._watch, container.folder.stat().st_ino
     deadline = time.monotonic() + 5
-    while not (watched := recorder.loader._watch.of(container.folder.stat().st_ino)) or not watched.profile:
-        assert time.monotonic() < deadline, "the container got no profile"
+    while not (watched := watch.of(cgroup)) or not watched.container:  # no runtime knows it: that comes first
+        assert time.monotonic() < deadline, "the container was not seen"
         await asyncio.sleep(0.005)
+    watch.name(container.id, Identity(Container(id=container.id, image="webapp:v1")))
+    assert watched.profile
     kernel_of(recorder).revise(watched.profile, revision)
     return watched.profile
 
