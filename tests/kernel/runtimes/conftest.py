@@ -89,11 +89,11 @@ class Seen:
             await self._take(1)
         return found[0]
 
-    async def first(self, container: str, **wanted: str) -> Event:
-        """Return the container's first event whose fields are these, waiting for it."""
+    async def first(self, container: str, wanted: Callable[[Event], bool]) -> Event:
+        """Return the container's first event that is wanted, waiting for it."""
         deadline = time.monotonic() + 15
-        while not (found := [e for e in self.of(container) if _has(e, wanted)]):
-            assert time.monotonic() < deadline, f"no {wanted} of {container[:12]}"
+        while not (found := [event for event in self.of(container) if wanted(event)]):
+            assert time.monotonic() < deadline, f"of {container[:12]} came {self.of(container)}"
             await self._take(1)
         return found[0]
 
@@ -111,10 +111,6 @@ class Seen:
         with contextlib.suppress(NoMessage, asyncio.TimeoutError):
             message = await self._subscription.next_msg(timeout=seconds)
             self.events += wire.decode(wire.EventBatch, message.data).events
-
-
-def _has(event: Event, wanted: dict[str, str]) -> bool:
-    return all(getattr(event, field) == value for field, value in wanted.items())
 
 
 @pytest.fixture

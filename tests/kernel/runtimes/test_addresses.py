@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from habitus import subjects
 from habitus.cri import runtime_pb2 as cri
 from habitus.cri.client import CriFault
+from habitus.events import Peer, Pod
 from habitus.settings import CollectorSettings
+from habitus.targets import Targets
 from habitus_collector.discovery.cri import CriDiscovery
 from habitus_collector.discovery.docker import DockerDiscovery
 
@@ -46,10 +49,12 @@ async def discovery(containerd):
     await source.close()
 
 
-async def run(containerd, name):
+async def run(containerd, name, command=SLEEP, namespace="shop"):
     for _ in range(100):  # containerd reads the description of a network some time after it was written
         try:
-            return await containerd.run(name, "webapp:v1", command=SLEEP, network=cri.POD)
+            return await containerd.run(
+                name, "webapp:v1", command=command, namespace=namespace, network=cri.POD
+            )
         except CriFault as fault:
             said = str(fault)
             await asyncio.sleep(0.1)
@@ -74,6 +79,32 @@ async def test_a_pod_of_its_own_network_has_both_addresses_and_its_labels(contai
     there = addresses_in(pod.pid)
     assert f" {four}/" in there
     assert f" {six}/" in there
+
+
+@pytest.fixture
+async def only_the_shop(bus):
+    bucket = await bus.js.create_key_value(bucket=subjects.TARGETS)
+    await bucket.put("all", Targets([{"namespace": "shop"}]).write())
+
+
+@pytest.mark.usefixtures("network", "only_the_shop")
+async def test_a_flow_names_the_pod_at_its_other_end_also_one_that_is_not_watched(
+    containerd, discovery, collect, seen
+):
+    collect(cri_sockets=containerd.socket, sensors="process,network")
+    database = await run(containerd, "db-0", ["/bin/busybox", "nc", "-lk", "-p", "5432"], namespace="data")
+    four, _ = (await discovery.find(database.container)).ips
+
+    ask = f"while :; do /bin/busybox nc {four} 5432 </dev/null; /bin/busybox sleep 0.3; done"
+    web = await run(containerd, "web-0", ["/bin/bash", "-c", ask])
+
+    event = await seen.first(
+        web.container, lambda event: event.op == "connect" and event.network.remote_port == 5432
+    )
+    assert event.network.remote_ip == four
+    of_pod = Pod(name="db-0", namespace="data", uid=database.uid)
+    assert event.network.peer == Peer(container="web", image="webapp:v1", pod=of_pod)
+    assert not seen.of(database.container)
 
 
 async def test_a_pod_on_the_hosts_network_has_none(containerd, discovery):

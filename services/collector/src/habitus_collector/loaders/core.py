@@ -52,6 +52,7 @@ class CoreLoader:
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._malformed = 0
+        self._to_list = False
         self._last = LoaderStatus()
 
     async def run(self, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
@@ -71,7 +72,7 @@ class CoreLoader:
         pump = Pump(self._sensors, self._settings.batch_ms / 1000)
         try:
             self._watch.compare(cgroups.walk(tree))
-            self._sensors.list_running()
+            self._list()
             self._spawn(self._attribution.follow())
             ground = sensors.Ground(self._settings, tree, self._groups, self._watch.take)
             for sensor in self._chosen:
@@ -172,7 +173,19 @@ class CoreLoader:
         return [sensors.Group(each.place.id, each.place.cgroup, each.folder) for each in running]
 
     def _late(self, place: Place) -> None:
-        """A container's events count from now on, and processes of it may run already."""
+        """A container's events count from now on, and processes of it may run already: have them listed.
+
+        A change of the target set may choose many at once: one list tells of them all.
+        """
+        log.debug("what runs in %s is listed", place.id[:12])
+        if not self._to_list:
+            self._to_list = True
+            asyncio.get_running_loop().call_soon(self._list)
+
+    def _list(self) -> None:
+        if self._to_list and self._watch:
+            self._to_list = False
+            self._sensors.list_running()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
