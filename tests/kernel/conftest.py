@@ -41,10 +41,10 @@ def objects() -> Path:
 class FakeContainer:
     """A cgroup named like a container's, and processes in it that have their own mount namespace."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, folder: str | None = None) -> None:
         self.id = secrets.token_hex(32)
         self.pod_uid = str(uuid.uuid4())
-        self.folder = tree / "kubepods" / "besteffort" / f"pod{self.pod_uid}" / self.id
+        self.folder = tree / (folder or f"kubepods/besteffort/pod{self.pod_uid}/{self.id}")
         above = self.folder.relative_to(tree).parents
         self.made = [tree / folder for folder in above if not (tree / folder).exists()]
         self.folder.mkdir(parents=True)
@@ -86,13 +86,13 @@ class FakeContainer:
 
 
 @pytest.fixture
-def new_container(objects: Path) -> Iterator[Callable[[], FakeContainer]]:
+def new_container(objects: Path) -> Iterator[Callable[..., FakeContainer]]:
     tree = cgroups.mount_point()
     assert tree is not None
     made: list[FakeContainer] = []
 
-    def make() -> FakeContainer:
-        made.append(FakeContainer(tree))
+    def make(folder: str | None = None) -> FakeContainer:
+        made.append(FakeContainer(tree, folder))
         return made[-1]
 
     yield make

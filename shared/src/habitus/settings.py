@@ -88,6 +88,9 @@ class CollectorSettings(Section):
     max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
+    ring_mb: float | None = Field(
+        default=None, gt=0, le=1024, description="room of each sensor's ring; None: what the sensor asks for"
+    )
     verdict_cache: bool = Field(default=True, description="known events stay in the kernel")
     targets: list[dict[str, str]] = Field(
         default=[], description="watch only these: {namespace|label|image|container = pattern}, any of them"

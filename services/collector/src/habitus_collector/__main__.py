@@ -3,12 +3,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from habitus import plugins
 from habitus.publish import HEADERS, Batcher
-from habitus.service import Service, serve
+from habitus.service import Service, ServiceFault, serve
 from habitus_collector.backlog import Backlog, backlog_of
 from habitus_collector.loaders import GROUP, Loader
 from habitus_collector.losses import Losses
@@ -49,7 +49,7 @@ async def _brought(service: Service, loader: Loader, backlog: Backlog) -> None:
         targets.run(),
         _announce(service, started),
     ]
-    async with _beside(helpers):
+    async with _beside(helpers, service.stop):
         await loader.run(outlet, started, service.stop)
     reporter.look()
     await outlet.finish(_LAST_FLUSH_S)
@@ -68,14 +68,25 @@ async def _listen(service: Service, loader: Loader, started: asyncio.Event) -> N
 
 
 @contextlib.asynccontextmanager
-async def _beside(helpers: list[Coroutine[Any, Any, None]]) -> Any:
-    tasks = [asyncio.ensure_future(helper) for helper in helpers]
+async def _beside(helpers: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run the helpers meanwhile. One that fails ends all: a collector that sends nothing must not live on."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            stop.set()
+
+    tasks = [asyncio.create_task(helper) for helper in helpers]
+    for task in tasks:
+        task.add_done_callback(ended)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise ServiceFault(f"stopped: {type(result).__name__}: {result}") from result
 
 
 if __name__ == "__main__":

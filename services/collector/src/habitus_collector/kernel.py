@@ -2,6 +2,7 @@
 """The kernel side as the collector sees it: loaded objects, the maps that sort cgroups, the ring."""
 
 import logging
+import mmap
 import secrets
 import struct
 import time
@@ -31,9 +32,15 @@ class Sensors:
     """The chosen sensors, loaded and attached. `close` detaches them."""
 
     def __init__(
-        self, sensors: Sequence[Sensor], folder: Path, max_argv: int, take: Callable[[bytes], None]
+        self,
+        sensors: Sequence[Sensor],
+        folder: Path,
+        max_argv: int,
+        take: Callable[[bytes], None],
+        *,
+        ring_bytes: int | None = None,
     ) -> None:
-        """Load from `folder`.
+        """Load from `folder`. `ring_bytes`: room of each ring, where not what its sensor asks for.
 
         Raises:
             LibbpfFault: an object does not load here.
@@ -45,6 +52,7 @@ class Sensors:
         self._uses: list[RingUse] = []
         self.take = take
         self._drained: list[bytes] = []
+        self._ring_bytes = ring_bytes
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
         constants = records.SETTINGS.pack(
@@ -183,7 +191,7 @@ class Sensors:
         for program in sensor.left_out():
             loaded.leave_out(program)
         loaded.set_constants(".rodata.settings", constants)
-        loaded.resize("ring", sensor.ring_bytes)
+        loaded.resize("ring", _pages(self._ring_bytes or sensor.ring_bytes))
         loaded.share(self._maps)
         loaded.load()
         for name in _SHARED:
@@ -217,3 +225,8 @@ class Sensors:
             if name not in self._full:  # said once: it would be said for every cgroup
                 self._full.add(name)
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+
+
+def _pages(size: int) -> int:
+    """Return what the kernel takes as the size of a ring: a power of two, a page at least."""
+    return max(mmap.PAGESIZE, 1 << (size - 1).bit_length())

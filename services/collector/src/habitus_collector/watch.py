@@ -125,8 +125,8 @@ class Watch:
         return watched.identity if watched else None
 
     def images(self) -> set[str]:
-        """Return the keys of the images of the containers that are named."""
-        named = (watched.container for watched in self._by_id.values())
+        """Return the keys of the images of the containers that are named and watched."""
+        named = (watched.container for watched in self._by_id.values() if watched.chosen)
         return {image_key(each.image, each.image_digest) for each in named if each and each.image}
 
     def announce(self, cgroup: int, levels: Levels) -> None:

@@ -30,6 +30,7 @@ from habitus_collector.watch import Watch
 log = logging.getLogger(__name__)
 
 _SCAN_S: Final = 5.0
+_MEBIBYTE: Final = 1 << 20
 
 
 class CoreLoader:
@@ -115,8 +116,15 @@ class CoreLoader:
             raise ServiceFault(fault)
         tree = cgroups.mount_point()
         assert tree is not None  # noqa: S101  # `faults` named it otherwise
+        ring = self._settings.ring_mb
         try:
-            self._sensors = Sensors(self._chosen, folder, self._settings.max_argv_bytes, self._take)
+            self._sensors = Sensors(
+                self._chosen,
+                folder,
+                self._settings.max_argv_bytes,
+                self._take,
+                ring_bytes=int(ring * _MEBIBYTE) if ring else None,
+            )
         except LibbpfFault as fault:
             log.debug("%s", fault.log)
             raise ServiceFault(str(fault)) from None
