@@ -98,7 +98,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (!watched(child, cgroup, &profile))
 		return 0;
-	arrival = arrival_of(parent);
+	arrival = arrival_of(parent->group_leader);
 	if (!arrival && !is_older(parent))
 		return 0;
 	if (!same_container(cgroup, bpf_get_current_cgroup_id()))
@@ -126,7 +126,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (!watched(task, cgroup, &profile))
 		return 0;
-	arrival = arrival_of(task);
+	/* The last one may be a thread of io_uring: no fork told of it. */
+	arrival = arrival_of(task->group_leader);
 	if (!arrival && !is_older(task))
 		return 0;
 	if (task->signal->live.counter)

@@ -7,84 +7,33 @@
 #ifndef HABITUS_PROGRAM_H
 #define HABITUS_PROGRAM_H
 
-#include "environment.h"
+#include "desk.h"
 #include "head.h"
 #include "known.h"
 #include "origin.h"
 
-#define HASH_STEP 32
-
-/* Larger than the stack. A program never interrupts itself on a CPU, and lists run one at a time. */
-struct program {
-	struct exec_record record;
-	char room[2 * HASH_STEP]; /* a text is hashed in steps, with zeros after its end */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct program);
-} programs SEC(".maps");
-
-/* Room to work in, all of it in maps. */
-struct desk {
-	struct program *program;
-	struct environment *environment;
-	struct walk *walk;
-};
-
-static __always_inline bool take_desk(struct desk *desk)
+/* `length`, which is never more: the verifier forgets what a number was bounded by. */
+static __always_inline __u32 at_most(__u32 length, const __u32 limit)
 {
-	__u32 zero = 0;
-
-	desk->program = bpf_map_lookup_elem(&programs, &zero);
-	desk->environment = bpf_map_lookup_elem(&environments, &zero);
-	desk->walk = bpf_map_lookup_elem(&walks, &zero);
-	return desk->program && desk->environment && desk->walk;
+	barrier_var(length); /* or clang checks one register and uses another */
+	return length > limit ? 0 : length;
 }
 
-struct hashing {
-	struct sip sip;
-	struct program *of;
-	__u32 at; /* in record.data */
-};
-
-static long hash_step(__u32 i, struct hashing *hashing)
+/*
+ * Names the ancestors inside the container, from the parent on. This and the two that follow are
+ * global functions and take addresses as numbers: the verifier looks at each once, not on every
+ * way to it.
+ */
+__noinline int name_ancestors(__u64 parent, __u64 cgroup)
 {
-	__u32 at = hashing->at + i * HASH_STEP;
-	const char *data = hashing->of->record.data;
-	int word;
-
-	if (at > EXEC_DATA_BYTES)
-		return 1;
-	for (word = 0; word < HASH_STEP; word += 8)
-		sip_word(&hashing->sip, *(const __u64 *)&data[at + word]);
-	return 0;
-}
-
-/* Hashes `length` bytes of record.data, which were put there last: what follows is overwritten. */
-static __always_inline void hash_text(struct hashing *hashing, __u32 at, __u32 length)
-{
-	__u64 *end;
+	struct task_struct *ancestor = (struct task_struct *)parent;
+	struct exec_record *record;
+	struct desk desk;
 	int i;
 
-	sip_word(&hashing->sip, length);
-	if (at + length > EXEC_DATA_BYTES)
-		return; /* never: for the verifier */
-	end = (__u64 *)&hashing->of->record.data[at + length];
-	for (i = 0; i < HASH_STEP / 8; i++)
-		end[i] = 0;
-	hashing->at = at;
-	bpf_loop((length + HASH_STEP - 1) / HASH_STEP, hash_step, hashing, 0);
-}
-
-/* Names the ancestors inside the container. */
-static __always_inline void name_ancestors(struct exec_record *record, struct task_struct *task, __u64 cgroup)
-{
-	struct task_struct *ancestor = parent_of(task);
-	int i;
-
+	if (!take_desk(&desk))
+		return 0; /* never: for the verifier */
+	record = &desk.program->record;
 	for (i = 0; i < ANCESTORS_MAX; i++) {
 		/* Process 0 is its own parent. */
 		if (!BPF_CORE_READ(ancestor, tgid) || !same_container(cgroup_of(ancestor), cgroup))
@@ -93,6 +42,19 @@ static __always_inline void name_ancestors(struct exec_record *record, struct ta
 		ancestor = parent_of(ancestor);
 	}
 	record->ancestor_count = i;
+	return 0;
+}
+
+/* Appends a path to `data`; returns its length. The flags are those of the walk. */
+__noinline int add_walked(__u64 path, __u32 used)
+{
+	struct desk desk;
+
+	if (!take_desk(&desk))
+		return 0; /* never: for the verifier */
+	walk_up(desk.walk, (const struct path *)path);
+	used = at_most(used, EXEC_DATA_BYTES - PATH_BYTES);
+	return copy_walked(&desk.program->record.data[used], desk.walk);
 }
 
 static __always_inline long read_memory(void *to, __u32 length, unsigned long from, struct task_struct *task,
@@ -116,6 +78,7 @@ static __always_inline __u32 read_argv(struct exec_record *record, __u32 used, s
 	}
 	if (length > ARGV_BYTES)
 		length = ARGV_BYTES;
+	used = at_most(used, PATH_BYTES);
 	if (read_memory(&record->data[used], length, start, task, other)) {
 		record->argv_flags |= ARGV_UNREAD;
 		return 0;
@@ -129,8 +92,8 @@ static __always_inline __u32 add_value(const struct desk *desk, __u32 used, __u3
 	struct exec_record *record = &desk->program->record;
 	long length;
 
-	if (at > ENV_BEFORE + ENV_BYTES || used > PATH_BYTES + ARGV_BYTES + PRELOAD_BYTES)
-		return 0; /* never: for the verifier */
+	at = at_most(at, ENV_BEFORE + ENV_BYTES);
+	used = at_most(used, PATH_BYTES + ARGV_BYTES + PRELOAD_BYTES);
 	length = bpf_probe_read_kernel_str(&record->data[used], PRELOAD_BYTES, &desk->environment->text[at]);
 	if (length < 0 || length > PRELOAD_BYTES)
 		return 0;
@@ -139,33 +102,46 @@ static __always_inline __u32 add_value(const struct desk *desk, __u32 used, __u3
 	return length;
 }
 
+/* Appends what LD_PRELOAD is in the `length` bytes of environment; returns how many bytes that are. */
+__noinline int add_preload(__u32 length, __u32 used)
+{
+	struct env_search search = {};
+	struct exec_record *record;
+	struct desk desk;
+	__u32 added;
+
+	if (!take_desk(&desk))
+		return 0; /* never: for the verifier */
+	length = at_most(length, ENV_BYTES);
+	record = &desk.program->record;
+	search.in = desk.environment;
+	find_preload(&search, length);
+	if (!search.first)
+		return 0;
+	record->preload_flags = PRELOAD_SET;
+	added = add_value(&desk, used, search.first);
+	if (search.last != search.first)
+		added += add_value(&desk, used + added, search.last);
+	return added;
+}
+
 static __always_inline __u32 read_preload(const struct desk *desk, __u32 used, struct task_struct *task,
 					  const bool other)
 {
 	unsigned long start = BPF_CORE_READ(task, mm, env_start);
 	unsigned long length = BPF_CORE_READ(task, mm, env_end) - start;
 	struct exec_record *record = &desk->program->record;
-	struct env_search search = { .in = desk->environment };
-	bool beyond = length > ENV_BYTES;
-	__u32 added;
 
 	record->preload_flags = 0;
-	if (beyond)
+	if (length > ENV_BYTES) {
 		length = ENV_BYTES;
+		record->preload_flags = PRELOAD_BEYOND; /* unless it is found */
+	}
 	if (read_memory(&desk->environment->text[ENV_BEFORE], length, start, task, other)) {
 		record->preload_flags = PRELOAD_UNREAD;
 		return 0;
 	}
-	find_preload(&search, length);
-	if (!search.first) {
-		record->preload_flags = beyond ? PRELOAD_BEYOND : 0;
-		return 0;
-	}
-	record->preload_flags = PRELOAD_SET;
-	added = add_value(desk, used, search.first);
-	if (search.last != search.first)
-		added += add_value(desk, used + added, search.last);
-	return added;
+	return at_most(add_preload(length, used), 2 * PRELOAD_BYTES);
 }
 
 static __always_inline bool is_whole(const struct exec_record *record)
@@ -185,20 +161,19 @@ static __always_inline __u32 fill_habit(const struct desk *desk, struct task_str
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct hashing hashing = { .of = desk->program };
-	struct walk *walk = desk->walk;
 	__u32 used, added;
 
 	bpf_core_read(&record->capabilities, sizeof(record->capabilities), &cred->cap_effective);
-	walk_up(walk, &exe->f_path);
-	record->exe_flags = walk->flags;
-	record->exe_class = class_of(exe, walk->flags);
+	used = at_most(add_walked((__u64)&exe->f_path, 0), PATH_BYTES);
+	record->exe_length = used;
+	record->exe_flags = desk->walk->flags;
+	record->exe_class = class_of(exe, record->exe_flags);
 	token_begin(&hashing.sip, TOKEN_EXEC, profile);
 	token_comm(&hashing.sip, record->head.comm);
 	token_comm(&hashing.sip, record->head.parent);
 	sip_word(&hashing.sip, record->capabilities);
 	sip_word(&hashing.sip, (__u64)record->exe_flags << 32 | record->exe_class);
 
-	used = record->exe_length = copy_walked(record->data, walk);
 	hash_text(&hashing, 0, used);
 	added = record->argv_length = read_argv(record, used, task, other);
 	hash_text(&hashing, used, added);
@@ -217,15 +192,16 @@ static __always_inline __u32 fill_rest(const struct desk *desk, struct task_stru
 	struct exec_record *record = &desk->program->record;
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	__u32 length;
 
-	name_ancestors(record, task, cgroup);
+	name_ancestors((__u64)parent_of(task), cgroup);
 	__builtin_memset(record->tty, 0, sizeof(record->tty));
 	if (tty)
 		bpf_probe_read_kernel_str(record->tty, sizeof(record->tty), &tty->name);
-	walk_up(desk->walk, &fs->pwd);
+	length = at_most(add_walked((__u64)&fs->pwd, used), PATH_BYTES);
 	record->cwd_flags = desk->walk->flags;
-	record->cwd_length = copy_walked(&record->data[used], desk->walk);
-	return used + record->cwd_length;
+	record->cwd_length = length;
+	return used + length;
 }
 
 /* Tells of the program that `task` runs, unless it is known. */
