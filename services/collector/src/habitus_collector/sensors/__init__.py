@@ -48,6 +48,7 @@ _MODULES: Final[dict[str, str]] = {
     "process": "habitus_collector.sensors.process",
     "file": "habitus_collector.sensors.file",
     "network": "habitus_collector.sensors.network",
+    "uring": "habitus_collector.sensors.uring",
     "cpu": "habitus_collector.sensors.cpu",
 }
 

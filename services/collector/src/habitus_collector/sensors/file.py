@@ -26,7 +26,8 @@ _OPS: Final[dict[FileOp, Op]] = {
 _FLAGS: Final = {flag: str(flag.name).lower() for flag in FileFlag}
 
 
-def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
+def event_of(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
+    """Return the event of a file record."""
     record = file_records.read(head, raw)
     flags = [word for flag, word in _FLAGS.items() if flag & record.flags]
     return Event(
@@ -48,4 +49,4 @@ def _event(head: Head, raw: bytes, clock: Clock, node: str) -> Event:
 
 
 # Which processes have arrived in their container is what the process sensor finds out.
-SENSOR: Final = Sensor("file.bpf.o", {file_records.KIND: _event}, needs=("process",), ring_bytes=4 << 20)
+SENSOR: Final = Sensor("file.bpf.o", {file_records.KIND: event_of}, needs=("process",), ring_bytes=4 << 20)

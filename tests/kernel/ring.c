@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Asks the kernel for file work through io_uring, one request at a time, without liburing:
+ * ring [-p] (open PATH FLAGS | unlink PATH | rmdir PATH | mkdir PATH | rename A B | link A B | symlink A B) …
+ * -p: a thread of the kernel polls the ring. Ends with the first request's error, or 0.
+ */
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ENTRIES 4
+
+static struct io_uring_params about;
+static char *rings;
+static struct io_uring_sqe *requests;
+static int ring;
+
+static uint32_t *in_submission(uint32_t offset)
+{
+	return (uint32_t *)(rings + offset);
+}
+
+static int ask(struct io_uring_sqe request)
+{
+	uint32_t tail = *in_submission(about.sq_off.tail), slot = tail & (ENTRIES - 1);
+	uint32_t *head = in_submission(about.cq_off.head);
+	struct io_uring_cqe *done = (void *)(rings + about.cq_off.cqes);
+	int flags = IORING_ENTER_GETEVENTS | (about.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0);
+	int result;
+
+	requests[slot] = request;
+	in_submission(about.sq_off.array)[slot] = slot;
+	__atomic_store_n(in_submission(about.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, flags, NULL, 0) < 0)
+		return -1;
+	result = done[*head & *in_submission(about.cq_off.ring_mask)].res;
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return result;
+}
+
+static struct io_uring_sqe named(int op, const char *path, const char *other)
+{
+	struct io_uring_sqe request = { .opcode = op, .fd = AT_FDCWD, .addr = (uintptr_t)path };
+
+	request.addr2 = (uintptr_t)other;
+	if (other && op != IORING_OP_SYMLINKAT)
+		request.len = AT_FDCWD; /* where the other path starts */
+	return request;
+}
+
+static int perform(const char *what, const char *path, const char *other)
+{
+	struct io_uring_sqe request;
+
+	if (!strcmp(what, "open")) {
+		request = named(IORING_OP_OPENAT, path, NULL);
+		request.open_flags = strtol(other, NULL, 0);
+		request.len = 0644;
+		return ask(request);
+	}
+	if (!strcmp(what, "mkdir")) {
+		request = named(IORING_OP_MKDIRAT, path, NULL);
+		request.len = 0755;
+		return ask(request);
+	}
+	if (!strcmp(what, "unlink") || !strcmp(what, "rmdir")) {
+		request = named(IORING_OP_UNLINKAT, path, NULL);
+		request.unlink_flags = *what == 'r' ? AT_REMOVEDIR : 0;
+		return ask(request);
+	}
+	if (!strcmp(what, "rename"))
+		return ask(named(IORING_OP_RENAMEAT, path, other));
+	if (!strcmp(what, "link"))
+		return ask(named(IORING_OP_LINKAT, path, other));
+	return ask(named(IORING_OP_SYMLINKAT, path, other));
+}
+
+int main(int count, char **words)
+{
+	int i = 1, result;
+
+	if (count > 1 && !strcmp(words[1], "-p")) {
+		about = (struct io_uring_params){ .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000 };
+		i++;
+	}
+	ring = syscall(SYS_io_uring_setup, ENTRIES, &about);
+	if (ring < 0)
+		return 99;
+	rings = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	requests = mmap(NULL, ENTRIES * sizeof(*requests), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	if (rings == MAP_FAILED || requests == MAP_FAILED)
+		return 98;
+	while (i + 1 < count) {
+		int one = !strcmp(words[i], "mkdir") || !strcmp(words[i], "unlink") || !strcmp(words[i], "rmdir");
+
+		result = perform(words[i], words[i + 1], one ? NULL : words[i + 2]);
+		if (result < 0)
+			return -result;
+		i += one ? 2 : 3;
+	}
+	return 0;
+}
