@@ -192,3 +192,12 @@ def test_hostile_paths_never_raise(path, op):
     for habit in habits:
         trie.learn(habit)
     assert all(trie.find(habit).known for habit in habits)
+
+
+def test_a_unix_socket_is_known_by_its_path():
+    """To have spoken to the name service is no leave to speak to the container runtime."""
+    trie = Trie(LIMIT, widen_network)
+    trie.learn(network_path(network_event(protocol="unix", path="/run/nscd/socket")))
+    assert trie.find(network_path(network_event(protocol="unix", path="/run/nscd/socket"))).known
+    assert not trie.find(network_path(network_event(protocol="unix", path="/run/docker.sock"))).known
+    assert not trie.find(network_path(network_event(protocol="unix"))).known

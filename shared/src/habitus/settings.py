@@ -62,7 +62,8 @@ class CollectorSettings(Section):
     node: str = Field(default_factory=lambda: os.uname().nodename, description="this node's name")
     loader: str = Field(default="core", description="plugin of group habitus.loaders")
     sensors: Names = Field(
-        default=["process"], description="what is watched: process, file, network, uring, cpu"
+        default=["process", "file", "network", "uring", "cpu"],
+        description="what is watched: process, file, network, uring, cpu",
     )
     objects: Path | None = Field(default=None, description="folder of the built *.bpf.o")
     replay_file: Path | None = Field(default=None, description="JSON Lines for the loader `replay`")

@@ -104,7 +104,9 @@ def network_path(event: Event) -> tuple[str, ...]:
     """Return the habit of a network event.
 
     Who calls a server is not the server's habit: incoming peers count by address class, and the
-    port is the local one.
+    port is the local one. The peer of a Unix socket is its path.
+
+    The kernel makes tokens of the same fields (bpf/lib/flow_token.h): what changes here changes there.
     """
     network = event.network or Network()
     incoming = event.op in {"accept", "listen"} or network.direction == "ingress"
@@ -119,6 +121,8 @@ def network_path(event: Event) -> tuple[str, ...]:
 
 
 def _peer(network: Network, *, incoming: bool) -> str:
+    if network.protocol == "unix":
+        return "/".join(("", *segments(network.path[:4096]))) if network.path else "-"
     address = addresses.parsed(network.remote_ip) if network.remote_ip else None
     if network.domain and not incoming:
         return addresses.remote_of(network.domain[:255]).replace("*", "\\*")

@@ -313,5 +313,5 @@ def _raw(event: Event) -> tuple[object, ...] | None:
     net = event.network
     if net is None:
         return None
-    ends = (net.remote_ip, net.remote_port, net.local_port, net.domain)
+    ends = (net.remote_ip, net.remote_port, net.local_port, net.domain, net.path)
     return (name, event.op, net.direction, net.protocol, *ends)
