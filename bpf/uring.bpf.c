@@ -28,9 +28,9 @@ static __always_inline bool see_request(struct scratch *scratch, const struct na
 }
 
 /* The same within a second is sent once. */
-static __always_inline bool was_sent(struct file_record *record, struct deed *deed)
+static __always_inline bool was_sent(struct file_record *record, struct deed *deed, __u64 revision)
 {
-	struct decision now = {}, *before;
+	struct decision now = { .revision = revision }, *before;
 
 	deed->place[0] = record->head.token.one;
 	deed->place[1] = record->head.token.two;
@@ -38,9 +38,10 @@ static __always_inline bool was_sent(struct file_record *record, struct deed *de
 	deed->flags = record->flags;
 	__builtin_memcpy(deed->comm, record->head.comm, sizeof(deed->comm));
 	before = bpf_map_lookup_elem(&deeds, deed);
-	if (before && is_repeat(before))
+	if (before && before->revision == revision && is_repeat(before))
 		return true;
-	record->repeats = decide_sent(deed, &now);
+	record->repeats = before ? before->repeats : 0;
+	decide_sent(deed, &now);
 	return false;
 }
 
@@ -63,7 +64,7 @@ static __always_inline int tell(struct scratch *scratch, struct call *call, stru
 	whole = add_token(profile, used);
 	if (whole && is_known(revision, &record->head.token, LOSS_FILE))
 		return 0;
-	if (whole && was_sent(record, &deed))
+	if (whole && was_sent(record, &deed, revision))
 		return 0;
 	if (!revision) /* nobody can answer it yet */
 		record->head.token = (struct token){};

@@ -90,7 +90,6 @@ class CoreLoader:
         self._targets = targets
         if self._watch:
             self._watch.select(targets)
-            self._sensors.list_running()  # of those that are watched from now on
 
     def status(self) -> LoaderStatus:
         """Return what is attached, who names containers, and what was lost."""
