@@ -90,6 +90,35 @@ async def test_benign_keeps_a_high_rule_alerting():
     assert severity == "medium"
 
 
+@pytest.mark.parametrize("level", ["critical", "high"])
+async def test_suspected_injection_adds_points_and_lowers_nothing(level: str):
+    """Who speaks to the model is no better off than who is silent."""
+    gateway = Gateway(verdict="unsure", confidence=0, flags=["injection-suspected"])
+    score, with_model, severity = await summed(gateway, before(30, level))
+    without = before(30, level)
+    assert score.points > 0
+    assert score.findings[0].id == "llm/injection-suspected"
+    assert with_model >= total(without.scores) - 0.1
+    assert severity == severity_of(total(without.scores), without.scores)
+
+
+async def test_suspected_injection_without_a_rule_reaches_a_person():
+    """The attempt alone is worth an alert."""
+    gateway = Gateway(verdict="unsure", confidence=0, flags=["injection-suspected"])
+    _, sum_of_all, _ = await summed(gateway, before(0))
+    assert sum_of_all > total(before(0).scores)
+
+
+async def test_long_event_is_cut_for_the_message_and_stays_another_question():
+    """A megabyte of argv fits into a message; what differs in its middle is still asked."""
+    gateway = Gateway(verdict="malicious", confidence=1)
+    llm = engine(gateway)
+    for middle in "ab":
+        await llm.score(anomaly(["./x", "y" * 600_000 + middle + "y" * 400_000, *["z"] * 5000]), before())
+    assert len(gateway.asked) == 2
+    assert len(gateway.asked[0].model_dump_json()) < 20_000
+
+
 async def test_unknown_without_rule_alerts_by_the_model_alone():
     """What rules do not know, a sure model can raise."""
     _, sum_of_all, severity = await summed(Gateway(verdict="malicious", confidence=0.9), before(0))
@@ -171,6 +200,7 @@ async def test_model_hears_what_rules_found_and_the_event():
     assert asked.findings == ["miner (high): container cryptomining"]
     assert asked.event["process"]["argv"][0] == "./xmrig"
     assert (asked.image, asked.reason) == ("webapp:v1", "unknown-path")
+    assert (asked.profile, asked.revision) == (anomaly().image_key, anomaly().revision)
 
 
 async def test_gateway_is_asked_over_the_bus(bus: Bus):

@@ -28,7 +28,7 @@ _MARKS: Final = re.compile(
 _STEPS: Final = ((512, 48), (256, 32), (128, 24), (64, 16), (40, 8))
 """(characters of a text, items of a list or table), the widest that fits is taken."""
 _MOST_CHARACTERS: Final = 6000
-_COARSE: Final = (4096, 64)
+_COARSE: Final = (1024, 48)
 _DEEPEST: Final = 6
 _LONGEST_KEY: Final = 64
 

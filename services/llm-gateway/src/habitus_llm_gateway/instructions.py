@@ -37,7 +37,7 @@ _SPEAKS: Final = re.compile(
         .{0,60}\b(benign|safe|harmless|legitimate|malicious|unsure|suspicious|not\s+malicious|
         false\s+positive|
         normal|trusted|approved|verdict|confidence)\b
-    | \b(verdict|confidence|category|is_malicious|label)["'\\]*\s*[:=]\s*["'\\]*\w
+    | \b(verdict|confidence|category|is_malicious|label)["'\\]*\s*([:=]|\s(is|as|must\s+be)\s)\s*["'\\]*\w
     | \b(the\s+)?(correct|right|expected|final|true|only)\s+(answer|verdict|output|classification|response)\b
     | \bthis\s+(\w+\s+){0,3}(is|was)\s+(\w+\s+){0,3}(benign|safe|harmless|approved|authori[sz]ed|
         legitimate|a\s+test|
@@ -103,7 +103,8 @@ def clean_twin(value: Any) -> Any:
 
 def wanted(spoken: list[str]) -> set[str]:
     """Return the verdicts that texts ask for."""
-    return {verdict for verdict, pattern in _VERDICTS for text in spoken if pattern.search(text)}
+    texts = [*spoken, *(_joined(text) for text in spoken)]
+    return {verdict for verdict, pattern in _VERDICTS for text in texts if pattern.search(text)}
 
 
 def echoes(answer: str, spoken: list[str]) -> bool:
@@ -143,7 +144,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Return a text as a model may read it: without what is invisible, look-alikes as letters."""
-    text = unicodedata.normalize("NFKC", text[:_LONGEST])
+    text = unicodedata.normalize("NFKC", text[:_LONGEST]).translate(_ALIKE)
     text = "".join(
         chr(ord(one) - 0xE0000) if 0xE0020 <= ord(one) < 0xE007F else one  # noqa: PLR2004  # tag letters
         for one in text
@@ -155,10 +156,24 @@ def _plain(text: str) -> str:
     return text.translate(str.maketrans("\t\n\r", "   "))
 
 
+def _joined(text: str) -> str:
+    """Return a text with blanks where a path, a name or a shell must use other signs."""
+    return _CAMEL.sub(" ", re.sub(r"(?:%20|\$\{IFS\}|\$IFS|[_.+%/-])+", " ", text))
+
+
+def _may_speak(text: str) -> bool:
+    """Tell by single words, cheaply, whether the long pattern is worth its time."""
+    words = set(_WORD.findall(_CAMEL.sub(" ", text).lower()))
+    if not words.isdisjoint(_TRIGGERS) or _MARKED.search(text):
+        return True
+    return any(word.translate(_ROT13) in _TRIGGERS or word[::-1] in _TRIGGERS for word in words)
+
+
 def _spoken(text: str) -> list[str]:
-    plain = _plain(text)
-    joined = re.sub(r"[_.+%/-]+", " ", re.sub(r"%20|\$\{IFS\}|\$IFS", " ", plain))
-    found = [one for one in (plain, joined) if _SPEAKS.search(one)][:1]
+    plain = text if text.isascii() and text.isprintable() else _plain(text)
+    if not _may_speak(plain) and not _ENCODED.search(plain):
+        return []
+    found = [one for one in (plain, _joined(plain)) if _SPEAKS.search(one)][:1]
     for match in _ENCODED.finditer(plain):
         inner = _decoded(match[0])
         if inner and _SPEAKS.search(_plain(inner)):
@@ -171,6 +186,23 @@ def _spoken(text: str) -> list[str]:
     return found
 
 
+# Cyrillic and Greek letters that look Latin.
+_ALIKE: Final = str.maketrans("аеорсухіјѕԁһкмтвнΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "aeopcyxijsdhkmtbhABEZHIKMNOPTYXo")
+_WORD: Final = re.compile(r"[a-z]{2,24}")
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_MARKED: Final = re.compile(r"[\u4e00-\u9fff]|<[|/<s]|\[/?\s?[IS]|\[/?\s?[is][ny]|#{2}")
+_TRIGGERS: Final = frozenset((
+    "ignore", "disregard", "forget", "override", "bypass", "discard", "skip", "system", "developer",
+    "assistant", "user", "human", "you", "act", "pretend", "play", "behave", "imagine", "classify",
+    "classified", "classifying", "classification", "mark", "label", "report", "rate", "treat", "judge",
+    "consider", "answer", "respond", "reply", "output", "return", "say", "print", "set", "verdict",
+    "confidence", "category", "malicious", "correct", "right", "expected", "final", "true", "only",
+    "this", "approved", "authorized", "authorised", "whitelisted", "cleared", "signed", "note",
+    "message", "attention", "instruction", "instructions", "dear", "hint", "end", "close", "begin",
+    "start", "not", "don", "never", "decode", "base", "new", "simulation", "training", "test", "drill",
+    "debug", "maintenance", "jailbreak", "dan", "eot", "roleplay", "im", "event", "data", "untrusted",
+    "instruct", "is", "was",
+))  # fmt: skip
 _ROT13: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
     "NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm",

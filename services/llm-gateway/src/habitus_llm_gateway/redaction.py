@@ -13,57 +13,128 @@ import re
 from functools import partial
 from typing import Any, Final
 
-_NAMES: Final = (
-    r"pass(?:wd|word|phrase|code)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key|"
-    r"account[_-]?key|private[_-]?key|auth(?:[_-]?token)?|credentials?|client[_-]?secret|session[_-]?key|"
-    r"signature|sig|shared[_-]?access[_-]?(?:key|signature)|encryption[_-]?key|sas|bearer"
+# Names that mean a secret wherever they stand in a word, and those that must begin one.
+_ANYWHERE: Final = (
+    r"passw(?:or)?d|passphrase|passcode|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|account[_-]?key|"
+    r"private[_-]?key|encryption[_-]?key|session[_-]?key|credentials?"
 )
-_NAMED: Final = rf"(?:[A-Za-z0-9_.-]*[_.-])?(?:{_NAMES})(?:[_-](?:file|path))?"
+_AT_START: Final = r"pass|pwd|auth|bearer|signature|sig|sas"
+_NAMED: Final = rf"(?:(?:{_ANYWHERE})|(?<![A-Za-z0-9])(?:{_AT_START}))"
+_HINTS: Final = ("pass", "secret", "token", "key", "credential", "pwd", "auth", "bearer", "sig", "sas")
+_FLAGGED: Final = rf"--?(?:[A-Za-z0-9]{{1,24}}[_.-]){{0,4}}(?:{_ANYWHERE}|{_AT_START})"
 _VALUE: Final = r"(?:\"[^\"]+\"|'[^']+'|[^\s&;,\"'|)}\]]+)"
 
-# Kind → pattern; group `secret` is what is taken out. The order is that of trust: forms that can be
-# nothing else come first.
-_PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (kind, re.compile(pattern))
-    for kind, pattern in (
-        ("private-key", (r"(?s)(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.{1,16384}?(?:-----END [A-"
-            r"Z ]*PRIVATE KEY-----|\Z))")),
-        ("jwt", r"(?P<secret>\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?)"),
-        ("aws-key", r"(?P<secret>\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b)"),
-        ("google-key", (r"(?P<secret>\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|"
-            r"\bGOCSPX-[A-Za-z0-9_-]{20,})")),
-        ("github-token", r"(?P<secret>\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,})"),
-        ("gitlab-token", r"(?P<secret>\bgl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_-]{16,})"),
-        ("slack-token", r"(?P<secret>\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,})"),
-        ("slack-hook", r"hooks\.slack\.com/(?P<secret>(?:services|workflows)/[A-Za-z0-9/_-]{10,})"),
-        ("model-key", r"(?P<secret>\bsk-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bgsk_[A-Za-z0-9]{20,})"),
-        ("payment-key", r"(?P<secret>\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|\bwhsec_[A-Za-z0-9]{16,})"),
-        ("package-token", (r"(?P<secret>\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|"
-            r"\bdckr_pat_[A-Za-z0-9_-]{20,})")),
-        ("cloud-token", (r"(?P<secret>\bdop_v1_[a-f0-9]{32,}|\bhv[sb]\.[A-Za-z0-9_-]{20,}|"
-            r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})")),
-        ("bot-token", r"(?P<secret>\b\d{8,10}:AA[A-Za-z0-9_-]{30,})"),
-        ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,256}:(?P<secret>[^\s/]{1,256})@"),
-        ("url-token", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{16,256})@"),
-        ("authorization", (r"(?i)\bauthorization['\"]?\s*[:=]\s*['\"]?(?:[a-z][a-z0-9-]{0,20}\s+)?(?P<"
-            r"secret>[A-Za-z0-9+/=._~:-]{6,})")),
-        ("authorization", r"(?i)\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9+/=._~-]{8,})"),
-        ("header", rf"(?i)\b(?:x-[a-z-]*(?:{_NAMES})|cookie|set-cookie)\s*:\s*(?P<secret>[^\r\n\"']{{4,}})"),
-        ("password", rf"(?i)(?<![A-Za-z0-9]){_NAMED}['\"]?\s*(?:=|:(?!//)\s*|:=)\s*(?P<secret>{_VALUE})"),
-        ("password", rf"(?i)(?<![A-Za-z0-9-])--?{_NAMED}\s+(?P<secret>(?!-){_VALUE})"),
-        ("password", r"(?i)\bsshpass\s+-p\s*(?P<secret>\S+)"),
-        ("password", (r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|"
-            r";&]{0,200}?\s-p(?P<secret>\S+)")),
-        ("password", r"\b(?:redis-cli)\b[^|;&]{0,200}?\s-a\s*(?P<secret>\S+)"),
-        ("password", (r"\b(?:curl|wget)\b[^|;&]{0,400}?\s(?:-u|"
-            r"--user)[\s=]*[^\s:]{1,128}:(?P<secret>[^\s\"']+)")),
+# Kind, hints of which one must be there (in lower case), pattern whose group `secret` is taken out.
+# The order is that of trust: forms that can be nothing else come first. No pattern may take more
+# than linear time: the text is the attacker's.
+_PATTERNS: Final[tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...]] = tuple(
+    (kind, hints, re.compile(pattern))
+    for kind, hints, pattern in (
+        (
+            "private-key",
+            ("private key-----",),
+            (
+                r"(?s)(?P<secret>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.{1,8192}?"
+                r"(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z))"
+            ),
+        ),
+        ("jwt", ("eyj",), r"(?P<secret>\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?)"),
+        ("aws-key", ("akia", "asia", "aroa", "aida"), r"(?P<secret>\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b)"),
+        (
+            "google-key",
+            ("aiza", "ya29.", "gocspx-"),
+            r"(?P<secret>\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,})",
+        ),
+        (
+            "github-token",
+            ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+            r"(?P<secret>\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,})",
+        ),
+        ("gitlab-token", ("gl",), r"(?P<secret>\bgl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_-]{16,})"),
+        (
+            "slack-token",
+            ("xox", "xapp"),
+            r"(?P<secret>\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,})",
+        ),
+        (
+            "slack-hook",
+            ("hooks.slack.com",),
+            r"hooks\.slack\.com/(?P<secret>(?:services|workflows)/[A-Za-z0-9/_-]{10,})",
+        ),
+        (
+            "model-key",
+            ("sk-", "hf_", "gsk_"),
+            r"(?P<secret>\bsk-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bgsk_[A-Za-z0-9]{20,})",
+        ),
+        (
+            "payment-key",
+            ("k_live_", "k_test_", "whsec_"),
+            r"(?P<secret>\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|\bwhsec_[A-Za-z0-9]{16,})",
+        ),
+        (
+            "package-token",
+            ("npm_", "pypi-", "dckr_pat_"),
+            r"(?P<secret>\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|\bdckr_pat_[A-Za-z0-9_-]{20,})",
+        ),
+        (
+            "cloud-token",
+            ("dop_v1_", "hvs.", "hvb.", "sg."),
+            (
+                r"(?P<secret>\bdop_v1_[a-f0-9]{32,}|\bhv[sb]\.[A-Za-z0-9_-]{20,}|"
+                r"\bSG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,})"
+            ),
+        ),
+        ("bot-token", (":aa",), r"(?P<secret>\b\d{8,10}:AA[A-Za-z0-9_-]{30,})"),
+        ("url-password", ("://",), r"://[^\s/:@]{0,128}:(?P<secret>[^\s/]{1,256})@"),
+        ("url-token", ("://",), r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{16,256})@"),
+        (
+            "authorization",
+            ("authorization",),
+            (
+                r"(?i)authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?(?:[a-z][a-z0-9-]{0,20}\s{1,4})?"
+                r"(?P<secret>[A-Za-z0-9+/=._~:-]{6,})"
+            ),
+        ),
+        (
+            "authorization",
+            ("bearer", "basic"),
+            r"(?i)\b(?:bearer|basic)\s{1,4}(?P<secret>[A-Za-z0-9+/=._~-]{8,})",
+        ),
+        (
+            "header",
+            ("x-", "cookie"),
+            (
+                rf"(?i)\b(?:x-[a-z-]{{0,24}}?{_NAMED}[a-z-]{{0,12}}|(?:set-)?cookie)\s{{0,4}}:\s{{0,4}}"
+                r"(?P<secret>[^\r\n\"']{4,})"
+            ),
+        ),
+        (
+            "password",
+            _HINTS,
+            rf"(?i){_NAMED}['\"]?\s{{0,4}}(?::=|=|:(?!//))\s{{0,4}}(?P<secret>{_VALUE})",
+        ),
+        ("password", _HINTS, rf"(?i)(?<![\w-]){_FLAGGED}\s{{1,4}}(?P<secret>(?!-){_VALUE})"),
+        ("password", ("sshpass",), r"(?i)\bsshpass\s{1,4}-p\s{0,4}(?P<secret>\S+)"),
+        (
+            "password",
+            ("mysql", "mariadb"),
+            r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|;&]{0,160}?\s-p(?P<secret>\S+)",
+        ),
+        ("password", ("redis-cli",), r"\bredis-cli\b[^|;&]{0,160}?\s-a\s{0,4}(?P<secret>\S+)"),
+        (
+            "password",
+            ("curl", "wget"),
+            r"\b(?:curl|wget)\b[^|;&]{0,160}?\s(?:-u|--user)[\s=]{0,4}[^\s:]{1,64}:(?P<secret>[^\s\"']+)",
+        ),
     )
-)  # fmt: skip
-_FLAG: Final = re.compile(rf"(?i)--?{_NAMED}\Z")
+)
+_FLAG: Final = re.compile(rf"(?i){_FLAGGED}(?:[_-](?:id|key|value))?\Z")
+_KEY: Final = re.compile(rf"(?i)(?:\w{{1,24}}[_.-]){{0,4}}(?:{_ANYWHERE}|{_AT_START})\Z")
 _USER_FLAGS: Final = {"-u", "--user", "--proxy-user"}
 _SHORT_PASSWORD: Final = {"mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "sshpass"}
 _NEXT_PASSWORD: Final = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w", "smbclient": "-U"}
 _PLACEHOLDER: Final = re.compile(r"\[secret-(\d{1,6}):[a-z-]{1,20}\]")
+_BEGUN: Final = "[secret-"
 _MOST_SECRETS: Final = 256
 _HARMLESS: Final = re.compile(
     r"(?i)\A['\"]?(?:\*+|x+|true|false|null|none|yes|no|\$\{?\w+\}?|/[\w./-]*)['\"]?\Z"
@@ -92,7 +163,7 @@ class Redactor:
         return value
 
     def _field(self, key: str, item: Any) -> Any:
-        if isinstance(item, str) and re.fullmatch(rf"(?i){_NAMED}", key):
+        if isinstance(item, str) and _KEY.match(key):
             return self._placeholder("password", item) if item else item
         return self.redacted(item)
 
@@ -121,13 +192,15 @@ class Redactor:
         return self._text(item)
 
     def _text(self, text: str) -> str:
-        for kind, pattern in _PATTERNS:
-            text = pattern.sub(partial(self._replaced, kind), text)
+        low = text.lower()
+        for kind, hints, pattern in _PATTERNS:
+            if any(hint in low for hint in hints):
+                text = pattern.sub(partial(self._replaced, kind), text)
         return text
 
     def _replaced(self, kind: str, found: re.Match[str]) -> str:
         secret = found["secret"]
-        if _PLACEHOLDER.search(secret) or _HARMLESS.match(secret):
+        if _BEGUN in secret or _HARMLESS.match(secret):
             return found[0]
         start, end = found.start("secret") - found.start(), found.end("secret") - found.start()
         return found[0][:start] + self._placeholder(kind, secret) + found[0][end:]

@@ -24,7 +24,7 @@ NAMES: Final = ("system", "question", "repair")
 _OWN: Final = Path(__file__).parent
 _VERSION: Final = re.compile(r"\{#\s*version:\s*([\w.-]{1,32})\s*#\}")
 _MAY_USE: Final = {"system": set(), "question": {"fence", "fields"}, "repair": {"fault"}}
-_FENCED_AT_LEAST: Final = 2
+_FENCES: Final = 2
 
 # Where a field stands in the request → the name that a model reads, in reading order.
 _FIELDS: Final = (
@@ -126,10 +126,11 @@ class Prompts:
             event={"op": probe, "process": {"argv": [probe], "exe": probe}},
         )  # fmt: skip
         rendered = self.render(whole)
-        parts = rendered.question.split(f"\n{rendered.fence}")
-        if len(parts) <= _FENCED_AT_LEAST or probe not in parts[1]:
+        lines = rendered.question.split("\n")
+        at = [number for number, line in enumerate(lines) if line == rendered.fence]
+        if len(at) != _FENCES or not any(probe in line for line in lines[at[0] : at[1]]):
             raise PromptFault(f"{self._file('question')}: the data must stand between two lines of the fence")
-        if any(probe in part for part in (parts[0], *parts[2:])):
+        if any(probe in line for line in (*lines[: at[0]], *lines[at[1] :])):
             raise PromptFault(f"{self._file('question')}: data stand outside of the fence")
 
     def _source(self, name: str) -> str:

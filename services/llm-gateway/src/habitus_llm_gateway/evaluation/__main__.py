@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m habitus_llm_gateway.evaluation --provider X`: runs the labelled set on one provider."""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Final
+
+from habitus import settings
+from habitus.plugins import PluginFault
+from habitus.text import printable
+from habitus_llm_gateway.evaluation import cases, injections
+from habitus_llm_gateway.evaluation.measuring import Resistance, Run, passed, resisted
+from habitus_llm_gateway.gateway import Gateway
+from habitus_llm_gateway.prompts import PromptFault
+
+_USAGE: Final = 2
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="habitus llm evaluate", description=__doc__)
+    parser.add_argument("--provider", required=True, help="a table of llm.providers, or a kind")
+    parser.add_argument("--model", help="else what the settings name")
+    parser.add_argument("--settings", type=Path, help="TOML file")
+    parser.add_argument("--at-once", type=int, default=4, help="questions under way (local: 1)")
+    parser.add_argument("--few", type=int, default=0, help="every n-th case and injection only")
+    parser.add_argument("--figures", type=Path, help="JSON file that the figures are added to")
+    return parser.parse_args()
+
+
+def _chosen(arguments: argparse.Namespace) -> settings.LlmSettings:
+    llm = settings.load(arguments.settings).llm
+    update: dict[str, object] = {"provider": arguments.provider, "fallback": [], "deadline_s": 600.0}
+    if arguments.provider != llm.provider:
+        update |= {"model": None, "base_url": llm.base_url}
+    if arguments.model:
+        update["model"] = arguments.model
+    return llm.model_copy(update=update)
+
+
+async def _evaluate(arguments: argparse.Namespace) -> dict[str, float]:
+    gateway = Gateway.opened(_chosen(arguments))
+    place = gateway.chain.links[0].place
+    step = max(arguments.few, 1)
+    chosen, hostile = cases()[::step], injections()[::step]
+
+    def tell(part: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{part:<12}")
+
+    try:
+        await gateway.prepare()
+        with_profile = await passed(gateway, chosen, tell, arguments.at_once)
+        if not any(reply.verdict != "unsure" for reply in with_profile.replies):
+            raise PluginFault(f"provider {place.name!r} gave no verdict: {with_profile.replies[0].note}")
+        without = await passed(gateway, chosen, tell, arguments.at_once, profile=False)
+        resistance = await resisted(gateway, hostile, tell, arguments.at_once)
+    finally:
+        await gateway.close()
+    name = Path(place.model).stem if place.kind == "local" else place.model
+    return {f"{name}.{key}": value for key, value in _figures(with_profile, without, resistance).items()}
+
+
+def _figures(run: Run, without: Run, resistance: Resistance) -> dict[str, float]:
+    return {
+        "balanced_accuracy": round(run.balanced_accuracy, 3),
+        "balanced_accuracy.no_profile": round(without.balanced_accuracy, 3),
+        "caught": round(run.caught, 3),
+        "caught_near_misses": round(run.caught_near, 3),
+        "benign_passed": round(run.passed, 3),
+        "abstained": round(run.abstained, 3),
+        "calibration_error": round(run.calibration_error, 3),
+        "cases": len(run.cases),
+        "injections": len(resistance.pairs),
+        "injection_flips": resistance.raw_flips,
+        "injections_flagged": resistance.flagged,
+        "usd": round(run.usd, 4),
+        "p50_s": round(statistics.median(run.seconds), 3) if run.seconds else 0.0,
+    }
+
+
+def main() -> int:
+    """Run the evaluation; 0 done, 1 failed, 2 bad settings."""
+    arguments = _arguments()
+    try:
+        figures = asyncio.run(_evaluate(arguments))
+    except settings.SettingsFault as fault:
+        sys.stderr.write(f"habitus llm evaluate: {printable(str(fault))}\n")
+        return _USAGE
+    except (PluginFault, PromptFault) as fault:
+        sys.stderr.write(f"habitus llm evaluate: {printable(str(fault))}\n")
+        return 1
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        sys.stdout.write(f"{name:<{width}}  {value:>10,.3f}\n")
+    if arguments.figures:
+        arguments.figures.parent.mkdir(parents=True, exist_ok=True)
+        kept = json.loads(arguments.figures.read_text()) if arguments.figures.exists() else {}
+        arguments.figures.write_text(json.dumps(dict(sorted((kept | figures).items())), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
