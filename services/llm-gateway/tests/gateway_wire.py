@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small HTTP server that speaks the wires of the paid providers: checks what it gets, answers as they do.
 
-It is for tests and benchmarks: `python gateway_wire.py PORT` serves until it is killed.
+It is for tests and benchmarks: `python gateway_wire.py PORT SECONDS` serves until it is
+killed, asks for no key, and takes so many seconds for an answer. `GET …/calls` tells how many came.
 """
 
 import asyncio
@@ -198,9 +199,12 @@ class Wire:
             headers[name.strip().lower()] = value.strip()
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         call = Call(first.split()[1], headers, json.loads(body or b"{}"))
-        self.calls.append(call)
-        self._came.set()
-        reply = await self._replied(call)
+        if call.path.endswith("/calls"):
+            reply = Reply(200, len(self.calls))
+        else:
+            self.calls.append(call)
+            self._came.set()
+            reply = await self._replied(call)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
         raw = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
@@ -222,12 +226,18 @@ class Wire:
         return reply if isinstance(reply, Reply) else await reply
 
 
-async def _alone(port: int) -> None:
-    async with Wire(verdict(), key=None).serving(port) as wire:
+async def _alone(port: int, delay_s: float) -> None:
+    def slow(call: Call) -> Reply:
+        reply = said(call, json.dumps(VERDICT))
+        reply.delay_s = delay_s
+        return reply
+
+    async with Wire(slow, key=None).serving(port) as wire:
         sys.stdout.write(f"{wire.address}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_alone(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    numbers = [*sys.argv[1:], "0", "0"][:2]
+    asyncio.run(_alone(int(numbers[0]), float(numbers[1])))

@@ -65,11 +65,15 @@ class OpenAiProvider:
         }
         if self._row.tokens == "max_tokens":
             request["temperature"] = 0  # OpenAI's own reasoning models refuse any but their default
+        form: dict[str, Any] = {}
         if self.place.structured == "schema":
             schema = {"name": "verdict", "strict": True, "schema": prompt.schema}
-            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+            form = {"type": "json_schema", "json_schema": schema}
         elif self.place.structured == "object":
-            request["response_format"] = {"type": "json_object"}
+            form = {"type": "json_object"}
+        if form:
+            # The same on the wire; the library walks through typed parameters, a third of its time.
+            request["extra_body"] = {"response_format": form}
         return request
 
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Overhead over the provider's own latency at 200 questions/s, and the storm of 100 Pods.
+
+`python services/llm-gateway/tests/bench_gateway.py [FIGURES]`: the provider is a process of its own
+(`gateway_wire.py`, 50 ms an answer) and is asked by the gateway over NATS and, for the baseline, by the
+same client library without the gateway, at the same rate.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[2] / "tests" / "support")]
+
+import nats  # noqa: E402
+import openai  # noqa: E402
+from gateway_making import request  # noqa: E402
+
+from habitus import subjects  # noqa: E402
+from habitus.judging import JudgeReply  # noqa: E402
+from habitus_llm_gateway.answer import SCHEMA  # noqa: E402
+from habitus_llm_gateway.prompts import Prompts  # noqa: E402
+from habitus_testing import NatsServer, start_service  # noqa: E402
+
+RATE, SECONDS, ROUNDS = 200, 5, 3
+
+
+async def paced(ask: Any, rate: int, count: int) -> list[float]:
+    """Ask at a steady rate; return milliseconds from the moment at which each was due."""
+    begun = time.perf_counter() + 0.05
+
+    async def one(number: int) -> float:
+        due = begun + number / rate
+        await asyncio.sleep(max(due - time.perf_counter(), 0))
+        await ask(number)
+        return (time.perf_counter() - due) * 1000
+
+    return list(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+def at(values: list[float], share: float) -> float:
+    return statistics.quantiles(values, n=1000)[round(share * 1000) - 1]
+
+
+async def measured(client: Any, direct: Any, calls: Any) -> dict[str, float]:
+    prompts = Prompts("en")
+
+    async def bare(number: int) -> None:
+        rendered = prompts.render(request(f"./bare{number}"))
+        turns = [
+            {"role": "system", "content": rendered.system},
+            {"role": "user", "content": rendered.question},
+        ]
+        form = {"type": "json_schema", "json_schema": {"name": "v", "strict": True, "schema": SCHEMA}}
+        await direct.chat.completions.create(model="m", messages=turns, extra_body={"response_format": form})
+
+    async def through(number: int) -> None:
+        question = request(f"./{secrets.token_hex(3)}-{number}").model_dump_json().encode()
+        reply = JudgeReply.model_validate_json(
+            (await client.request(subjects.JUDGE, question, timeout=30)).data
+        )
+        if reply.abstained:
+            raise AssertionError(reply.note)
+
+    await paced(through, 20, 40)
+    await paced(bare, 20, 40)
+    base, whole = [], []
+    for _ in range(ROUNDS):
+        base.append(await paced(bare, RATE, RATE * SECONDS))
+        whole.append(await paced(through, RATE, RATE * SECONDS))
+    figures = {}
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        bare_ms = statistics.median(at(one, share) for one in base)
+        whole_ms = statistics.median(at(one, share) for one in whole)
+        figures |= {f"bare_{name}_ms": bare_ms, f"gateway_{name}_ms": whole_ms}
+        figures[f"overhead_{name}_ms"] = whole_ms - bare_ms
+    return figures | await stormed(client, calls)
+
+
+async def stormed(client: Any, calls: Any) -> dict[str, float]:
+    """100 Pods do the same 20 times within a second."""
+    before = await calls()
+    flags: list[str] = []
+
+    async def one(number: int) -> None:
+        question = request("./storm")
+        question.event["process"]["pid"] = number
+        question.event["container"] = {"id": f"{number % 100:064x}", "pod": {"name": f"web-{number % 100}"}}
+        raw = await client.request(subjects.JUDGE, question.model_dump_json().encode(), timeout=30)
+        flags.extend(JudgeReply.model_validate_json(raw.data).flags)
+
+    times = await paced(one, 2000, 2000)
+    asked = await calls() - before
+    return {
+        "storm_100_pods.questions": 2000,
+        "storm_100_pods.provider_calls": asked,
+        "storm_100_pods.coalesced": flags.count("coalesced"),
+        "storm_100_pods.cached": flags.count("cached"),
+        "storm_100_pods.hit_ratio": 1 - asked / 2000,
+        "storm_100_pods.p99_ms": at(times, 0.99),
+    }
+
+
+async def main(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = NatsServer(Path(folder) / "nats", secrets.token_urlsafe(8))
+        server.folder.mkdir()
+        server.start()
+        wire = await asyncio.create_subprocess_exec(
+            sys.executable, str(HERE / "gateway_wire.py"), "0", "0.05", stdout=asyncio.subprocess.PIPE
+        )
+        address = (await wire.stdout.readline()).decode().strip()
+        given = {"PROVIDER": "vllm", "MODEL": "m", "BASE_URL": f"{address}/v1", "PORT": "0"}
+        settings = {f"HABITUS_LLM_{key}": value for key, value in given.items()}
+        log = Path(folder) / "log"
+        gateway = await asyncio.to_thread(start_service, "llm-gateway", server.environment, log, **settings)
+        client = await nats.connect(server.settings.url, token=server.token)
+        direct = openai.AsyncOpenAI(api_key="none", base_url=f"{address}/v1", max_retries=0)
+
+        async def calls() -> int:
+            return int(await direct.get("/calls", cast_to=object))
+
+        try:
+            figures = await measured(client, direct, calls)
+            status = Path(f"/proc/{gateway.child.pid}/status").read_text()
+            figures["resident_mb"] = int(status.split("VmRSS:")[1].split()[0]) / 1024
+        finally:
+            await client.close()
+            await direct.close()
+            gateway.kill()
+            wire.terminate()
+            await wire.wait()
+            server.stop()
+    figures["cpus"] = os.cpu_count() or 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({key: round(value, 3) for key, value in sorted(figures.items())}, indent=2) + "\n"
+    )
+    for name, value in sorted(figures.items()):
+        sys.stdout.write(f"{name:<32}{value:>12,.2f}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/bench/gateway.json")))
