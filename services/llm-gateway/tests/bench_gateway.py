@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Overhead over the provider's own latency at 200 questions/s, and the storm of 100 Pods.
 
-`python services/llm-gateway/tests/bench_gateway.py [FIGURES]`: the provider is a process of its own
+`python services/llm-gateway/tests/bench_gateway.py [FIGURES [RATE]]`: the provider is a process of its own
 (`gateway_wire.py`, 50 ms an answer) and is asked by the gateway over NATS and, for the baseline, by the
 same client library without the gateway, at the same rate.
 """
@@ -30,7 +30,8 @@ from habitus_llm_gateway.answer import SCHEMA  # noqa: E402
 from habitus_llm_gateway.prompts import Prompts  # noqa: E402
 from habitus_testing import NatsServer, start_service  # noqa: E402
 
-RATE, SECONDS, ROUNDS = 200, 5, 3
+RATE = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+SECONDS, ROUNDS = 5, 3
 
 
 async def paced(ask: Any, rate: int, count: int) -> list[float]:
@@ -51,10 +52,9 @@ def at(values: list[float], share: float) -> float:
 
 
 async def measured(client: Any, direct: Any, calls: Any) -> dict[str, float]:
-    prompts = Prompts("en")
+    rendered = Prompts("en").render(request("./bare"))
 
-    async def bare(number: int) -> None:
-        rendered = prompts.render(request(f"./bare{number}"))
+    async def bare(_number: int) -> None:
         turns = [
             {"role": "system", "content": rendered.system},
             {"role": "user", "content": rendered.question},
@@ -123,7 +123,7 @@ async def main(path: Path) -> None:
         log = Path(folder) / "log"
         gateway = await asyncio.to_thread(start_service, "llm-gateway", server.environment, log, **settings)
         client = await nats.connect(server.settings.url, token=server.token)
-        direct = openai.AsyncOpenAI(api_key="none", base_url=f"{address}/v1", max_retries=0)
+        direct = openai.AsyncOpenAI(api_key="none", base_url=f"{address}/v1", max_retries=0, timeout=60)
 
         async def calls() -> int:
             return int(await direct.get("/calls", cast_to=object))
@@ -139,6 +139,7 @@ async def main(path: Path) -> None:
             wire.terminate()
             await wire.wait()
             server.stop()
+    figures["rate"] = RATE
     figures["cpus"] = os.cpu_count() or 0
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
