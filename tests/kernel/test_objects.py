@@ -19,7 +19,7 @@ BASH = os.path.realpath(shutil.which("bash") or "/bin/bash").encode()
 
 
 def objects_of(names):
-    return [name for sensor in sensors.choose(names) for name in sensor.objects]
+    return sensors.objects_of(sensors.choose(names))
 
 
 @pytest.mark.parametrize("name", sensors.available())
@@ -33,6 +33,7 @@ def test_an_object_loads_and_attaches(objects, name):
         log = "\n".join(fault.log.splitlines()[-VERIFIER_LINES:])
         pytest.fail(f"{fault}\n{log}", pytrace=False)
     assert loaded.hooks
+    assert len(loaded._listers) == sum(sensor.lister is not None for sensor in chosen)
     loaded.close()
 
 
