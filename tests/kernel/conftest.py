@@ -136,13 +136,13 @@ class Recorder:
 
 @pytest.fixture
 async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[Recorder]"]]:
-    """Start the core loader with some settings; it is stopped at the end."""
+    """Start the core loader, or another, with some settings; it is stopped at the end."""
     stop = asyncio.Event()
     running = []
 
-    async def start(**settings: object) -> Recorder:
+    async def start(loader: type[CoreLoader] = CoreLoader, **settings: object) -> Recorder:
         quiet: dict[str, object] = {"discovery": [], "objects": objects, "node": "n1", **settings}
-        recorder = Recorder(CoreLoader(CollectorSettings.model_validate(quiet)))
+        recorder = Recorder(loader(CollectorSettings.model_validate(quiet)))
         started = asyncio.Event()
         task = asyncio.create_task(recorder.loader.run(recorder, started, stop))
         running.append(task)

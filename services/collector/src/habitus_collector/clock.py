@@ -5,16 +5,17 @@ import time
 
 
 class Clock:
-    """Turns the kernel's boot clock into nanoseconds since the epoch."""
+    """Turns a clock of the kernel, by default that of its boot, into nanoseconds since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: int = time.CLOCK_BOOTTIME) -> None:
+        self._kernel = kernel
         self._offset = 0
         self.adjust()
 
     def adjust(self) -> None:
         """Follow the wall clock: it may have been set meanwhile."""
-        self._offset = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._offset = time.time_ns() - time.clock_gettime_ns(self._kernel)
 
-    def wall(self, boot: int) -> int:
-        """Return the wall clock's reading at `boot`."""
-        return boot + self._offset
+    def wall(self, reading: int) -> int:
+        """Return the wall clock's reading at a reading of the kernel's clock."""
+        return reading + self._offset

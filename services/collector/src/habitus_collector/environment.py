@@ -71,19 +71,27 @@ def _capabilities(status: Path) -> int:
     return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
 
 
-def faults(folder: Path, objects: Sequence[str] = _DEFAULT) -> Iterator[str]:
-    """Yield what keeps this machine from collecting by these objects, most basic first."""
+def basic_faults() -> Iterator[str]:
+    """Yield what keeps this machine from collecting by any programs in the kernel, most basic first."""
     if sys.platform != "linux":
         yield "not Linux: containers can be watched on Linux only; the loader `replay` works anywhere"
         return
     if not may_load():
         yield "no right to load eBPF programs: run as root, or with CAP_BPF and CAP_PERFMON"
-    if not BTF.is_file():
-        yield f"no BTF: {BTF} is missing; the kernel needs CONFIG_DEBUG_INFO_BTF"
-    if not libbpf.available():
-        yield libbpf.ADVICE
     if cgroups.mount_point() is None:
         yield "no cgroup v2 tree is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified"
+
+
+def faults(folder: Path, objects: Sequence[str] = _DEFAULT) -> Iterator[str]:
+    """Yield what keeps this machine from collecting by these objects, most basic first."""
+    yield from basic_faults()
+    if not BTF.is_file():
+        yield (
+            f"no BTF: {BTF} is missing; the kernel needs CONFIG_DEBUG_INFO_BTF, or set the loader to bcc: "
+            "HABITUS_COLLECTOR_LOADER=bcc"
+        )
+    if not libbpf.available():
+        yield libbpf.ADVICE
     missing = missing_objects(folder, objects)
     if missing:
         yield f"objects not built: {', '.join(missing)} not in {folder}: run make bpf"

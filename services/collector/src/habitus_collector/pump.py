@@ -4,7 +4,7 @@
 import asyncio
 from typing import Final
 
-from habitus_collector.kernel import Sensors
+from habitus_collector.kernel_side import KernelSide
 
 _AT_ONCE_S: Final = 0.0
 
@@ -17,7 +17,7 @@ class Pump:
     so a busy container costs one for each pause, and an idle node none.
     """
 
-    def __init__(self, sensors: Sensors, pause_s: float) -> None:
+    def __init__(self, sensors: KernelSide, pause_s: float) -> None:
         self._sensors = sensors
         self._pause_s = pause_s
         self._loop = asyncio.get_running_loop()

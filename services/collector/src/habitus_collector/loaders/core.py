@@ -18,6 +18,7 @@ from habitus_collector.attribution import Attribution
 from habitus_collector.cgroups import Place
 from habitus_collector.clock import Clock
 from habitus_collector.kernel import Sensors
+from habitus_collector.kernel_side import KernelSide
 from habitus_collector.libbpf import LibbpfFault, Map
 from habitus_collector.loaders import LoaderStatus, Outlet
 from habitus_collector.profile_numbers import Profiles
@@ -49,7 +50,7 @@ class CoreLoader:
         self._targets = selected(settings.targets)
         self._attribution = Attribution(settings, self.addresses, self._late)
         self.verdicts: VerdictCache | None = None
-        self._sensors: Sensors
+        self._sensors: KernelSide
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._malformed = 0

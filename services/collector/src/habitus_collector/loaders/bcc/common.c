@@ -133,7 +133,8 @@ struct target {
 
 BPF_PERF_OUTPUT(out);
 BPF_HASH(targets, u64, struct target, 32768);
-BPF_TABLE("lru_hash", u32, u8, arrived, 65536);
+/* process → the cgroup that it has arrived in */
+BPF_TABLE("lru_hash", u32, u64, arrived, 65536);
 BPF_PERCPU_ARRAY(execs, struct exec_record, 1);
 BPF_PERCPU_ARRAY(opens, struct open_record, 1);
 BPF_PERCPU_ARRAY(names, struct name_record, 1);
@@ -198,14 +199,17 @@ static inline void *mounts_of(struct task_struct *task)
 }
 
 /* A runtime's own stages have the container's cgroup and still its own mounts: they are no events. */
-static inline int has_arrived(struct task_struct *task)
+static inline int has_arrived(struct task_struct *task, u64 group)
 {
-	u64 born = 0;
+	u64 born = 0, *in;
 	u32 pid = 0;
 
 	GET(born, task->start_time);
+	if (born < LOADED_AT)
+		return 1;
 	GET(pid, task->tgid);
-	return born < LOADED_AT || arrived.lookup(&pid);
+	in = arrived.lookup(&pid);
+	return in && same_container(*in, group);
 }
 
 static inline void fill_head(struct head *head, u32 kind, struct task_struct *task, u64 group)

@@ -72,17 +72,16 @@ RAW_TRACEPOINT_PROBE(sched_process_exec)
 	struct file *exe = NULL;
 	int zero = 0;
 	u32 pid = 0;
-	u8 yes = 1;
 
 	record = execs.lookup(&zero);
 	if (!record || !wanted(group))
 		return 0;
 	outside = climb(record, task, group);
-	if (!has_arrived(task)) {
+	if (!has_arrived(task, group)) {
 		if (outside && mounts_of(outside) == mounts_of(task))
 			return 0;
 		GET(pid, task->tgid);
-		arrived.update(&pid, &yes);
+		arrived.update(&pid, &group);
 	}
 	fill_head(&record->head, KIND_EXEC, task, group);
 	GET(mm, task->mm);
@@ -99,15 +98,14 @@ RAW_TRACEPOINT_PROBE(sched_process_fork)
 	u64 group = group_of(child);
 	struct exit_record record = {};
 	u32 thread = 0, pid = 0;
-	u8 yes = 1;
 
 	GET(thread, child->pid);
 	GET(pid, child->tgid);
-	if (thread != pid || !wanted(group) || !has_arrived(parent))
+	if (thread != pid || !wanted(group) || !has_arrived(parent, group))
 		return 0;
 	if (!same_container(group, bpf_get_current_cgroup_id()))
 		return 0; /* a runtime puts a child into a container: it has not arrived */
-	arrived.update(&pid, &yes);
+	arrived.update(&pid, &group);
 	fill_head(&record.head, KIND_FORK, child, group);
 	out.perf_submit(ctx, &record, sizeof(record));
 	return 0;
@@ -124,7 +122,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 
 	GET(signals, task->signal);
 	GET(threads, signals->live.counter);
-	if (threads || !wanted(group) || !has_arrived(task))
+	if (threads || !wanted(group) || !has_arrived(task, group))
 		return 0; /* other threads of the process go on */
 	GET(pid, task->tgid);
 	arrived.delete(&pid);
@@ -257,7 +255,7 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 	u64 group = bpf_get_current_cgroup_id();
 	int from = ctx->args[1], to = ctx->args[2];
 
-	if (from != 7 || (to != 2 && to != 10) || !wanted(group) || !has_arrived(task))
+	if (from != 7 || (to != 2 && to != 10) || !wanted(group) || !has_arrived(task, group))
 		return 0;
 	on_flow(ctx, task, group, to == 2 ? OP_CONNECT : OP_LISTEN, sk);
 	return 0;
@@ -275,7 +273,7 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	if (result < 0 || !wanted(group))
 		return 0;
 	GET(call, regs->CALL_NUMBER);
-	if (!NAMED(call) || !has_arrived(task))
+	if (!NAMED(call) || !has_arrived(task, group))
 		return 0;
 	GET(a, regs->ARGUMENT_1);
 	GET(b, regs->ARGUMENT_2);

@@ -81,8 +81,13 @@ def event_of(raw: bytes, clock: Clock, node: str) -> Event | None:
     if reader is None:
         raise RecordFault
     event = Event(
-        ts=clock.wall(head.time), class_="process", op="fork", container=NOBODY, node=node, process=_actor(head)
-    )  # fmt: skip
+        ts=clock.wall(head.time),
+        node=node,
+        class_="process",
+        op="fork",
+        container=NOBODY,
+        process=_actor(head),
+    )
     try:
         return reader(event, raw)
     except (struct.error, ValueError, KeyError):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
-from habitus_collector.libbpf import RingBuffer
+from habitus_collector.libbpf import Map, RingBuffer
 from habitus_collector.loaders.bcc import headers
 
 PYTHON: Final = Path("/usr/bin/python3")
@@ -38,7 +38,7 @@ class BccSide:
         self._take = take
         self._ended = ended
         self._scratch = tempfile.TemporaryDirectory(prefix="habitus-bcc-", ignore_cleanup_errors=True)
-        self._process: asyncio.subprocess.Process
+        self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = 0
         self._counted: tuple[str, ...] = ()
@@ -87,11 +87,33 @@ class BccSide:
         """Return the records lost, under every class that they may have been of: none converges on them."""
         return dict.fromkeys(self._counted, self._lost) if self._lost else {}
 
+    def revise(self, profile: int, revision: int) -> None:
+        """Do nothing: there is no cache."""
+
+    def know(self, token: bytes, revision: int) -> None:
+        """Do nothing: there is no cache."""
+
+    def drain(self) -> bool:
+        """Return that nothing waits: records are handed over as they come."""
+        return False
+
+    def ring_use(self) -> float:
+        """Return 0: perf buffers do not tell how full they are; what they could not take is counted."""
+        return 0.0
+
+    def list_running(self) -> None:
+        """Do nothing: older kernels cannot list tasks from a program."""
+
+    def map(self, name: str) -> Map | None:
+        """Return None: the maps are the child's."""
+        del name
+        return None
+
     def passed(self) -> dict[str, int]:
         """Return nothing: no event is held back."""
         return {}
 
-    def forget_profiles(self) -> None:
+    def forget_profiles(self, numbers: Sequence[int]) -> None:
         """Do nothing: there is no cache."""
 
     def close(self) -> None:
@@ -99,11 +121,18 @@ class BccSide:
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
-        process = getattr(self, "_process", None)
-        if process and process.returncode is None:
+        if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                self._process.kill()
         self._scratch.cleanup()
+
+    async def gone(self) -> None:
+        """End the child and wait until it is gone."""
+        self.close()
+        if self._process:
+            if self._process.stdin:
+                self._process.stdin.close()
+            await self._process.wait()
 
     def _prepare(self) -> dict[str, str]:
         found = subprocess.run([PYTHON, "-I", "-c", "import bcc"], capture_output=True, check=False)
@@ -112,11 +141,11 @@ class BccSide:
         return headers.environment(Path(self._scratch.name))
 
     def _write(self, line: Any) -> None:
-        if self._process.stdin and not self._process.stdin.is_closing():
+        if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
 
     async def _frame(self) -> tuple[int, bytes]:
-        stream = self._process.stdout
+        stream = self._process.stdout if self._process else None
         assert stream is not None  # noqa: S101  # a pipe was asked for
         kind, length = _FRAME.unpack(await stream.readexactly(_FRAME.size))
         return kind, await stream.readexactly(length)
