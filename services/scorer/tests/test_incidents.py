@@ -38,6 +38,20 @@ def test_restarted_program_is_the_same_incident(book: IncidentBook):
     assert again.count == 2
 
 
+def test_a_faint_repetition_does_not_pull_the_next_attack_into_an_old_incident(book: IncidentBook):
+    """Both attacks begin with the same upload: it folds, and what its shell starts then is news."""
+    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["f"]}
+    first = book.fold(judged(anomaly(["./xmrig"], pid=41, ppid=7)))
+    book.fold(judged(anomaly(pid=41, **upload), points=0))
+    repeated = book.fold(judged(anomaly(pid=80, id="e5", **upload), points=0))
+    second = book.fold(judged(anomaly(["./java"], pid=81, ppid=80)))
+    again = book.fold(judged(anomaly(["./xmrig"], pid=90, seconds=60)))
+    child = book.fold(judged(anomaly(["sh", "-c", "id"], pid=91, ppid=90)))
+    assert repeated is first
+    assert second is not first
+    assert (again, child) == (first, first)
+
+
 def test_children_and_their_deeds_belong_to_their_parent(book: IncidentBook):
     """What a process of the incident starts, opens or connects to joins it, down the tree."""
     root = book.fold(judged(anomaly(["./xmrig"], pid=41)))

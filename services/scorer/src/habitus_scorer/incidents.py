@@ -157,32 +157,46 @@ class IncidentBook:
         return incident
 
     def _found(self, container: str, anomaly: Anomaly) -> Incident | None:
-        process, moment = anomaly.event.process, anomaly.event.ts
+        incident = self._related(container, anomaly)
+        if incident is not None:
+            return incident
+        incident = self._incidents.get(self._by_pattern.get((container, pattern_of(anomaly)), ""))
+        return incident if incident and _within(incident, anomaly.event.ts, self._cooldown_s) else None
+
+    def _related(self, container: str, anomaly: Anomaly) -> Incident | None:
+        """Return the incident that the process, or its parent, has a part in."""
+        process = anomaly.event.process
         for pid in (process.pid, process.ppid) if process else ():
             incident = self._incidents.get(self._by_pid.get((container, pid or 0), ""))
-            if incident and _within(incident, moment, LINEAGE_S):
+            if incident and _within(incident, anomaly.event.ts, LINEAGE_S):
                 return incident
-        incident = self._incidents.get(self._by_pattern.get((container, pattern_of(anomaly)), ""))
-        return incident if incident and _within(incident, moment, self._cooldown_s) else None
+        return None
+
+    def _draws_in(self, incident: Incident, judged: Judged) -> bool:
+        # A faint departure that only repeats a pattern must not pull what its process does next into
+        # an old incident: another attack often begins with the same small step.
+        if not incident.count or judged.severity.rank >= incident.best.severity.rank:
+            return True
+        return self._related(incident.container, judged.anomaly) is incident
 
     def _add(self, incident: Incident, judged: Judged) -> Incident:
-        kept = len(incident.kept)
+        kept, draws_in = len(incident.kept), self._draws_in(incident, judged)
         incident.add(judged)
         self._kept += len(incident.kept) - kept
         self._incidents[incident.id] = incident
         self._incidents.move_to_end(incident.id)
-        self._index(incident, judged.anomaly)
+        self._index(incident, judged.anomaly, with_process=draws_in)
         while len(self._incidents) > 1 and (len(self._incidents) > _INCIDENTS or self._kept > _KEPT_IN_ALL):
             self._forget(self._incidents.popitem(last=False)[1])
         return incident
 
-    def _index(self, incident: Incident, anomaly: Anomaly) -> None:
+    def _index(self, incident: Incident, anomaly: Anomaly, *, with_process: bool) -> None:
         pattern = pattern_of(anomaly)
         if len(incident.patterns) < _PIDS or pattern in incident.patterns:
             incident.patterns.add(pattern)
             self._by_pattern[incident.container, pattern] = incident.id
         pid = anomaly.event.process.pid if anomaly.event.process else None
-        if pid:
+        if pid and with_process:
             incident.pids[pid] = None
             self._by_pid[incident.container, pid] = incident.id
             if len(incident.pids) > _PIDS:
