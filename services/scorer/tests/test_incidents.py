@@ -52,6 +52,17 @@ def test_a_faint_repetition_does_not_pull_the_next_attack_into_an_old_incident(b
     assert (again, child) == (first, first)
 
 
+def test_a_server_with_a_faint_departure_does_not_join_what_it_starts(book: IncidentBook):
+    """The server reads the upload, whichever is seen first, and runs one miner after the other."""
+    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["f"]}
+    read = book.fold(judged(anomaly(pid=7, **upload), points=0))
+    first = book.fold(judged(anomaly(["./xmrig"], pid=41, ppid=7)))
+    again = book.fold(judged(anomaly(pid=7, id="e5", **upload), points=0))
+    second = book.fold(judged(anomaly(["./java"], pid=81, ppid=7)))
+    assert again is read
+    assert len({read.id, first.id, second.id}) == 3
+
+
 def test_children_and_their_deeds_belong_to_their_parent(book: IncidentBook):
     """What a process of the incident starts, opens or connects to joins it, down the tree."""
     root = book.fold(judged(anomaly(["./xmrig"], pid=41)))

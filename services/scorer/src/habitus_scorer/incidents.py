@@ -61,14 +61,17 @@ class Kept:
 
 @dataclass
 class Incident:
-    """What belongs together. `raised` is the severity that a person was told, None before."""
+    """What belongs together. `raised` is the severity that a person was told, None before.
+
+    `pids`: the processes, and whether each is a culprit: its departure weighs, or its parent is one.
+    """
 
     id: str
     container: str
     best: Judged
     kept: list[Kept] = field(default_factory=list)
     count: int = 0
-    pids: dict[int, None] = field(default_factory=dict)
+    pids: dict[int, bool] = field(default_factory=dict)
     patterns: set[str] = field(default_factory=set)
     first_seen: int = 0
     last_seen: int = 0
@@ -164,11 +167,14 @@ class IncidentBook:
         return incident if incident and _within(incident, anomaly.event.ts, self._cooldown_s) else None
 
     def _related(self, container: str, anomaly: Anomaly) -> Incident | None:
-        """Return the incident that the process, or its parent, has a part in."""
+        """Return the incident that the process has a part in, or that its parent is a culprit of."""
         process = anomaly.event.process
         for pid in (process.pid, process.ppid) if process else ():
             incident = self._incidents.get(self._by_pid.get((container, pid or 0), ""))
-            if incident and _within(incident, anomaly.event.ts, LINEAGE_S):
+            if incident is None or not _within(incident, anomaly.event.ts, LINEAGE_S):
+                continue
+            # A server that once read a strange file is no culprit: its children are not all of one attack.
+            if process and (pid == process.pid or incident.pids.get(pid or 0)):
                 return incident
         return None
 
@@ -185,19 +191,23 @@ class IncidentBook:
         self._kept += len(incident.kept) - kept
         self._incidents[incident.id] = incident
         self._incidents.move_to_end(incident.id)
-        self._index(incident, judged.anomaly, with_process=draws_in)
+        self._index(incident, judged, with_process=draws_in)
         while len(self._incidents) > 1 and (len(self._incidents) > _INCIDENTS or self._kept > _KEPT_IN_ALL):
             self._forget(self._incidents.popitem(last=False)[1])
         return incident
 
-    def _index(self, incident: Incident, anomaly: Anomaly, *, with_process: bool) -> None:
+    def _index(self, incident: Incident, judged: Judged, *, with_process: bool) -> None:
+        anomaly = judged.anomaly
         pattern = pattern_of(anomaly)
         if len(incident.patterns) < _PIDS or pattern in incident.patterns:
             incident.patterns.add(pattern)
             self._by_pattern[incident.container, pattern] = incident.id
-        pid = anomaly.event.process.pid if anomaly.event.process else None
-        if pid and with_process:
-            incident.pids[pid] = None
+        process = anomaly.event.process
+        pid = process.pid if process else None
+        if process and pid and with_process:
+            culprit = judged.severity.rank >= Severity.MEDIUM.rank
+            inherited = incident.pids.get(pid) or incident.pids.get(process.ppid or 0)
+            incident.pids[pid] = culprit or bool(inherited)
             self._by_pid[incident.container, pid] = incident.id
             if len(incident.pids) > _PIDS:
                 oldest = next(iter(incident.pids))
