@@ -68,8 +68,8 @@ class Pipe:
 
 def text_of(settings: dict[str, Any], machine: str) -> str:
     """Return the C text: what only this machine and these settings tell, then the two files."""
-    defines: dict[str, object] = {f"NR_{name}": number for name, number in CALLS[machine].items()}
-    defines["CALL_NUMBER"], *arguments = REGISTERS[machine]
+    defines: dict[str, object] = {f"CALL_{name}": number for name, number in CALLS[machine].items()}
+    defines["REGISTER_OF_CALL"], *arguments = REGISTERS[machine]
     defines.update({f"ARGUMENT_{at}": name for at, name in enumerate(arguments, 1)})
     one_of = " || ".join(f"(call) == {number}" for number in CALLS[machine].values())
     defines["NAMED(call)"] = f"({one_of})"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What programs.c builds on. Compiled by bcc on the node itself: against the running kernel's headers,
- * or against its BTF written out as C (HABITUS_BTF). child.py puts the system call numbers (NR_…),
+ * or against its BTF written out as C (HABITUS_BTF). child.py puts the system call numbers (CALL_…),
  * LOADED_AT and ARGV_BYTES before it; records.py reads the records.
  */
 #ifndef HABITUS_BTF

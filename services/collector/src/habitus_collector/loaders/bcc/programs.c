@@ -272,7 +272,7 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 
 	if (result < 0 || !wanted(group))
 		return 0;
-	GET(call, regs->CALL_NUMBER);
+	GET(call, regs->REGISTER_OF_CALL);
 	if (!NAMED(call) || !has_arrived(task, group))
 		return 0;
 	GET(a, regs->ARGUMENT_1);
@@ -280,19 +280,19 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	GET(c, regs->ARGUMENT_3);
 	GET(d, regs->ARGUMENT_4);
 #if WATCH_NETWORK
-	if (call == NR_ACCEPT || call == NR_ACCEPT4)
+	if (call == CALL_ACCEPT || call == CALL_ACCEPT4)
 		on_accept(ctx, task, group, result);
 #endif
 #if WATCH_FILE
-	if (call == NR_OPEN || call == NR_OPENAT || call == NR_OPENAT2 || call == NR_CREAT)
+	if (call == CALL_OPEN || call == CALL_OPENAT || call == CALL_OPENAT2 || call == CALL_CREAT)
 		on_open(ctx, task, group, result);
-	else if (call == NR_UNLINK || call == NR_RMDIR)
+	else if (call == CALL_UNLINK || call == CALL_RMDIR)
 		on_name(ctx, task, group, OP_UNLINK, -1, a, -1, 0);
-	else if (call == NR_UNLINKAT)
+	else if (call == CALL_UNLINKAT)
 		on_name(ctx, task, group, OP_UNLINK, a, b, a, 0);
-	else if (call == NR_RENAME)
+	else if (call == CALL_RENAME)
 		on_name(ctx, task, group, OP_RENAME, -1, a, -1, b);
-	else if (call == NR_RENAMEAT || call == NR_RENAMEAT2)
+	else if (call == CALL_RENAMEAT || call == CALL_RENAMEAT2)
 		on_name(ctx, task, group, OP_RENAME, a, b, c, d);
 #endif
 	return 0;

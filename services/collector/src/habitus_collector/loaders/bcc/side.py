@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
+from habitus.text import printable
 from habitus_collector.libbpf import Map, RingBuffer
 from habitus_collector.loaders.bcc import headers
 
@@ -51,10 +52,12 @@ class BccSide:
             ServiceFault: this machine lacks something, or bcc refuses; one line.
         """
         environment = await asyncio.to_thread(self._prepare)
-        self._process = await asyncio.create_subprocess_exec(
-            PYTHON, "-I", _CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment}, limit=_AT_ONCE,
-        )  # fmt: skip
+        words = Path(self._scratch.name) / "words"
+        with words.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                PYTHON, "-I", _CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **environment}, limit=_AT_ONCE,
+            )  # fmt: skip
         self._counted = tuple(name for name in CLASSES if name in settings.sensors)
         self._write({"argv_bytes": settings.max_argv_bytes, "sensors": self._counted})
         try:
@@ -63,7 +66,8 @@ class BccSide:
             raise ServiceFault("bcc ended, or took too long, before it said anything") from None
         said = json.loads(payload) if kind == _SAYS else {}
         if "hooks" not in said:
-            raise ServiceFault(f"bcc: {said.get('fault', 'it speaks another version')}")
+            fault = said.get("fault", "it speaks another version")
+            raise ServiceFault(f"bcc: {printable(fault)}{_first_error(words)}")
         self.hooks = list(said["hooks"])
 
     def begin(self) -> None:
@@ -160,3 +164,10 @@ class BccSide:
                     self._lost += _COUNT.unpack(payload)[0]
         except asyncio.IncompleteReadError:
             self._ended()
+
+
+def _first_error(words: Path) -> str:
+    """Return what the compiler complained of first, ready to follow another text."""
+    lines = words.read_text(errors="backslashreplace").splitlines()
+    found = next((line for line in lines if "error:" in line), "")
+    return f" ({printable(found.strip(), 200)})" if found else ""
