@@ -10,6 +10,7 @@
  * two, without a walk, a hash or a clock.
  */
 #include "lib/file_send.h"
+#include "lib/moves_asked.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -135,4 +136,29 @@ int BPF_PROG(on_file_call, struct pt_regs *regs, long result)
 	if (!watched(task, cgroup, &profile))
 		return 0;
 	return on_activity(&is, result, task, cgroup, profile);
+}
+
+/* Moves that are asked of io_uring. One tracepoint by two names, as in uring.bpf.c. */
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(on_request_taken, struct io_kiocb *request)
+{
+	return request_is_taken(request);
+}
+
+SEC("?tp_btf/io_uring_submit_sqe") /* before 6.4 */
+int BPF_PROG(on_request_taken_before_6_4, struct io_kiocb *request)
+{
+	return request_is_taken(request);
+}
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(on_request_over, void *ring, void *request)
+{
+	return request_is_over((__u64)request);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_asker_gone, struct task_struct *task)
+{
+	return asker_is_gone(task);
 }

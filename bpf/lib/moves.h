@@ -14,6 +14,7 @@
 #include "common.h"
 
 struct moves {
+	__u64 asked; /* of io_uring, and not over yet */
 	__u64 seen;
 	__u32 renames; /* the kernel's own counters, or 0 */
 	__u32 mounts;
@@ -21,7 +22,7 @@ struct moves {
 
 /* A section of its own: no other program's data share its cache line. */
 __u64 moves_seen SEC(".bss.moves");
-/* Renames by io_uring that were asked for and whose end was not seen: until then nothing holds. */
+/* Asked of io_uring, and their end was not seen (moves_asked.h): until then nothing holds. */
 __u64 moves_open SEC(".bss.moves");
 
 extern const void rename_lock __ksym __weak;
@@ -35,8 +36,10 @@ static __always_inline void count_move(void)
 /* Odd: somebody is at it. Such a number never comes again. */
 static __always_inline struct moves moves_now(void)
 {
-	struct moves now = { .seen = moves_seen };
+	struct moves now = { .asked = *(volatile __u64 *)&moves_open };
 
+	/* In this order: a move that is over by the first look is counted by the second. */
+	now.seen = *(volatile __u64 *)&moves_seen;
 	if (&rename_lock)
 		bpf_probe_read_kernel(&now.renames, sizeof(now.renames), &rename_lock);
 	if (&mount_lock)
@@ -44,9 +47,10 @@ static __always_inline struct moves moves_now(void)
 	return now;
 }
 
+/* Did nothing move from `one` to `other`, which is now? */
 static __always_inline bool same_moves(const struct moves *one, const struct moves *other)
 {
-	return one->seen == other->seen && one->renames == other->renames && one->mounts == other->mounts;
+	return !other->asked && one->seen == other->seen && one->renames == other->renames && one->mounts == other->mounts;
 }
 
 #endif

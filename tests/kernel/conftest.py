@@ -20,10 +20,13 @@ from habitus.events import Event
 from habitus.settings import CollectorSettings
 from habitus_collector import cgroups, environment
 from habitus_collector.loaders.core import CoreLoader
+from habitus_known import Known
 from habitus_loopback import Namespace
 
 _CLONE_NEWNS = 0x20000
 _MAKEFILE = Path(__file__).parents[2] / "bpf"
+_RING = Path(__file__).with_name("ring.c")
+_RING_ALLOWED = Path("/proc/sys/kernel/io_uring_disabled")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -178,3 +181,23 @@ def namespace() -> Iterator[Namespace]:
     made = Namespace("127.9.9.9", "::1")
     yield made
     made.close()
+
+
+@pytest.fixture
+async def known(
+    collect: Callable[..., "asyncio.Future[Recorder]"], new_container: Callable[[], FakeContainer]
+) -> Known:
+    return Known(await collect(sensors=["process", "file"]), new_container())
+
+
+@pytest.fixture(scope="session")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The program that asks io_uring for file work; io_uring is allowed while it is in use."""
+    program = tmp_path_factory.mktemp("ring") / "ring"
+    subprocess.run(["cc", "-O1", "-Wall", "-Werror", "-o", program, _RING], check=True)
+    before = _RING_ALLOWED.read_text() if _RING_ALLOWED.exists() else None
+    if before is not None:
+        _RING_ALLOWED.write_text("0")
+    yield str(program)
+    if before is not None:
+        _RING_ALLOWED.write_text(before)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Asks the kernel for file work through io_uring, one request at a time, without liburing:
- * ring [-p] (open PATH FLAGS | unlink PATH | rmdir PATH | mkdir PATH | rename A B | link A B | symlink A B) …
+ * ring [-p | -w] (open PATH FLAGS | unlink PATH | rmdir PATH | mkdir PATH | rename A B | refused A B |
+ * link A B | symlink A B) …
+ * `refused` is a rename that the ring does not take.
  * -p: a thread of the kernel polls the ring. Ends with the first request's error, or 0.
+ * -w: one request, taken at once and said so, done once there is something to read on standard input;
+ * nothing is told of its end. Does not end.
  */
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -18,11 +22,29 @@
 static struct io_uring_params about;
 static char *rings;
 static struct io_uring_sqe *requests;
-static int ring;
+static int ring, waits;
 
 static uint32_t *in_submission(uint32_t offset)
 {
 	return (uint32_t *)(rings + offset);
+}
+
+/* Never returns but with an error. */
+static int ask_for_later(struct io_uring_sqe request)
+{
+	static char read;
+
+	requests[0] = (struct io_uring_sqe){ .opcode = IORING_OP_READ, .flags = IOSQE_IO_LINK, .len = 1, .off = -1 };
+	requests[0].addr = (uintptr_t)&read;
+	requests[1] = request;
+	requests[1].flags = IOSQE_CQE_SKIP_SUCCESS;
+	in_submission(about.sq_off.array)[0] = 0;
+	in_submission(about.sq_off.array)[1] = 1;
+	__atomic_store_n(in_submission(about.sq_off.tail), 2, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 2, 0, 0, NULL, 0) != 2 || write(1, "asked\n", 6) != 6)
+		return -1;
+	for (;;)
+		pause();
 }
 
 static int ask(struct io_uring_sqe request)
@@ -33,6 +55,8 @@ static int ask(struct io_uring_sqe request)
 	int flags = IORING_ENTER_GETEVENTS | (about.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0);
 	int result;
 
+	if (waits)
+		return ask_for_later(request);
 	requests[slot] = request;
 	in_submission(about.sq_off.array)[slot] = slot;
 	__atomic_store_n(in_submission(about.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
@@ -73,6 +97,11 @@ static int perform(const char *what, const char *path, const char *other)
 		request.unlink_flags = *what == 'r' ? AT_REMOVEDIR : 0;
 		return ask(request);
 	}
+	if (!strcmp(what, "refused")) {
+		request = named(IORING_OP_RENAMEAT, path, other);
+		request.buf_index = 1;
+		return ask(request);
+	}
 	if (!strcmp(what, "rename"))
 		return ask(named(IORING_OP_RENAMEAT, path, other));
 	if (!strcmp(what, "link"))
@@ -86,6 +115,10 @@ int main(int count, char **words)
 
 	if (count > 1 && !strcmp(words[1], "-p")) {
 		about = (struct io_uring_params){ .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000 };
+		i++;
+	}
+	if (count > 1 && !strcmp(words[1], "-w")) {
+		waits = 1;
 		i++;
 	}
 	ring = syscall(SYS_io_uring_setup, ENTRIES, &about);

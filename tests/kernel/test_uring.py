@@ -2,28 +2,10 @@
 """What a container asks of files through io_uring is seen, though no system call tells of it."""
 
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.kernel
-
-SOURCE = Path(__file__).with_name("ring.c")
-ALLOWED = Path("/proc/sys/kernel/io_uring_disabled")
-
-
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory):
-    """The program that makes the requests; io_uring is allowed while it is in use."""
-    program = tmp_path_factory.mktemp("ring") / "ring"
-    subprocess.run(["cc", "-O1", "-Wall", "-Werror", "-o", program, SOURCE], check=True)
-    before = ALLOWED.read_text() if ALLOWED.exists() else None
-    if before is not None:
-        ALLOWED.write_text("0")
-    yield str(program)
-    if before is not None:
-        ALLOWED.write_text(before)
 
 
 @pytest.fixture
