@@ -144,7 +144,13 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
     running = []
 
     async def start(loader: type[CoreLoader] = CoreLoader, **settings: object) -> Recorder:
-        quiet: dict[str, object] = {"discovery": [], "objects": objects, "node": "n1", **settings}
+        quiet: dict[str, object] = {
+            "discovery": [],
+            "sensors": ["process"],
+            "objects": objects,
+            "node": "n1",
+            **settings,
+        }
         recorder = Recorder(loader(CollectorSettings.model_validate(quiet)))
         started = asyncio.Event()
         task = asyncio.create_task(recorder.loader.run(recorder, started, stop))
