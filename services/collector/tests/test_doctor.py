@@ -9,7 +9,8 @@ import pytest
 
 from habitus.settings import CollectorSettings
 from habitus_collector import environment
-from habitus_collector.checks import Check, all_checks
+from habitus_collector.check import Check
+from habitus_collector.checks import all_checks
 from habitus_collector.doctor import as_text, possible
 from habitus_collector.environment import kernel_version
 
@@ -20,7 +21,7 @@ def test_the_document_has_every_check_and_the_exit_code_is_the_verdict():
     )
 
     document = json.loads(done.stdout)
-    assert {"name", "ok", "required", "found", "advice"} == set(document["checks"][0])
+    assert {"name", "ok", "required", "found", "advice", "section"} == set(document["checks"][0])
     assert done.returncode == (0 if document["possible"] else 1)
     assert {"Linux", "BTF", "libbpf", "objects", "cgroup v2"} <= {c["name"] for c in document["checks"]}
 
