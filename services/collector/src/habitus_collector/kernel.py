@@ -18,7 +18,8 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-_SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed")
+SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed")
+"""Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
 _TARGET: Final = struct.Struct("=QII")
@@ -194,7 +195,7 @@ class Sensors:
         loaded.resize("ring", _pages(self._ring_bytes or sensor.ring_bytes))
         loaded.share(self._maps)
         loaded.load()
-        for name in _SHARED:
+        for name in SHARED:
             self._maps.setdefault(name, loaded.map(name))
 
     def _load_lister(self, path: Path, constants: bytes, ring: Map) -> None:

@@ -160,8 +160,15 @@ class BpfObject:
 
     def leave_out(self, program: str) -> None:
         """Do not load this program."""
+        self._autoload(program, wanted=False)
+
+    def take_in(self, program: str) -> None:
+        """Load this program, though its section begins with `?`."""
+        self._autoload(program, wanted=True)
+
+    def _autoload(self, program: str, *, wanted: bool) -> None:
         pointer = self._library.lib.bpf_object__find_program_by_name(self._pointer, program.encode())
-        code = self._library.lib.bpf_program__set_autoload(pointer, False) if pointer else -errno.ENOENT
+        code = self._library.lib.bpf_program__set_autoload(pointer, wanted) if pointer else -errno.ENOENT
         self._library.done(code, f"{self._name}: program {program}")
 
     def resize(self, name: str, entries: int) -> None:
@@ -187,6 +194,10 @@ class BpfObject:
         libbpf_programs.choose_optional(self._library.lib, self._pointer)
         code = self._library.lib.bpf_object__load(self._pointer)
         self._library.done(code, f"{self._name} does not load")
+
+    def sections(self) -> dict[str, bool]:
+        """Return what its programs hang on, by their sections, and whether each was loaded."""
+        return libbpf_programs.sections(self._library.lib, self._pointer or 0)
 
     def iterate(self) -> None:
         """Run its programs, which are iterators, once.

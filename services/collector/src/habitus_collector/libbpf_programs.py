@@ -20,6 +20,12 @@ def each(lib: Any, pointer: int) -> Iterator[int]:
         program = lib.bpf_object__next_program(pointer, program)
 
 
+def sections(lib: Any, pointer: int) -> dict[str, bool]:
+    """Return section → whether its program was loaded, for the object behind `pointer`."""
+    names = ((lib.bpf_program__section_name(program).decode(), program) for program in each(lib, pointer))
+    return {name: lib.bpf_program__fd(program) >= 0 for name, program in names}
+
+
 def choose_optional(lib: Any, pointer: int) -> None:
     """Have those programs loaded whose section begins with `?` and whose tracepoint this kernel has.
 

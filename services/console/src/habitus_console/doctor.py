@@ -21,6 +21,7 @@ class Check(BaseModel):
     required: bool = False
     found: str = ""
     advice: str = ""
+    section: str = ""
 
 
 class Diagnosis(BaseModel):
@@ -51,9 +52,14 @@ def diagnose() -> Diagnosis:
 
 
 def table(diagnosis: Diagnosis) -> RenderableType:
-    """The checks, a row each."""
+    """The checks, a row each, below the headings of their sections."""
     rows = Table("", "what", "found", "what to do")
+    section = ""
     for check in diagnosis.checks:
+        if check.section != section:
+            section = check.section
+            rows.add_section()
+            rows.add_row("", safe(section), "", "")
         mark = "✓" if check.ok else ("✗" if check.required else "–")
         rows.add_row(mark, safe(check.name), safe(check.found), safe("" if check.ok else check.advice))
     return rows

@@ -117,6 +117,11 @@ def choose(names: Sequence[str]) -> list[Sensor]:
     return sorted(found, key=lambda sensor: len(sensor.needs))
 
 
+def by_name(names: Sequence[str]) -> dict[str, Sensor]:
+    """Return name → sensor for these names, all of them known."""
+    return {name: _sensor(name) for name in names}
+
+
 def fault_of(names: Sequence[str]) -> str | None:
     """Say in one line what keeps these names from being a choice of sensors, or None."""
     known = ", ".join(_MODULES)
