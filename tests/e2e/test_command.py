@@ -47,6 +47,8 @@ def test_doctor_speaks_json_and_by_exit_code(habitus):
     diagnosis = json.loads(done.stdout)
     assert done.returncode == (0 if diagnosis["ok"] else 1)
     assert {"Linux", "BTF"} <= {check["name"] for check in diagnosis["checks"]}
+    told = habitus("doctor").stdout
+    assert all(section in told for section in {check["section"] for check in diagnosis["checks"]})
 
 
 @pytest.mark.kernel

@@ -129,7 +129,11 @@ def _kernel() -> Iterator[Check]:
     config = kernel_config()
     for option in ("CONFIG_BPF_EVENTS", "CONFIG_FPROBE", "CONFIG_CGROUP_BPF"):
         if config:
-            yield Check(option, f"{option}=y" in config, required=False, found="kernel configuration")
+            there = f"{option}=y" in config
+            yield Check(
+                option, there, required=False, found="set" if there else "not set",
+                advice=f"a kernel with {option}" + (", for kprobes only" * (option == "CONFIG_FPROBE")),
+            )  # fmt: skip
 
 
 def _node() -> Iterator[Check]:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from habitus_console.render import safe
@@ -52,14 +52,15 @@ def diagnose() -> Diagnosis:
 
 
 def table(diagnosis: Diagnosis) -> RenderableType:
-    """The checks, a row each, below the headings of their sections."""
-    rows = Table("", "what", "found", "what to do")
-    section = ""
+    """The checks, a row each, in a table for each section."""
+    sections = dict.fromkeys(check.section for check in diagnosis.checks)
+    return Group(*(_section(name, diagnosis) for name in sections))
+
+
+def _section(name: str, diagnosis: Diagnosis) -> Table:
+    rows = Table("", "what", "found", "what to do", title=safe(name), title_justify="left")
     for check in diagnosis.checks:
-        if check.section != section:
-            section = check.section
-            rows.add_section()
-            rows.add_row("", safe(section), "", "")
-        mark = "✓" if check.ok else ("✗" if check.required else "–")
-        rows.add_row(mark, safe(check.name), safe(check.found), safe("" if check.ok else check.advice))
+        if check.section == name:
+            mark = "✓" if check.ok else ("✗" if check.required else "–")
+            rows.add_row(mark, safe(check.name), safe(check.found), safe("" if check.ok else check.advice))
     return rows
