@@ -37,7 +37,9 @@ async def test_a_container_that_ran_before_the_collector_is_named(containerd, co
 
     collect(cri_sockets=containerd.socket)
 
-    event = await seen.first_exec(pod.container)
+    listed = await seen.first(pod.container, lambda event: event.op == "exec" and event.process.running)
+    assert listed.process.argv == LONG
+    event = await seen.first(pod.container, lambda event: event.op == "exec" and not event.process.running)
     assert event.process.argv == ["/bin/busybox", "sleep", "0.2"]
     assert event.container == named(pod, "webapp:v1")
 

@@ -42,7 +42,9 @@ async def test_a_container_that_ran_before_the_collector_is_named(engine, collec
 
     collect_from(engine)
 
-    event = await seen.first_exec(container)
+    listed = await seen.first(container, lambda event: event.op == "exec" and event.process.running)
+    assert listed.process.argv == LONG
+    event = await seen.first(container, lambda event: event.op == "exec" and not event.process.running)
     assert event.process.argv == ["/bin/busybox", "sleep", "0.2"]
     assert (event.container.name, event.container.image) == ("early", WEBAPP[engine.name])
 
