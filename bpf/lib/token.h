@@ -17,7 +17,6 @@ enum token_kind {
 	TOKEN_FILE = 4,
 	TOKEN_FLOW = 5,
 	TOKEN_DNS = 6,
-	TOKEN_URING = 7,
 };
 
 struct sip {

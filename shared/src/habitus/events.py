@@ -92,7 +92,8 @@ class File(Part):
     """A file as the container sees its path; `new_path` for rename and link.
 
     Attributes:
-        bytes: of op `read` and `write`: all that was read or written while the file was open.
+        bytes: of op `read` and `write`: all that was read or written while the file was open; our own
+            collector does not tell these ops yet.
         mode: of op `chmod`: the new permission bits, in octal (`4755`).
         owner: of op `chmod` with the flag `owner`: `uid:gid`, `-` for what stays.
         via: `io_uring` for what was asked through it.

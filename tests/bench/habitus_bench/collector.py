@@ -119,7 +119,7 @@ class Bench:
             status = await self.line.status()
             self.figures["steady.user_cpu_percent"] = share
             self.figures["steady.events_to_user_space"] = sum(status.events.values()) - before
-            for name, value in getattr(status, "known", {}).items():
+            for name, value in status.known.items():
                 self.figures[f"steady.known_events.{name}"] = value
 
     async def _events(self) -> int:

@@ -142,7 +142,8 @@ class CoreLoader:
         except Exception:
             # Whatever an attacker found: one record is given up, and the others go on.
             self._malformed += 1
-            log.exception("a record cannot be read")
+            if self._malformed == 1:  # said once: it could be said for every record of a flood
+                log.exception("a record cannot be read")
 
     def _pass(self, raw: bytes, watch: Watch) -> None:
         head = records.head_of(raw)
