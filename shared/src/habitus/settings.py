@@ -7,7 +7,7 @@ The environment wins over the file. A key that does not exist is an error that n
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -21,6 +21,10 @@ from habitus.llm_settings import LlmSettings
 from habitus.sections import Names, Section
 
 PREFIX = "HABITUS_"
+# Below these, names are many by nature.
+PATH_CHILDREN: Final = {
+    "/tmp": 8, "/var/tmp": 8, "/dev/shm": 8, "/var/log": 16, "/var/cache": 16, "/var/lib": 16,  # noqa: S108
+}  # fmt: skip
 
 
 class SettingsFault(ValueError):
@@ -101,6 +105,9 @@ class ProfilerSettings(Section):
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")
+    path_children: dict[str, Annotated[int, Field(ge=-1)]] = Field(
+        default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
+    )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="cosine; None takes the model's own"
