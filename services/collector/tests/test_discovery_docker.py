@@ -11,6 +11,7 @@ from habitus_collector.discovery import DiscoveryFault
 from habitus_collector.discovery.docker import DockerDiscovery
 
 ID, OTHER = "a1" * 32, "b2" * 32
+FAULT = object()
 IMAGE_ID, DIGEST = "sha256:" + "c" * 64, "sha256:" + "d" * 64
 
 
@@ -48,6 +49,8 @@ class Engine:
             )
             await writer.drain()
             await reader.read()
+        elif self.documents.get(path) is FAULT:
+            writer.write(b'HTTP/1.0 500 Internal Server Error\r\n\r\n{"message": "is being removed"}')
         elif path in self.documents:
             writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(self.documents[path]).encode())
         else:
@@ -134,6 +137,16 @@ async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
     (identity,) = await followed(discovery, 1)
 
     assert identity == await discovery.find(ID)
+
+
+@pytest.mark.parametrize("place", [f"/containers/{OTHER}/json", "/images/webapp:v1/json"])
+async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, discovery, place):
+    engine.documents[place] = FAULT
+    engine.events = [{"Actor": {"ID": OTHER, "Attributes": {"image": "webapp:v1", "name": "short"}}}]
+
+    (identity,) = await followed(discovery, 1)
+
+    assert (identity.container.name, identity.container.image) == ("short", "webapp:v1")
 
 
 async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(engine, discovery):
