@@ -11,7 +11,8 @@ from habitus_collector.discovery import DiscoveryFault
 from habitus_collector.discovery.docker import DockerDiscovery
 
 ID, OTHER = "a1" * 32, "b2" * 32
-FAULT = object()
+FAULT = b'{"message": "is being removed"}'
+GONE = b'{"cause":"no such container","message":"no container with ID a1a1 found in database","response":500}'
 IMAGE_ID, DIGEST = "sha256:" + "c" * 64, "sha256:" + "d" * 64
 
 
@@ -49,8 +50,8 @@ class Engine:
             )
             await writer.drain()
             await reader.read()
-        elif self.documents.get(path) is FAULT:
-            writer.write(b'HTTP/1.0 500 Internal Server Error\r\n\r\n{"message": "is being removed"}')
+        elif isinstance(self.documents.get(path), bytes):
+            writer.write(b"HTTP/1.0 500 Internal Server Error\r\n\r\n" + self.documents[path])
         elif path in self.documents:
             writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(self.documents[path]).encode())
         else:
@@ -98,6 +99,12 @@ async def test_a_container_has_name_image_digest_labels_and_addresses(discovery)
 
 async def test_an_unknown_id_is_nobody(discovery):
     assert await discovery.find(OTHER) is None
+
+
+async def test_one_removed_while_podman_looks_at_it_is_nobody(engine, discovery):
+    engine.documents[f"/containers/{ID}/json"] = GONE
+
+    assert await discovery.find(ID) is None
 
 
 async def test_a_container_in_the_hosts_network_has_no_address_of_its_own(engine, discovery):
