@@ -7,7 +7,7 @@ The environment wins over the file. A key that does not exist is an error that n
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -102,6 +102,19 @@ class ProfilerSettings(Section):
     window_s: float = Field(default=3600, gt=0, description="sliding window of convergence")
     epsilon: int = Field(default=0, ge=0, description="new nodes + vectors allowed inside the window")
     min_events: int = Field(default=100, ge=1, description="events a profile must have seen")
+    max_alerts_per_day: float | None = Field(
+        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; None: any"
+    )
+    forecast_confidence: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="0: the forecast itself must be below; 0.95: its upper bound, which takes "
+        "3 / max_alerts_per_day days without news, and as long again before",
+    )
+    detect: Literal["evidence", "command"] = Field(
+        default="evidence", description="what ends learning: the evidence, or `habitus profile detect` alone"
+    )
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")

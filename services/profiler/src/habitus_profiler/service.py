@@ -86,7 +86,15 @@ class _Served:
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
     limits = Limits(settings.max_children, settings.max_vectors, settings.threshold, settings.path_children)
-    return limits, Rule(settings.window_s, settings.epsilon, settings.min_events)
+    rule = Rule(
+        settings.window_s,
+        settings.epsilon,
+        settings.min_events,
+        settings.max_alerts_per_day,
+        settings.forecast_confidence,
+        by_evidence=settings.detect == "evidence",
+    )
+    return limits, rule
 
 
 async def run(service: Service) -> None:
