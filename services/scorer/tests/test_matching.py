@@ -8,8 +8,10 @@ import pytest
 import yaml
 from scorer_making import anomaly
 
+from habitus_scorer.falco.loading import Book
+from habitus_scorer.rules_model import Refusal
+from habitus_scorer.ruleset import read_file
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.ruleset import Refusal, read_file
 
 ARGV = ["/usr/bin/java", "-Jar", "App.jar", "--port=80"]
 NETWORK = {"direction": "egress", "remote_ip": "10.1.2.3", "remote_port": 4444, "domain": "Pool.Example.com"}
@@ -19,7 +21,7 @@ def holds(tmp_path: Path, detection: dict[str, Any], record: Record, logsource=N
     document = {"title": "t", "logsource": logsource or {"product": "linux"}, "detection": detection}
     path = tmp_path / "rule.yml"
     path.write_text(yaml.safe_dump(document))
-    [rule] = read_file(path)
+    [rule] = read_file(path, Book())
     assert not isinstance(rule, Refusal), rule
     return rule.hits(record)
 

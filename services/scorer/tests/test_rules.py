@@ -7,9 +7,10 @@ import pytest
 from scorer_making import anomaly
 
 from habitus_scorer.engines.rule import SHIPPED
+from habitus_scorer.rules_model import LEVEL_POINTS, Rule
+from habitus_scorer.ruleset import RuleSet
 from habitus_scorer.sigma.cases import CaseFault, faults_of, read_cases
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.ruleset import LEVEL_POINTS, Rule, RuleSet
 
 RULES = RuleSet([SHIPPED])
 BY_NAME = pytest.mark.parametrize("rule", RULES.rules.values(), ids=lambda rule: rule.id)

@@ -166,11 +166,14 @@ def _regex(field: str, value: SigmaRegularExpression) -> Predicate:
     if value.contains_placeholder():
         raise Unsupported("a placeholder has no list of values here", field)
     pattern = re.compile(value.regexp.to_plain_regex(), flags)
-    return lambda record: any(pattern.search(_bounded(text)) for text in record.texts(field))
+    return lambda record: any(pattern.search(bounded(text)) for text in record.texts(field))
 
 
-def _bounded(text: str) -> str:
-    # The text is an attacker's and a regular expression may cost its square: both ends are looked at.
+def bounded(text: str) -> str:
+    """Return what a regular expression sees of `text`: it is an attacker's and may cost its square.
+
+    Of what is longer than 8192 characters both ends are looked at.
+    """
     return text if len(text) <= _REGEX_SEES else text[: _REGEX_SEES // 2] + "\n" + text[-_REGEX_SEES // 2 :]
 
 
