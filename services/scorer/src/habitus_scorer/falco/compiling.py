@@ -15,7 +15,8 @@ from typing import Final
 
 from habitus_scorer.falco import fields
 from habitus_scorer.falco.grammar import LISTS, Check, ConditionFault, Many, Named, Node, Not
-from habitus_scorer.sigma.matching import Predicate, Unsupported, bounded
+from habitus_scorer.sigma.faults import Unsupported
+from habitus_scorer.sigma.matching import Predicate, bounded
 
 Decided = Predicate | bool
 """A predicate, or what every event gives."""

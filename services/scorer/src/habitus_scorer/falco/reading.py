@@ -11,7 +11,7 @@ from habitus_scorer.falco.compiling import Compiler, Decided
 from habitus_scorer.falco.grammar import Many, Node, Not
 from habitus_scorer.falco.loading import BESIDE, KINDS, Book, Item, exceptions_of, tree_of
 from habitus_scorer.rules_model import LEVEL_POINTS, Refusal, Rule
-from habitus_scorer.sigma.matching import Unsupported
+from habitus_scorer.sigma.faults import Unsupported
 
 _LEVELS: Final = {
     "emergency": "critical",

@@ -6,6 +6,7 @@ from typing import Final
 
 from habitus.anomalies import Anomaly
 from habitus.events import Event, Network, Process
+from habitus_scorer.sigma import auditd
 
 Value = str | int
 Found = str | int | list[str] | None
@@ -38,7 +39,11 @@ CATEGORIES: Final = frozenset(
 
 
 def categories_of(event: Event) -> tuple[str, ...]:
-    """Return the Sigma log source categories of one event; empty for e.g. a fork."""
+    """Return the Sigma log sources of one event: categories, and `auditd`; empty for e.g. a fork."""
+    return (*_own_categories(event), *((auditd.SERVICE,) if auditd.is_told(event) else ()))
+
+
+def _own_categories(event: Event) -> tuple[str, ...]:
     if changes(event):
         return (*_FILE_CATEGORIES["open"], *_FILE_CATEGORIES["write"])
     if event.class_ == "file":
@@ -140,7 +145,7 @@ _TEXT: Final = (
     "QueryName",
 )
 
-FIELDS: Final = frozenset((*_PROCESS, *_NETWORK, *_EVENT, *_ANOMALY))
+FIELDS: Final = frozenset((*_PROCESS, *_NETWORK, *_EVENT, *_ANOMALY, *auditd.FIELDS))
 """Every field that a rule may ask for."""
 
 
@@ -193,8 +198,10 @@ class Record:
     def _found(self, field: str) -> tuple[Value, ...]:
         return _listed(self._read(field))
 
-    def _read(self, field: str) -> Found:
+    def _read(self, field: str) -> Found | Sequence[Value]:
         event = self._anomaly.event
+        if field in auditd.FIELDS:
+            return auditd.FIELDS[field](event)
         if field in _EVENT:
             return _EVENT[field](event)
         if field in _PROCESS:

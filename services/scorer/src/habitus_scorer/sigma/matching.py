@@ -26,6 +26,7 @@ from sigma.types import (
     SpecialChars,
 )
 
+from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.fields import FIELDS, KEYWORDS, Record
 
 Predicate = Callable[[Record], bool]
@@ -49,14 +50,6 @@ _COMPARE: Final = {
     CompareOperators.GTE: operator.ge,
     CompareOperators.NEQ: operator.ne,
 }
-
-
-class Unsupported(ValueError):
-    """A rule asks for what this evaluator or our events lack; `key` is the place in the rule."""
-
-    def __init__(self, reason: str, key: str = "detection") -> None:
-        super().__init__(reason)
-        self.key = key
 
 
 def matches(field: str, value: SigmaType) -> Predicate:

@@ -13,9 +13,10 @@ from sigma.rule import SigmaRule
 
 from habitus.languages import Bilingual
 from habitus_scorer.rules_model import LEVEL_POINTS, SCALE, Refusal, Rule
+from habitus_scorer.sigma import auditd
 from habitus_scorer.sigma.compiling import compiled
+from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.fields import CATEGORIES
-from habitus_scorer.sigma.matching import Unsupported
 
 _KEY_OF: Final[tuple[tuple[type[SigmaError], str], ...]] = (
     (sigma_exceptions.SigmaLevelError, "level"),
@@ -77,7 +78,7 @@ def _rule(path: Path, document: Any) -> Rule:
         techniques=_techniques(sigma),
         advice=extras.advice,
         categories=_categories(sigma),
-        test=compiled(sigma),
+        test=compiled(sigma, auditd.rename if sigma.logsource.service == auditd.SERVICE else None),
         source=path,
     )
 
@@ -86,6 +87,8 @@ def _categories(sigma: SigmaRule) -> frozenset[str]:
     source = sigma.logsource
     if source.product not in (None, "linux"):
         raise Unsupported(f"log source product {source.product!r} is not ours", "product")
+    if source.service == auditd.SERVICE and source.category is None:
+        return frozenset({auditd.SERVICE})
     if source.service:
         raise Unsupported(f"log source service {source.service!r} is not collected", "service")
     if source.category is None:
