@@ -21,7 +21,7 @@ class KernelSide(Protocol):
     def drain(self) -> bool:
         """Hand over the records that wait; say whether there are more."""
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
         """Send the events of `cgroup`, part of the container whose own cgroup is `root`."""
 
     def ignore(self, cgroup: int) -> None:
