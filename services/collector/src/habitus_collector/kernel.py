@@ -18,7 +18,7 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed")
+SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed", "lost_of")
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
@@ -118,7 +118,7 @@ class Sensors:
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        for name in ("targets", "seen"):
+        for name in ("targets", "seen", "lost_of"):
             self._maps[name].delete(_ID.pack(cgroup))
         self.hooks_of_containers.detach(cgroup)
 
@@ -171,6 +171,16 @@ class Sensors:
         if skipped:
             lost["skipped"] = skipped
         return lost | self._by_class("losses")
+
+    def losses_of(self) -> dict[int, dict[str, int]]:
+        """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
+        found = {}
+        for key in list(self._maps["lost_of"].keys()):
+            raw = self._maps["lost_of"].lookup(key)
+            counts = (count for (count,) in _ID.iter_unpack(raw or b""))
+            named = zip(records.LOSS_CLASSES, counts, strict=False)
+            found[_ID.unpack(key)[0]] = {class_: count for class_, count in named if count}
+        return found
 
     def ring_use(self) -> float:
         """Return the share of the fullest ring buffer in use, 0 … 1."""
