@@ -11,6 +11,8 @@ from habitus_collector.discovery import DiscoveryFault
 from habitus_collector.discovery.docker import DockerDiscovery
 
 ID, OTHER = "a1" * 32, "b2" * 32
+FAULT = b'{"message": "is being removed"}'
+GONE = b'{"cause":"no such container","message":"no container with ID a1a1 found in database","response":500}'
 IMAGE_ID, DIGEST = "sha256:" + "c" * 64, "sha256:" + "d" * 64
 
 
@@ -48,6 +50,8 @@ class Engine:
             )
             await writer.drain()
             await reader.read()
+        elif isinstance(self.documents.get(path), bytes):
+            writer.write(b"HTTP/1.0 500 Internal Server Error\r\n\r\n" + self.documents[path])
         elif path in self.documents:
             writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(self.documents[path]).encode())
         else:
@@ -97,6 +101,12 @@ async def test_an_unknown_id_is_nobody(discovery):
     assert await discovery.find(OTHER) is None
 
 
+async def test_one_removed_while_podman_looks_at_it_is_nobody(engine, discovery):
+    engine.documents[f"/containers/{ID}/json"] = GONE
+
+    assert await discovery.find(ID) is None
+
+
 async def test_a_container_in_the_hosts_network_has_no_address_of_its_own(engine, discovery):
     engine.documents[f"/containers/{ID}/json"] = container(HostConfig={"NetworkMode": "host"})
 
@@ -134,6 +144,16 @@ async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
     (identity,) = await followed(discovery, 1)
 
     assert identity == await discovery.find(ID)
+
+
+@pytest.mark.parametrize("place", [f"/containers/{OTHER}/json", "/images/webapp:v1/json"])
+async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, discovery, place):
+    engine.documents[place] = FAULT
+    engine.events = [{"Actor": {"ID": OTHER, "Attributes": {"image": "webapp:v1", "name": "short"}}}]
+
+    (identity,) = await followed(discovery, 1)
+
+    assert (identity.container.name, identity.container.image) == ("short", "webapp:v1")
 
 
 async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(engine, discovery):

@@ -36,7 +36,7 @@ _ORPHANED: Final = 3
 
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
-    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold)
+    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold, settings.path_children)
     return limits, Rule(settings.window_s, settings.epsilon, settings.min_events)
 
 
