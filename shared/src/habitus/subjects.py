@@ -14,6 +14,8 @@ PROFILES: Final = "PROFILES"
 POLICIES: Final = "POLICIES"
 NODES: Final = "NODES"
 TARGETS: Final = "TARGETS"
+VECTORS: Final = "VECTORS"
+"""What embedders share of their caches; may be lost at any time."""
 
 REVISIONS: Final = "habitus.revisions"
 """Revisions in force, profiler → every collector (core NATS, repeated)."""
