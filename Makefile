@@ -69,7 +69,7 @@ build/models/.made:
 
 .PHONY: test-models
 test-models: setup-models ## the export of models, with PyTorch: equality with transformers, precisions
-	.tools/models/bin/python -m pytest -q services/embedder/tests/models/check_export.py
+	PYTHONPATH=services/embedder/tests/models .tools/models/bin/python -m pytest -q services/embedder/tests/models/check_export.py
 
 .PHONY: fixture-models
 fixture-models: setup-models ## write the small model of the embedder's tests anew

@@ -6,6 +6,7 @@ neighbours. Here weights alone are int8: matrices in blocks (operator MatMulNBit
 the activations is one a row and block, so a row never sees another), the token table by row.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ def to_int8(file: Path) -> None:
         )
     except ImportError as error:
         raise ExportFault(needs_extra(error.name or "onnx")) from None
+    # It tells every node of the graph otherwise.
+    logging.getLogger(MatMulNBitsQuantizer.__module__).setLevel(logging.WARNING)
     model = onnx.load(file)
     _shrink_tables(model)
     config = DefaultWeightOnlyQuantConfig(
