@@ -228,13 +228,17 @@ def demo(
 ) -> None:
     """Play the mining story on real containers: ordinary work, then two disguised miners.
 
-    Needs root, containerd and runc. The miners are harmless and no packet leaves the machine. Exit code 0
-    only when ordinary work raised no alert and each attack exactly one.
+    Needs root, containerd and runc. The miners are harmless and no packet leaves the machine. With
+    HABITUS_LLM_PROVIDER a language model gives its points too (`fake` invents them, to see the way of the
+    data); a slow one's follow with the alert's next revision. Exit code 0 only when ordinary work raised no
+    alert and each attack exactly one.
     """
     from habitus_console.demo import story  # noqa: PLC0415 - only the demo needs containers
 
+    loaded = terminal.load(None)
+    language = terminal.language(lang, loaded)
     options = story.Options(
-        pods=pods, figures=figures, record_to=record_to, language=terminal.language(lang, terminal.load(None))
+        pods=pods, figures=figures, record_to=record_to, language=language, llm=loaded.llm
     )
     held = terminal.run(story.play(options, out, err, as_json=as_json))
     raise typer.Exit(0 if held else 1)
