@@ -95,7 +95,8 @@ def test_a_snapshot_is_the_profile(lines):
     assert snapshot.sealed(again, "s") == data
     assert again.applied == profile.applied
     profile.bytes = again.bytes
-    assert summary(again).model_dump() == summary(profile).model_dump()
+    moving = {"convergence": {"seconds", "curve"}}
+    assert summary(again).model_dump(exclude=moving) == summary(profile).model_dump(exclude=moving)
     assert detail(again, 10).tries == detail(profile, 10).tries
 
 

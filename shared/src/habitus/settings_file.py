@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from habitus.settings import PREFIX, Section, Settings
+from habitus.sections import Section
+from habitus.settings import PREFIX, Settings
 
 _HEAD = f"""\
 # Habitus settings. Every key is optional; what is commented out is the default. The environment wins over

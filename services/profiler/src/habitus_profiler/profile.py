@@ -12,7 +12,7 @@ from habitus.anomalies import Neighbour, Reason
 from habitus.events import Event
 from habitus.profiles import State
 from habitus.settings import PATH_CHILDREN
-from habitus_profiler import convergence, habits
+from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.keys import is_habit, key_of
@@ -84,7 +84,7 @@ class Profile:
         self.dirty = True
         self.bytes = 0
         self._known: set[tuple[object, ...]] = set()
-        self._unseen: float | None = None
+        self._seen: tuple[int, int] | None = None
 
     @property
     def observing(self) -> bool:
@@ -104,7 +104,7 @@ class Profile:
         self.dirty = True
         habit = is_habit(event)
         new = self._learn(event) if habit else 0
-        self.learning.saw(event.ts, int(habit), new)
+        self.learning.saw(event.ts, int(habit), new, event.node or "")
         if new:
             self._changed()
 
@@ -141,7 +141,7 @@ class Profile:
 
     def _changed(self) -> None:
         self.revision += 1
-        self._unseen = None
+        self._seen = None
         self._known.clear()
 
     def leaves(self) -> Iterator[Leaf]:
@@ -181,7 +181,9 @@ class Profile:
 
     def ready(self) -> bool:
         """Say whether the habits are learned."""
-        return self.state == "learn" and self.learning.converged() and not self.lacks_vectors
+        if not self.observing or not self.learning.rule.by_evidence:
+            return False
+        return self.learning.converged() and not self.lacks_vectors
 
     def detect(self, now: int) -> None:
         """Judge from now on (nanoseconds since the epoch)."""
@@ -274,17 +276,21 @@ class Profile:
     @property
     def unseen(self) -> float:
         """Good–Turing: the chance that the next event is new. Forms that cosine absorbs are not."""
-        if self._unseen is None or self.observing:
-            self._unseen = self._estimate()
-        return self._unseen
+        return estimates.unseen(*self.seen())
 
-    def _estimate(self) -> float:
+    def seen(self) -> tuple[int, int]:
+        """Return (observations, habits seen once), as Good and Turing count."""
+        if self._seen is None or self.observing:
+            self._seen = self._counted()
+        return self._seen
+
+    def _counted(self) -> tuple[int, int]:
         counts = [ends for trie in (self.file, self.network) for _, ends in trie.leaves()]
         total, single = sum(counts), counts.count(1)
         for leaf in self.leaves():
             total += sum(leaf.forms.values())
             single += sum(1 for text, count in leaf.forms.items() if count == 1 and text not in leaf.absorbed)
-        return convergence.unseen(total, single)
+        return total, single
 
     @property
     def confidence(self) -> float:
