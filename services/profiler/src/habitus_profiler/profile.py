@@ -16,7 +16,7 @@ from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.keys import is_habit, key_of
-from habitus_profiler.leaf import Leaf, Vector
+from habitus_profiler.leaf import Leaf, Vector, gated
 from habitus_profiler.trie import Found, Trie
 from habitus_profiler.widening import FileRules, NetworkRules
 
@@ -217,7 +217,7 @@ class Profile:
         return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours)
 
     def _needed(self, threshold: float) -> float:
-        return threshold if self.limits.threshold is None else self.limits.threshold
+        return gated(threshold) if self.limits.threshold is None else self.limits.threshold
 
     def _remember(self, key: tuple[object, ...]) -> None:
         if len(self._known) >= _MAX_KNOWN:
