@@ -118,8 +118,10 @@ class Sensors:
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        for name in ("targets", "seen", "lost_of"):
+        for name in ("targets", "seen"):
             self._maps[name].delete(_ID.pack(cgroup))
+        for class_ in range(len(records.LOSS_CLASSES)):
+            self._maps["lost_of"].delete(_ID.pack(cgroup * len(records.LOSS_CLASSES) + class_))
         self.hooks_of_containers.detach(cgroup)
 
     def list_running(self) -> None:
@@ -174,12 +176,11 @@ class Sensors:
 
     def losses_of(self) -> dict[int, dict[str, int]]:
         """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
-        found = {}
+        found: dict[int, dict[str, int]] = {}
         for key in list(self._maps["lost_of"].keys()):
-            raw = self._maps["lost_of"].lookup(key)
-            counts = (count for (count,) in _ID.iter_unpack(raw or b""))
-            named = zip(records.LOSS_CLASSES, counts, strict=False)
-            found[_ID.unpack(key)[0]] = {class_: count for class_, count in named if count}
+            cgroup, class_ = divmod(_ID.unpack(key)[0], len(records.LOSS_CLASSES))
+            (count,) = _ID.unpack(self._maps["lost_of"].lookup(key) or bytes(_ID.size))
+            found.setdefault(cgroup, {})[records.LOSS_CLASSES[class_]] = count
         return found
 
     def ring_use(self) -> float:
