@@ -8,8 +8,8 @@ import pytest
 from gateway_making import opened, request, settings_for
 from gateway_wire import KEY, Reply, Wire, refused, said, verdict
 
+from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus.plugins import PluginFault
-from habitus.settings import LlmSettings, ProviderSettings
 from habitus_llm_gateway.providers import built, place_of
 from habitus_llm_gateway.providers.rows import ROWS
 
@@ -21,6 +21,7 @@ async def judged(wire: Wire, folder, kind: str, **fields):
     async with wire.serving():
         gateway = opened(settings_for(wire, folder, kind, **fields))
         try:
+            await gateway.prepare()  # a client library's import is none of the provider's time
             return await gateway.judge(request()), gateway
         finally:
             await gateway.close()

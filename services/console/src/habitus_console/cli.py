@@ -12,7 +12,7 @@ from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language
 from habitus_console import doctor as doctors
-from habitus_console import profiles, render, results, targets_cli, terminal, watch
+from habitus_console import llm_cli, profiles, render, results, targets_cli, terminal, watch
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import Recordings
@@ -28,6 +28,7 @@ app = typer.Typer(
 profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
 app.add_typer(targets_cli.app, name="targets")
+app.add_typer(llm_cli.app, name="llm")
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")

@@ -17,6 +17,7 @@ from habitus_profiler import report
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
 from habitus_profiler.store import STORE_FAULTS
+from habitus_profiler.tenure import Fenced
 
 _LARGEST: Final = 900_000
 _FIRST_PAUSE_S: Final = 0.005
@@ -54,6 +55,8 @@ class Operator:
             reply = ProfileReply(error=printable(f"{operation}: {where}: {first['msg']}".strip(), 300))
         except STORE_FAULTS as error:
             reply = ProfileReply(error=printable(f"{operation}: {error or type(error).__name__}", 300))
+        except Fenced:
+            return  # another replica owns the partition: it answers
         with contextlib.suppress(nats.errors.Error):
             await message.respond(_encoded(reply))
 

@@ -26,6 +26,7 @@ from habitus_profiler.ledger import Held, Ledger, mark
 from habitus_profiler.profile import Ask, Echo, Limits, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
+from habitus_profiler.tenure import Tenure
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import Verdicts
 
@@ -69,12 +70,13 @@ class _Work:
 class Partition:
     """The profiles of one partition and the batches that wait for them."""
 
-    def __init__(self, number: int, services: Services) -> None:
+    def __init__(self, number: int, services: Services, tenure: Tenure) -> None:
         self.number = number
         self.profiles: dict[str, Profile] = {}
-        self.frozen = False
-        self.ledger = Ledger(services.store)
+        self.frozen = tenure.frozen
+        self.ledger = Ledger(tenure)
         self.verdicts = Verdicts(services.bus, self.profiles)
+        self._tenure = tenure
         self._services = services
         self._publisher = Publisher(services.bus, number)
         self._tasks: set[asyncio.Future[None]] = set()
@@ -256,10 +258,14 @@ class Partition:
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""
         self.frozen = True
-        await insist(subjects.PROFILES, lambda: self._services.store.freeze(self.number))
+        await insist(subjects.PROFILES, self._tenure.freeze)
 
     async def save(self) -> None:
-        """Keep what changed and acknowledge what is kept."""
+        """Keep what changed and acknowledge what is kept.
+
+        Raises:
+            Fenced: another replica owns the partition.
+        """
         await self.ledger.save(self.profiles)
         await self.verdicts.compare()
 
