@@ -11,8 +11,18 @@ from habitus import __version__
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language, language_of
+from habitus_console import (
+    bills_cli,
+    llm_cli,
+    model_cli,
+    profiles,
+    render,
+    results,
+    targets_cli,
+    terminal,
+    watch,
+)
 from habitus_console import doctor as doctors
-from habitus_console import llm_cli, model_cli, profiles, render, results, targets_cli, terminal, watch
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import Recordings
@@ -27,6 +37,7 @@ app = typer.Typer(
 )
 profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
+bills_cli.add_to(profile_app)
 app.add_typer(targets_cli.app, name="targets")
 app.add_typer(model_cli.app, name="model")
 app.command("calibrate")(model_cli.calibrate)

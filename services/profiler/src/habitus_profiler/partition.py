@@ -82,6 +82,11 @@ class Partition:
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
 
+    @property
+    def services(self) -> Services:
+        """What this partition works with."""
+        return self._services
+
     # -- batches ------------------------------------------------------------------------------
 
     async def take(self, message: Msg) -> None:
