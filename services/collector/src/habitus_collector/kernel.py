@@ -42,8 +42,11 @@ class Sensors:
         take: Callable[[bytes], None],
         *,
         ring_bytes: int | None = None,
+        file_totals: bool = True,
     ) -> None:
         """Load from `folder`. `ring_bytes`: room of each ring, where not what its sensor asks for.
+
+        `file_totals`: what is read and written of open files is told, too.
 
         Raises:
             LibbpfFault: an object does not load here.
@@ -58,9 +61,7 @@ class Sensors:
         self._ring_bytes = ring_bytes
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
-        constants = records.SETTINGS.pack(
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
-        )
+        constants = constants_of(max_argv, file_totals=file_totals)
         try:
             for sensor in sensors:
                 if sensor.object:
@@ -240,6 +241,12 @@ class Sensors:
             if name not in self._full:  # said once: it would be said for every cgroup
                 self._full.add(name)
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+
+
+def constants_of(max_argv: int, *, file_totals: bool = True) -> bytes:
+    """Return the settings that objects are loaded with, with a secret of their own."""
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return records.SETTINGS.pack(now, max_argv, file_totals, secrets.token_bytes(16))
 
 
 def _pages(size: int) -> int:

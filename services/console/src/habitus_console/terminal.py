@@ -17,6 +17,7 @@ from habitus.plugins import PluginFault
 from habitus_console import state
 from habitus_console.demo.containerd import ContainerdFault
 from habitus_console.demo.image import ImageFault
+from habitus_console.embedder import EmbedderFault
 from habitus_console.profiles import ProfilesFault
 from habitus_console.render import safe
 from habitus_console.stack import StackFault
@@ -29,6 +30,7 @@ EXIT_INTERRUPTED: Final = 130
 _FAULTS: Final = (
     BusFault,
     ContainerdFault,
+    EmbedderFault,
     ImageFault,
     PluginFault,
     ProfilesFault,
