@@ -130,3 +130,23 @@ def test_where_nobody_is_watched_it_waits_for_somebody_but_not_for_long(losses, 
         losses.notices({"container": 2}, [])
 
     assert losses.notices({"container": 2}, ["a:1"]) == []
+
+
+def test_the_time_in_which_no_collector_ran_concerns_each_image_that_is_watched_after(losses, clock):
+    losses.away(clock.now - 3600 * SECOND)
+    clock.now += SECOND
+    first = losses.notices({}, [])
+    clock.now += SECOND
+    second = losses.notices({}, ["a:1", "b:1"])
+
+    assert first == []
+    assert told(second) == {("a:1", "collector"): 1, ("b:1", "collector"): 1}
+    assert {(one.since, one.until) for one in second} == {(-2600 * SECOND, 1000 * SECOND)}
+    assert losses.notices({}, ["a:1", "b:1"]) == []
+    assert not losses.total
+
+
+def test_a_status_of_the_future_is_no_gap(losses, clock):
+    losses.away(clock.now + SECOND)
+
+    assert losses.notices({}, ["a:1"]) == []

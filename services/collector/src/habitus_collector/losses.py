@@ -61,6 +61,12 @@ class Losses:
         now = self._clock()
         self._gather(image, class_, count, now, now)
 
+    def away(self, since: int) -> None:
+        """Note that no collector of this node ran from `since` (nanoseconds since the epoch) until now."""
+        now = self._clock()
+        if since < now:
+            self._gather(None, wire.AWAY, 1, since, now)
+
     def again(self, loss: wire.Loss) -> None:
         """Take back a notice that had no room itself."""
         self._gather(loss.image, loss.class_, loss.count, loss.since, loss.until)
@@ -95,7 +101,7 @@ class Losses:
         for (image, class_), lost in gathered.items():
             concerned = sorted(watched) if image is None else [image]
             notices += [self._notice(key, class_, lost) for key in concerned]
-            if not concerned and now - lost.since < _FORGET_NS:
+            if not concerned and now - lost.until < _FORGET_NS:
                 self._gathered[image, class_] = lost  # a container may be named in a moment
         return notices
 
