@@ -123,6 +123,13 @@ class ProfilerSettings(Section):
     detect: Literal["evidence", "command"] = Field(
         default="evidence", description="what ends learning: the evidence, or `habitus profile detect` alone"
     )
+    guard: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="what high-confidence rules hit is not learned; auto: unless no scorer ever answered",
+    )
+    replicas: int = Field(
+        default=1, ge=1, le=64, description="a habit counts when so many containers show it"
+    )
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")

@@ -111,8 +111,13 @@ class Ledger:
             log.warning("batch %d is not acknowledged: %s", sequence, error or type(error).__name__)
             return
         self.held.pop(sequence, None)
-        for key in held.learners:
+        for key in held.learners & profiles.keys():
             profiles[key].applied.discard(sequence)
+
+    def forget(self, image_key: str) -> None:
+        """Expect no snapshot of a profile any more."""
+        for held in self.held.values():
+            held.unsaved.discard(image_key)
 
     async def keep_alive(self) -> None:
         """Tell the broker that the held batches are still worked on."""

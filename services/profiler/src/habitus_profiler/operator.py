@@ -16,6 +16,7 @@ from habitus.text import printable
 from habitus_profiler import report
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
+from habitus_profiler.standing import Standing
 from habitus_profiler.store import STORE_FAULTS
 
 _LARGEST: Final = 900_000
@@ -36,6 +37,7 @@ class Operator:
             "show": self.show,
             "converge": self.converge,
             "sync": self.sync,
+            **Standing(partition).answers,
         }
 
     def subjects(self) -> list[str]:

@@ -21,6 +21,7 @@ from habitus.events import Event, fault_of
 from habitus.images import image_key, partition_of
 from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.guard import Guard, Guarding
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Held, Ledger, mark
 from habitus_profiler.profile import Ask, Limits, Profile
@@ -42,6 +43,7 @@ class Services(NamedTuple):
     vectors: Vectors
     limits: Limits
     rule: Rule
+    guarding: Guarding = Guarding()
 
 
 class _Asked(NamedTuple):
@@ -77,8 +79,10 @@ class Partition:
         self.verdicts = Verdicts(services.bus, self.profiles)
         self._services = services
         self._publisher = Publisher(services.bus, number)
+        self._guard = Guard(services.bus, self._publisher, services.guarding)
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
+        self._floors: dict[str, int] = {}
 
     # -- batches ------------------------------------------------------------------------------
 
@@ -145,11 +149,10 @@ class Partition:
         known = contained.get(key)
         if known is None:
             known = contained[key] = sequence in profile.applied
-        if known:
+        if known or profile.observing:
             work.learners[key] = profile
-        elif profile.observing:
-            work.learners[key] = profile
-            profile.learn(event)
+            refused = (self._guard.again if known else self._guard.learn)(event, profile)
+            work.anomalies += [refused] if refused else []
         else:
             self._judge(event, profile, work)
 
@@ -184,6 +187,7 @@ class Partition:
             return None
         services = self._services
         profile = self.profiles[key] = Profile(key, self.number, services.limits, Learning(services.rule))
+        profile.revision = self._floors.pop(key, 1)
         log.info("learning %s", key)
         return profile
 
@@ -218,12 +222,13 @@ class Partition:
             profile.resolve(leaf, text, each.vector, each.threshold)
 
     async def resolve(self, profile: Profile) -> None:
-        """Get every vector that a profile still lacks."""
+        """Get every verdict of rules and every vector that a profile still lacks."""
+        await self._guard.review(profile)
         while pending := profile.pending():
             await self._complete(profile, pending)
 
     def _resolve_soon(self, profile: Profile) -> None:
-        if profile.image_key not in self._resolving and profile.lacks_vectors:
+        if profile.image_key not in self._resolving and (profile.lacks_vectors or profile.notes.due()):
             self._resolving.add(profile.image_key)
             self._start(self._resolve_once(profile))
 
@@ -252,6 +257,13 @@ class Partition:
         events, unseen = profile.learning.progress.events, profile.unseen
         log.info("learned %s: %d events, unseen %.4f", profile.image_key, events, unseen)
         await self.save()
+
+    async def forget(self, profile: Profile) -> None:
+        """Drop a profile: the image's next event begins a new one, under a revision never used before."""
+        await self._services.store.forget(profile)
+        del self.profiles[profile.image_key]
+        self._floors[profile.image_key] = profile.revision + 1
+        self.ledger.forget(profile.image_key)
 
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""

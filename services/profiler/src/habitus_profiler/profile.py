@@ -15,12 +15,14 @@ from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.leaf import Leaf, Vector
+from habitus_profiler.notes import Notes
 from habitus_profiler.trie import Found, Trie
 
 _MAX_KNOWN: Final = 4096
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
+_REPEATED: Final = 1000
 EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
 """Operations that are neither learned nor judged."""
 _OBSERVING: Final = frozenset({"learn", "relearn"})
@@ -78,6 +80,7 @@ class Profile:
         self.applied: set[int] = set()
         self.dirty = True
         self.bytes = 0
+        self.notes = Notes()
         self._known: set[tuple[object, ...]] = set()
         self._seen: tuple[int, int] | None = None
 
@@ -95,13 +98,27 @@ class Profile:
 
     def learn(self, event: Event) -> None:
         """Take an event as a habit."""
-        self._span(event.ts)
-        self.dirty = True
         habit = _is_habit(event)
         new = self._learn(event) if habit else 0
-        self.learning.saw(event.ts, int(habit), new, event.node or "")
+        self.met(event, new)
         if new:
-            self._changed()
+            self.changed()
+
+    def met(self, event: Event, new: int = 0) -> None:
+        """Count an event and what was new in it, without learning it."""
+        self._span(event.ts)
+        self.dirty = True
+        self.learning.saw(event.ts, int(_is_habit(event)), new, event.node or "")
+
+    def admit(self, event: Event, count: int, *, counted: bool) -> None:
+        """Learn what was held back, seen `count` times; `counted` says that it counts as news already."""
+        new = self._learn(event)
+        for _ in range(min(count, _REPEATED) - 1):
+            self._learn(event)
+        self.dirty = True
+        if new:
+            self.learning.news(0 if counted else new)
+            self.changed()
 
     def lost(self, count: int) -> None:
         """Note that events were lost: habits among them are not learned yet."""
@@ -134,7 +151,8 @@ class Profile:
         self.first_event = ts if self.first_event is None else min(ts, self.first_event)
         self.last_event = max(ts, self.last_event or ts)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Note that the profile says other things than before: collectors are to ask anew."""
         self.revision += 1
         self._seen = None
         self._known.clear()
@@ -161,7 +179,7 @@ class Profile:
         if news and self.observing:
             self.learning.news(1)
         if news or len(leaf.texts) != before:
-            self._changed()
+            self.changed()
 
     def speaks(self, model: str) -> None:
         """Say which model the vectors come from; those of another are forgotten and asked anew."""
@@ -170,7 +188,7 @@ class Profile:
         if self.model:
             for leaf in self.leaves():
                 leaf.forget_vectors()
-            self._changed()
+            self.changed()
         self.model = model
         self.dirty = True
 
@@ -178,14 +196,14 @@ class Profile:
         """Say whether the habits are learned."""
         if not self.observing or not self.learning.rule.by_evidence:
             return False
-        return self.learning.converged() and not self.lacks_vectors
+        return self.learning.converged() and not self.lacks_vectors and not self.notes.due()
 
     def detect(self, now: int) -> None:
         """Judge from now on (nanoseconds since the epoch)."""
         if self.observing:
             self.state, self.converged = "detect", now
             self.dirty = True
-            self._changed()
+            self.changed()
 
     # -- judging ------------------------------------------------------------------------------
 
@@ -194,10 +212,20 @@ class Profile:
         key = _raw(event)
         if key is None or key in self._known:
             return None
-        verdict = self._judged(event, key)
+        verdict = self._noted(event, self._judged(event, key))
         if verdict is None:
             self._remember(key)
         return verdict
+
+    def _noted(self, event: Event, verdict: Miss | Ask | None) -> Miss | Ask | None:
+        """Return the verdict by what people and rules said: benign, or never to be learned."""
+        if verdict is None or self.notes.allows(event):
+            return None
+        refusal = self.notes.refusal(event)
+        if refusal is None:
+            return verdict
+        reason: Reason = verdict.reason if isinstance(verdict, Miss) else "unknown-argument"
+        return Miss(reason, verdict.path, f"refused while learning: rule {refusal.rule}", [])
 
     def settle(self, ask: Ask, vector: Vector, threshold: float) -> Miss | None:
         """Decide by the vector of `ask.form.text`; the leaf must have none pending."""

@@ -15,6 +15,7 @@ from habitus.images import PARTITIONS
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
 from habitus_profiler.convergence import Rule
+from habitus_profiler.guard import Guarding
 from habitus_profiler.operator import Operator
 from habitus_profiler.partition import Partition, Services
 from habitus_profiler.profile import Limits
@@ -101,9 +102,10 @@ async def run(service: Service) -> None:
     """Serve until `service.stop`."""
     settings = service.settings.profiler
     limits, rule = _bounds(settings)
+    guarding = Guarding(settings.guard, settings.replicas)
     numbers = partitions_of(settings.partitions)
     store = await Store.open(service.bus, service.settings.nats.replicas)
-    services = Services(service.bus, store, Vectors(service.bus), limits, rule)
+    services = Services(service.bus, store, Vectors(service.bus), limits, rule, guarding)
     served = await _loaded(service, services, numbers)
     tasks = [asyncio.ensure_future(services.vectors.run())]
     for each in served:

@@ -10,6 +10,7 @@ import numpy as np
 from habitus.profiles import State
 from habitus_profiler.convergence import Learning, Progress, Rule
 from habitus_profiler.leaf import Leaf
+from habitus_profiler.notes import Notes
 from habitus_profiler.profile import Limits, Profile
 from habitus_profiler.slots import SlotBook
 
@@ -51,6 +52,7 @@ class _Profile(msgspec.Struct):
     network: list[tuple[tuple[str, ...], int]]
     stream: str
     applied: list[int]
+    notes: Notes = msgspec.field(default_factory=Notes)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -78,6 +80,7 @@ def sealed(profile: Profile, stream: str) -> bytes:
         network=list(profile.network.leaves()),
         stream=stream,
         applied=sorted(profile.applied),
+        notes=profile.notes,
     )
     return seal(_encoder.encode(record))
 
@@ -136,6 +139,7 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     for trie, paths in ((profile.file, record.file), (profile.network, record.network)):
         for path, ends in paths:
             trie.restore(path, ends)
+    profile.notes = record.notes
     profile.kept = profile.revision
     profile.dirty = False
     if not profile.observing:

@@ -2,6 +2,7 @@
 """Keeps snapshots in the object store PROFILES: one object a profile, one a frozen partition."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -72,6 +73,11 @@ class Store:
             profile.dirty = True
             raise
         profile.kept = revision
+
+    async def forget(self, profile: Profile) -> None:
+        """Delete the snapshot of a profile; one that was never kept has none."""
+        with contextlib.suppress(NotFoundError):
+            await self._bucket.delete(object_name(profile.partition, profile.image_key))
 
     async def freeze(self, partition: int) -> None:
         """Remember that images never seen are judged in this partition."""

@@ -50,6 +50,13 @@ class Panel:
             scores[seat.name] = bounded(given, seat.max_points)
         return scores
 
+    async def ask(self, name: str, anomaly: Anomaly) -> Score:
+        """Return what one engine says of an anomaly; it abstains when it isn't here, fails or hangs."""
+        seat = next((seat for seat in self._seats if seat.name == name), None)
+        if seat is None:
+            return Score(abstained=True, note=f"engine {name!r} is not among scorer.engines")
+        return await _asked(seat, anomaly, Context())
+
 
 def _seat(name: str, settings: ScorerSettings, request: Request) -> Seat:
     weight = settings.weights.get(name, settings.default_weight)
