@@ -49,6 +49,10 @@ bench-collector: setup bpf ## what the collector costs, beside its peers (root)
 	@deploy/setup/bootstrap.sh bench
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.collector
 
+.PHONY: bench-profiler
+bench-profiler: setup ## how fast and how sure the profiler is, and how it grows
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.profiler
+
 .PHONY: bench-rings
 bench-rings: setup ## one ring buffer for all sensors, or one each (root)
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.rings

@@ -7,7 +7,7 @@ from typing import Any
 from gateway_wire import KEY, Wire
 
 from habitus.judging import JudgeRequest
-from habitus.settings import LlmSettings, ProviderSettings
+from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus_llm_gateway.gateway import Gateway
 
 
@@ -42,7 +42,7 @@ def settings_for(wire: Wire, folder: Path, kind: str = "openai", **fields: Any) 
         "model": "m",
         "base_url": wire.address + suffix,
         "key_file": key_file,
-        "timeout_s": 5,
+        "timeout_s": 30,
         "usd_in": 1,
         "usd_out": 10,
     }

@@ -113,6 +113,24 @@ def refused(call: Call, status: int, **headers: str) -> Reply:
     return Reply(status, body, {key.replace("_", "-"): value for key, value in headers.items()})
 
 
+def streamed(reply: Reply) -> Reply:
+    """Return a completion as server-sent events: pieces of seven characters, the usage, the end."""
+    body = reply.body
+    [choice] = body["choices"]
+    text = choice["message"]["content"]
+    pieces = [{"content": text[at : at + 7]} for at in range(0, len(text), 7)]
+    steps = [(piece, None) for piece in [{"role": "assistant", "content": ""}, *pieces]]
+    head = {"id": body["id"], "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+    chunks: list[dict[str, Any]] = [
+        head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        for delta, finish in [*steps, ({}, choice["finish_reason"])]
+    ]
+    chunks.append(head | {"choices": [], "usage": body["usage"]})
+    lines = [*(json.dumps(chunk, ensure_ascii=False) for chunk in chunks), "[DONE]"]
+    raw = "".join(f"data: {line}\n\n" for line in lines).encode()
+    return Reply(200, raw, {"content-type": "text/event-stream"}, reply.delay_s, reply.cut)
+
+
 def verdict(**fields: Any) -> Behaviour:
     """Return a behaviour that answers with a valid verdict."""
     return lambda call: said(call, json.dumps(VERDICT | fields, ensure_ascii=False))
@@ -137,8 +155,8 @@ def faults_of(call: Call) -> list[str]:
         form = body.get("response_format", {})
         if form.get("type") == "json_schema" and not form["json_schema"].get("strict"):
             faults.append("schema is not strict")
-        if body.get("stream"):
-            faults.append("stream was not wanted")
+        if body.get("stream") and not body.get("stream_options", {}).get("include_usage"):
+            faults.append("a stream without its usage")
     elif wire == "anthropic":
         if "anthropic-version" not in call.headers or not isinstance(body.get("max_tokens"), int):
             faults.append("version or max_tokens")
@@ -223,7 +241,9 @@ class Wire:
             return refused(call, 400)
         behave = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
         reply = behave(call)
-        return reply if isinstance(reply, Reply) else await reply
+        reply = reply if isinstance(reply, Reply) else await reply
+        wanted = call.body.get("stream") and isinstance(reply.body, dict) and "choices" in reply.body
+        return streamed(reply) if wanted else reply
 
 
 async def _alone(port: int, delay_s: float) -> None:

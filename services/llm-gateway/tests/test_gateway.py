@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from habitus.judging import JudgeReply
+from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus.plugins import PluginFault
-from habitus.settings import LlmSettings, ProviderSettings
 from habitus_llm_gateway.faces import answer
 from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.ledger import Ledger, Spend

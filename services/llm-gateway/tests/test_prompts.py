@@ -7,7 +7,7 @@ import pytest
 from gateway_making import request
 
 from habitus.judging import Verdict
-from habitus.settings import LlmSettings
+from habitus.llm_settings import LlmSettings
 from habitus_llm_gateway import prompts as module
 from habitus_llm_gateway.answer import SCHEMA, Action, parsed
 from habitus_llm_gateway.gateway import Gateway

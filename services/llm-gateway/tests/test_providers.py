@@ -8,8 +8,8 @@ import pytest
 from gateway_making import opened, request, settings_for
 from gateway_wire import KEY, Reply, Wire, refused, said, verdict
 
+from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus.plugins import PluginFault
-from habitus.settings import LlmSettings, ProviderSettings
 from habitus_llm_gateway.providers import built, place_of
 from habitus_llm_gateway.providers.rows import ROWS
 

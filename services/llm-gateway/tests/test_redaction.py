@@ -10,8 +10,8 @@ from gateway_wire import Wire
 from hypothesis import given
 from hypothesis import strategies as st
 
+from habitus.llm_settings import LlmSettings
 from habitus.plugins import PluginFault
-from habitus.settings import LlmSettings
 from habitus_llm_gateway.faces import application
 from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.redaction import Redactor, revealed

@@ -7,36 +7,28 @@ The environment wins over the file. A key that does not exist is an error that n
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from habitus.llm_settings import LlmSettings
+from habitus.sections import Names, Section
+
 PREFIX = "HABITUS_"
+# Below these, names are many by nature.
+PATH_CHILDREN: Final = {
+    "/tmp": 8, "/var/tmp": 8, "/dev/shm": 8, "/var/log": 16, "/var/cache": 16, "/var/lib": 16,  # noqa: S108
+}  # fmt: skip
 
 
 class SettingsFault(ValueError):
     """Settings that cannot be used; the text names the offending key in one line."""
-
-
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-# `a,b` in the environment, a list in the file.
-Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-
-
-class Section(BaseModel):
-    """One table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NatsSettings(Section):
@@ -133,6 +125,9 @@ class ProfilerSettings(Section):
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")
+    path_children: dict[str, Annotated[int, Field(ge=-1)]] = Field(
+        default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
+    )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="cosine; None takes the model's own"
@@ -167,66 +162,6 @@ class ScorerSettings(Section):
     rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
     sinks: Names = Field(default=[], description="plugins of habitus.sinks")
     engine: dict[str, dict[str, Any]] = Field(default={}, description="tables for the engines themselves")
-
-
-class ProviderSettings(Section):
-    """One provider: a table `[llm.providers.<name>]`; keys left out are the kind's own."""
-
-    kind: str | None = Field(default=None, description="plugin of group habitus.providers; the table's name")
-    model: str | None = Field(
-        default=None, description="model, or Azure's deployment; for `local` a GGUF file"
-    )
-    base_url: str | None = Field(default=None, description="where it is, or the kind's own address")
-    key_file: Path | None = Field(default=None, description="file that holds the key")
-    key_env: str | None = Field(default=None, description="environment variable that holds the key")
-    timeout_s: float | None = Field(default=None, gt=0, description="one attempt; llm.timeout_s")
-    retries: int = Field(default=2, ge=0, le=10, description="further attempts at what may pass")
-    requests_per_minute: float | None = Field(default=None, gt=0, description="None: no limit of ours")
-    structured: Literal["schema", "object", "none"] | None = Field(
-        default=None, description="how JSON is asked for; None: the kind's best"
-    )
-    usd_in: float | None = Field(default=None, ge=0, description="US dollars a million tokens of questions")
-    usd_out: float | None = Field(default=None, ge=0, description="US dollars a million tokens of answers")
-    api_version: str | None = Field(default=None, description="of Azure OpenAI")
-    threads: int = Field(default=1, ge=1, description="of `local`")
-    context: int = Field(default=4096, ge=1024, description="of `local`, in tokens")
-
-
-class LlmSettings(Section):
-    """Which provider judges. None: the engine abstains and alerts say so."""
-
-    provider: str | None = Field(
-        default=None, description="a table of `providers`, or a plugin of group habitus.providers"
-    )
-    fallback: Names = Field(default=[], description="asked in this order when `provider` has no answer")
-    model: str | None = Field(default=None, description="of `provider`, when its table names none")
-    base_url: str | None = Field(default=None, description="the same")
-    key_file: Path | None = Field(default=None, description="the same; else the kind's own variable")
-    providers: dict[str, ProviderSettings] = Field(
-        default={},
-        description="tables by name: kind, model, base_url, key_file, key_env, timeout_s, retries, "
-        "requests_per_minute, structured, usd_in, usd_out, api_version, threads, context",
-    )
-    host: str = "127.0.0.1"
-    port: int = Field(default=8602, ge=0, le=65535, description="HTTP; 0 takes a free one")
-    timeout_s: float = Field(default=20, gt=0, description="one attempt at one provider")
-    deadline_s: float = Field(default=50, gt=0, description="one question, all attempts together")
-    concurrency: int = Field(default=64, ge=1, description="distinct questions under way at most")
-    max_tokens: int = Field(default=700, ge=64, description="of one answer")
-    language: Literal["en", "zh"] = Field(default="en", description="of the prompt; answers have both")
-    prompts: Path | None = Field(default=None, description="folder of *.j2 that stand in for our own")
-    cache: int = Field(default=4096, ge=0, description="verdicts kept in memory; 0: none")
-    cache_s: float = Field(default=86_400, gt=0, description="a verdict is asked anew after this")
-    usd_per_day: float | None = Field(
-        default=None, gt=0, description="spend at most, by UTC day; None: no limit"
-    )
-    tokens_per_day: int | None = Field(default=None, gt=0, description="the same in tokens")
-    state: Path | None = Field(default=None, description="file that keeps the day's spend over a restart")
-    breaker_failures: int = Field(default=5, ge=1, description="failures in a row that open the circuit")
-    breaker_s: float = Field(default=30, gt=0, description="an open circuit is tried again after this")
-    reveal_token_file: Path | None = Field(
-        default=None, description="holds the token that reads redacted secrets back; None: nobody can"
-    )
 
 
 class ConsoleSettings(Section):

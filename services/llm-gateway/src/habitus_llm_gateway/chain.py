@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from habitus.llm_settings import LlmSettings
 from habitus.plugins import PluginFault
-from habitus.settings import LlmSettings
 from habitus_llm_gateway.answer import Answer, AnswerFault, parsed
 from habitus_llm_gateway.breaker import Breaker, Rate
 from habitus_llm_gateway.ledger import Ledger, Spend, priced

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from habitus.judging import INJECTION, JudgeReply, JudgeRequest
 from habitus.languages import Bilingual
-from habitus.settings import LlmSettings
+from habitus.llm_settings import LlmSettings
 from habitus.text import printable
 from habitus_llm_gateway import instructions
 from habitus_llm_gateway.answer import ADVICE, SCHEMA, replied
@@ -133,7 +133,7 @@ class Gateway:
         return blake2b("\0".join((*about, clean.model_dump_json())).encode(), digest_size=16).digest()
 
     async def _asked(self, clean: JudgeRequest, spoken: list[str]) -> JudgeReply:
-        deadline = time.monotonic() + self._settings.deadline_s
+        deadline = time.monotonic() + self._settings.patience_s
         try:
             outcome = await self.chain.ask(self._prompt(clean), deadline)
             reply = self._reply(outcome)

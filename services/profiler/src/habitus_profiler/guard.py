@@ -15,8 +15,9 @@ from habitus.anomalies import Anomaly
 from habitus.bus import Bus, NobodyServes
 from habitus.events import Event
 from habitus.guarding import GuardReply, GuardRequest
+from habitus_profiler.keys import EVIDENCE
 from habitus_profiler.notes import Held
-from habitus_profiler.profile import EVIDENCE, Ask, Miss, Profile
+from habitus_profiler.profile import Ask, Miss, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, fitted
 
 log = logging.getLogger(__name__)

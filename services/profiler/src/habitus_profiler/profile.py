@@ -5,35 +5,40 @@ Pure: no clock but the one it is given, no I/O. Texts that need a vector are han
 `pending`) and come back with it (`resolve`, `settle`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from habitus.anomalies import Neighbour, Reason
 from habitus.events import Event
 from habitus.profiles import State
+from habitus.settings import PATH_CHILDREN
 from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
+from habitus_profiler.keys import is_habit, key_of
 from habitus_profiler.leaf import Leaf, Vector
 from habitus_profiler.notes import Notes
 from habitus_profiler.trie import Found, Trie
+from habitus_profiler.widening import FileRules, NetworkRules
 
 _MAX_KNOWN: Final = 4096
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
 _REPEATED: Final = 1000
-EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
-"""Operations that are neither learned nor judged."""
 _OBSERVING: Final = frozenset({"learn", "relearn"})
 
 
 class Limits(NamedTuple):
-    """Bounds of growth, and the cosine that the settings fix (None: the model's own)."""
+    """Bounds of growth, and the cosine that the settings fix (None: the model's own).
+
+    `path_children` bounds siblings below a prefix; elsewhere `max_children` does.
+    """
 
     max_children: int
     max_vectors: int
     threshold: float | None
+    path_children: Mapping[str, int] = PATH_CHILDREN
 
 
 class Miss(NamedTuple):
@@ -71,8 +76,8 @@ class Profile:
         self.revision = 1
         self.kept = 0
         self.process: dict[str, dict[str, Leaf]] = {}
-        self.file = Trie(limits.max_children, habits.widen_file)
-        self.network = Trie(limits.max_children, habits.widen_network)
+        self.file = Trie(FileRules(limits.max_children, limits.path_children))
+        self.network = Trie(NetworkRules(limits.max_children))
         self.model = ""
         self.first_event: int | None = None
         self.last_event: int | None = None
@@ -98,7 +103,7 @@ class Profile:
 
     def learn(self, event: Event) -> None:
         """Take an event as a habit."""
-        habit = _is_habit(event)
+        habit = is_habit(event)
         new = self._learn(event) if habit else 0
         self.met(event, new)
         if new:
@@ -107,15 +112,13 @@ class Profile:
     def met(self, event: Event, new: int = 0) -> None:
         """Count an event and what was new in it, without learning it."""
         self._span(event.ts)
-        self.dirty = True
-        self.learning.saw(event.ts, int(_is_habit(event)), new, event.node or "")
+        self.learning.saw(event.ts, int(is_habit(event)), new, event.node or "")
 
     def admit(self, event: Event, count: int, *, counted: bool) -> None:
         """Learn what was held back, seen `count` times; `counted` says that it counts as news already."""
         new = self._learn(event)
         for _ in range(min(count, _REPEATED) - 1):
             self._learn(event)
-        self.dirty = True
         if new:
             self.learning.news(0 if counted else new)
             self.changed()
@@ -129,7 +132,7 @@ class Profile:
         if event.class_ == "file":
             return sum(self.file.learn(path) for path in habits.file_paths(event))
         if event.class_ == "network":
-            return self.network.learn(habits.network_path(event))
+            return self.network.learn(habits.workload_path(event) or habits.network_path(event))
         return self._learn_process(event)
 
     def _learn_process(self, event: Event) -> int:
@@ -145,15 +148,17 @@ class Profile:
             if len(names) >= _MAX_NAMES:
                 return new + 1
             leaf, new = names.setdefault(name, Leaf()), new + 1
-        return new + leaf.learn(_exe(event), _form(event))
+        return new + leaf.learn(_exe(event), _form(event), _layer(event))
 
     def _span(self, ts: int) -> None:
         self.first_event = ts if self.first_event is None else min(ts, self.first_event)
         self.last_event = max(ts, self.last_event or ts)
+        self.dirty = True
 
     def changed(self) -> None:
         """Note that the profile says other things than before: collectors are to ask anew."""
         self.revision += 1
+        self.dirty = True
         self._seen = None
         self._known.clear()
 
@@ -202,18 +207,17 @@ class Profile:
         """Judge from now on (nanoseconds since the epoch)."""
         if self.observing:
             self.state, self.converged = "detect", now
-            self.dirty = True
             self.changed()
 
     # -- judging ------------------------------------------------------------------------------
 
     def judge(self, event: Event) -> Miss | Ask | None:
         """Return what of an event the profile does not contain, None when it contains it."""
-        key = _raw(event)
+        key = key_of(event)
         if key is None or key in self._known:
             return None
         verdict = self._noted(event, self._judged(event, key))
-        if verdict is None:
+        if verdict is None and not (event.network and event.network.peer):
             self._remember(key)
         return verdict
 
@@ -251,14 +255,24 @@ class Profile:
         if event.class_ == "process":
             return self._judge_process(event, key)
         if event.class_ == "network":
-            return self._missing(self.network, habits.network_path(event))
+            return self._judge_network(event)
         misses = (self._missing(self.file, path) for path in habits.file_paths(event))
         return next((miss for miss in misses if miss), None)
+
+    def _judge_network(self, event: Event) -> Miss | None:
+        path, workload = habits.network_path(event), habits.workload_path(event)
+        if workload and not self.network.find(path).known:
+            # The kernel would hold back the whole network by this event's token.
+            event.token = b""
+            path = workload
+        return self._missing(self.network, path)
 
     def _missing(self, trie: Trie, path: tuple[str, ...]) -> Miss | None:
         found = trie.find(path)
         if found.known:
             return None
+        if trie is self.network and habits.is_known_port(path, found):
+            return _new_remote(self.image_key, path, found)
         above = " → ".join((self.image_key, *path[: found.depth]))
         first = path[found.depth] if found.depth < len(path) else f"{path[-1]} itself"
         return Miss(
@@ -279,7 +293,7 @@ class Profile:
             detail = f"process {name}: never seen started by {parent or 'the runtime'}"
             return Miss("unknown-path", path, detail, sorted(names)[:_USUAL])
         form = _form(event)
-        novelty = leaf.novelty(_exe(event), form)
+        novelty = leaf.novelty(_exe(event), form, _layer(event))
         if novelty:
             return Miss("novel-slot", path, novelty.detail, novelty.usual)
         return None if form.text in leaf.forms else Ask(leaf, form, path, key)
@@ -312,9 +326,10 @@ class Profile:
         return round((1 - self.unseen) * events / (events + _YOUNG), 4)
 
 
-def _is_habit(event: Event) -> bool:
-    """Say whether an event is learned and judged; the others are evidence only."""
-    return event.op not in EVIDENCE
+def _new_remote(image_key: str, path: tuple[str, ...], found: Found) -> Miss:
+    name, way, peer, port = path
+    detail = f"{peer}: never seen as {way} peer of {name}, though others are on port {port}"
+    return Miss("new-remote", [image_key, *path], detail, _near(found))
 
 
 def _near(found: Found) -> list[str]:
@@ -325,27 +340,11 @@ def _exe(event: Event) -> str | None:
     return event.process.exe if event.process else None
 
 
+def _layer(event: Event) -> str | None:
+    return event.process.exe_class if event.process else None
+
+
 def _form(event: Event) -> Form:
     process = event.process
     argv = process.argv if process else None
     return form_of(tuple(argv)) if argv else form_of((event.process_name,))
-
-
-def _raw(event: Event) -> tuple[object, ...] | None:
-    """Return all that the verdict on an event depends on, None for what is no habit of its own."""
-    process = event.process
-    if not _is_habit(event):
-        return None
-    if event.class_ == "process":
-        if process is None:
-            return None
-        return (process.parent, process.name, process.exe, *(process.argv or ()), event.parent_name)
-    name = event.process_name
-    if event.class_ == "file":
-        file = event.file
-        return (name, event.op, file.path, file.new_path, *(file.flags or ())) if file else None
-    net = event.network
-    if net is None:
-        return None
-    ends = (net.remote_ip, net.remote_port, net.local_port, net.domain, net.path)
-    return (name, event.op, net.direction, net.protocol, *ends)

@@ -86,7 +86,7 @@ class _Served:
 
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
-    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold)
+    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold, settings.path_children)
     rule = Rule(
         settings.window_s,
         settings.epsilon,

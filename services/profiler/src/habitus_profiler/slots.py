@@ -39,6 +39,7 @@ WORDS: Final = {
     "mode": "file mode",
     "sql": "SQL verb",
     "program": "way of naming the program",
+    "layer": "program file in the layer",
     "overlong": "overlong command line",
 }
 """kind → how a person reads it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from habitus import settings
+from habitus.llm_settings import LlmSettings
 from habitus.plugins import PluginFault
 from habitus.text import printable
 from habitus_llm_gateway.evaluation import cases, injections
@@ -31,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chosen(arguments: argparse.Namespace) -> settings.LlmSettings:
+def _chosen(arguments: argparse.Namespace) -> LlmSettings:
     llm = settings.load(arguments.settings).llm
     update: dict[str, object] = {"provider": arguments.provider, "fallback": [], "deadline_s": 600.0}
     if arguments.provider != llm.provider:

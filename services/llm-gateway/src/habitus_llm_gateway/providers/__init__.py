@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, Protocol
 
 from pydantic import SecretStr
 
+from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus.plugins import PluginFault, load
-from habitus.settings import LlmSettings, ProviderSettings
 from habitus.text import printable
 from habitus_llm_gateway.providers.rows import ROWS, Row
 
@@ -137,7 +137,7 @@ def place_of(name: str, settings: LlmSettings) -> Place:
         model=model,
         base_url=own.base_url or row.base_url,
         key=_key(name, own, row),
-        timeout_s=own.timeout_s or settings.timeout_s,
+        timeout_s=settings.attempt_s(name),
         structured=own.structured or row.structured,
         settings=own,
     )

@@ -2,11 +2,14 @@
 """A model in this process, by llama.cpp (extra `local`), for machines without any provider.
 
 `model` is the path of a GGUF file. The JSON Schema becomes a grammar, so the answer always parses.
+The answer is read piece by piece, so that a question that was given up ends there and then.
 """
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +23,69 @@ class LocalProvider:
     def __init__(self, place: Place) -> None:
         if not Path(place.model).is_file():
             raise PluginFault(f"provider {place.name!r}: model {place.model}: no such file")
-        # At once, so that a missing extra stops the start.
-        self._library: Any = import_module("llama_cpp")
+        if find_spec("llama_cpp") is None:
+            raise PluginFault(
+                f"provider {place.name!r} needs llama-cpp-python: pip install 'habitus-llm-gateway[local]'"
+            )
         self.place = place
         self._model: Any = None
         self._thread = ThreadPoolExecutor(1, "llama")
+        self._closing = threading.Event()
 
     def prepare(self) -> None:
-        """Load nothing yet: the first question does, in the model's own thread."""
+        """Import the library and load the model: seconds, and as much memory as the file is long.
+
+        Raises:
+            PluginFault: the file is no model that llama.cpp can use.
+        """
+        settings = self.place.settings
+        try:
+            self._model = import_module("llama_cpp").Llama(
+                self.place.model, n_ctx=settings.context, n_threads=settings.threads, verbose=False
+            )
+        except (ValueError, OSError, RuntimeError) as error:
+            raise PluginFault(
+                f"model {self.place.model} cannot be loaded ({type(error).__name__}): is it a whole GGUF?"
+            ) from None
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Return the model's text; questions wait for each other."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._completed, prompt)
+        given_up = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self._completed, prompt, given_up)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
 
     async def close(self) -> None:
-        """End the thread once its question is done."""
+        """End the thread; a question in hand ends at its next piece."""
+        self._closing.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _completed(self, prompt: Prompt) -> Completion:
-        settings = self.place.settings
-        try:
-            if self._model is None:
-                self._model = self._library.Llama(
-                    self.place.model, n_ctx=settings.context, n_threads=settings.threads, verbose=False
-                )
-            turns = [{"role": role, "content": text} for role, text in prompt.turns]
-            answer = self._model.create_chat_completion(
-                [{"role": "system", "content": prompt.system}, *turns],
-                max_tokens=prompt.max_tokens,
-                temperature=0,
-                response_format={"type": "json_object", "schema": dict(prompt.schema)},
-            )
-        except ValueError as error:
-            too_long = "context window" in str(error)
-            why = "longer than the model's context" if too_long else "the model cannot be used"
-            raise ProviderFault("refused the question" if too_long else "no such model", why) from None
-        if answer["choices"][0]["finish_reason"] == "length":
-            raise ProviderFault("truncated", "the answer reached llm.max_tokens")
-        usage = answer["usage"]
-        text = answer["choices"][0]["message"]["content"]
-        return Completion(
-            text, Path(self.place.model).stem, usage["prompt_tokens"], usage["completion_tokens"]
+    def _completed(self, prompt: Prompt, given_up: threading.Event) -> Completion:
+        turns = [{"role": role, "content": text} for role, text in prompt.turns]
+        pieces = self._model.create_chat_completion(
+            [{"role": "system", "content": prompt.system}, *turns],
+            max_tokens=prompt.max_tokens,
+            temperature=0,
+            response_format={"type": "json_object", "schema": dict(prompt.schema)},
+            stream=True,
         )
+        said: list[str] = []
+        finish = None
+        try:
+            for piece in pieces:
+                if given_up.is_set() or self._closing.is_set():
+                    raise ProviderFault("too slow", "given up")
+                said += [piece["choices"][0]["delta"].get("content") or ""]
+                finish = piece["choices"][0]["finish_reason"]
+        except ValueError as error:
+            if "context window" not in str(error):
+                raise
+            raise ProviderFault("refused the question", "longer than the model's context") from None
+        if finish == "length":
+            raise ProviderFault("truncated", "the answer reached llm.max_tokens")
+        tokens_out = sum(map(bool, said))
+        tokens_in = max(int(self._model.n_tokens) - tokens_out, 0)
+        return Completion("".join(said), Path(self.place.model).stem, tokens_in, tokens_out)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every provider that speaks OpenAI's chat completions: which one is a row of data, see `rows`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from habitus_llm_gateway.providers import Completion, Place, Prompt, ProviderFault
 from habitus_llm_gateway.providers.faults import of_status
@@ -10,12 +10,16 @@ from habitus_llm_gateway.providers.rows import ROWS, Row
 if TYPE_CHECKING:
     import openai
 
+_LONGEST: Final = 65_536
+"""Characters of a streamed answer: a server that never ends must not fill the memory."""
+
 
 class OpenAiProvider:
     """Asks over OpenAI's own client library, which is imported by `prepare`."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.base_url = place.base_url
         self._row = ROWS.get(place.kind, Row())
         self._made: openai.AsyncOpenAI | None = None
 
@@ -30,7 +34,7 @@ class OpenAiProvider:
         # A server that asks for no key is given a word: the library would else look for one itself.
         key = self.place.secret or "none"
         return openai.AsyncOpenAI(
-            api_key=key, base_url=self.place.base_url, timeout=self.place.timeout_s, max_retries=0
+            api_key=key, base_url=self.base_url, timeout=self.place.timeout_s, max_retries=0
         )
 
     async def complete(self, prompt: Prompt) -> Completion:
@@ -39,8 +43,11 @@ class OpenAiProvider:
 
         client = self._made or self.client()
         self._made = client
+        request = self._request(prompt)
         try:
-            answer = await client.chat.completions.create(**self._request(prompt))
+            if self.place.settings.stream:
+                return await _streamed(client, request, self.place.model)
+            return _read(await client.chat.completions.create(**request), self.place.model)
         except openai.APIStatusError as error:
             raise of_status(error.status_code, error.response.headers) from None
         except openai.APITimeoutError:
@@ -49,7 +56,6 @@ class OpenAiProvider:
             raise ProviderFault("unavailable", "no connection") from None
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
             raise ProviderFault("unreadable", type(error).__name__) from None
-        return _read(answer, self.place.model)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,6 +80,8 @@ class OpenAiProvider:
         if form:
             # The same on the wire; the library walks through typed parameters, a third of its time.
             request["extra_body"] = {"response_format": form}
+        if self.place.settings.stream:
+            request |= {"stream": True, "stream_options": {"include_usage": True}}
         return request
 
 
@@ -82,18 +90,38 @@ def _read(answer: Any, model: str) -> Completion:
     choices = getattr(answer, "choices", None)
     if not choices:
         raise ProviderFault("unreadable", "no choices")
-    choice = choices[0]
-    if choice.finish_reason == "length":
+    message = choices[0].message
+    text = getattr(message, "content", None)
+    return _completed(choices[0].finish_reason, message, text, answer.model or model, answer.usage)
+
+
+async def _streamed(client: "openai.AsyncOpenAI", request: dict[str, Any], model: str) -> Completion:
+    """Ask for a stream and put it together."""
+    parts: list[str] = []
+    finish = last = usage = None
+    async with await client.chat.completions.create(**request) as chunks:
+        async for chunk in chunks:
+            model, usage = chunk.model or model, chunk.usage or usage
+            for choice in (chunk.choices or [])[:1]:
+                last, finish = choice.delta, choice.finish_reason or finish
+                parts.append(getattr(last, "content", None) or "")
+            if sum(map(len, parts)) > _LONGEST:
+                raise ProviderFault("truncated", f"more than {_LONGEST} characters")
+    if finish is None:
+        raise ProviderFault("unavailable", "the stream ended early")
+    return _completed(finish, last, "".join(parts), model, usage)
+
+
+def _completed(finish: Any, message: Any, text: Any, model: Any, usage: Any) -> Completion:
+    if finish == "length":
         raise ProviderFault("truncated", "the answer reached llm.max_tokens")
-    text = getattr(choice.message, "content", None)
-    if choice.finish_reason == "content_filter" or getattr(choice.message, "refusal", None):
+    if finish == "content_filter" or getattr(message, "refusal", None):
         raise ProviderFault("blocked", "the provider's own filter")
     if not isinstance(text, str):
         raise ProviderFault("unreadable", "no text")
-    usage = answer.usage
     return Completion(
         text,
-        answer.model if isinstance(answer.model, str) else model,
+        str(model),
         int(getattr(usage, "prompt_tokens", 0) or 0),
         int(getattr(usage, "completion_tokens", 0) or 0),
     )

@@ -54,4 +54,5 @@ ROWS: Final[dict[str, Row]] = {
     "anthropic": Row(None, "ANTHROPIC_API_KEY", needs_key=True),
     "gemini": Row(None, "GEMINI_API_KEY", needs_key=True),
     "local": Row(),
+    "fake": Row(model="no-model"),
 }
