@@ -12,7 +12,8 @@ from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language
 from habitus_console import doctor as doctors
-from habitus_console import profiles, render, results, targets_cli, terminal, watch
+from habitus_console import profiles_cli, render, results, targets_cli, terminal, watch
+from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import Recordings
@@ -25,15 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
-app.add_typer(profile_app, name="profile")
+app.add_typer(profiles_cli.app, name="profile")
 app.add_typer(targets_cli.app, name="targets")
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
 
 
 def _recording(help_text: str) -> object:
@@ -175,41 +169,6 @@ def alerts(
                 _show_alert(one, language, as_json=as_json)
 
     terminal.with_bus(loaded, show)
-
-
-@profile_app.command("list")
-def profile_list(*, as_json: AsJson = False, settings_file: SettingsFile = None) -> None:
-    """List every profile with its state and how near it is to being learned."""
-
-    async def show(bus: Bus) -> None:
-        found = await profiles.summaries(bus)
-        if as_json:
-            out.print_json(json.dumps([one.model_dump() for one in found]))
-        elif found:
-            out.print(render.summaries(found))
-        else:
-            out.print("no profiles yet")
-
-    terminal.with_bus(terminal.load(settings_file), show)
-
-
-@profile_app.command("show")
-def profile_show(
-    image: Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")],
-    *,
-    as_json: AsJson = False,
-    settings_file: SettingsFile = None,
-) -> None:
-    """Show one profile: its convergence and what it knows."""
-
-    async def show(bus: Bus) -> None:
-        one = await profiles.detail(bus, image)
-        if as_json:
-            out.print_json(one.model_dump_json())
-        else:
-            out.print(render.profile(one))
-
-    terminal.with_bus(terminal.load(settings_file), show)
 
 
 @app.command()
