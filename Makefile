@@ -57,6 +57,25 @@ bench-profiler: setup ## how fast and how sure the profiler is, and how it grows
 bench-rings: setup ## one ring buffer for all sensors, or one each (root)
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.rings
 
+.PHONY: bench-gateway
+bench-gateway: setup ## what the LLM gateway adds to its provider, and a storm of 100 Pods
+	$(VENV)/python services/llm-gateway/tests/bench_gateway.py build/bench/gateway.json
+
+MODEL := build/llm/qwen2.5-coder-1.5b-instruct.gguf
+FEW ?= 1
+FEW_INJECTIONS ?= $(FEW)
+
+.PHONY: test-llm
+test-llm: setup-llm $(MODEL) ## a real small model judges the labelled set: 1.1 GB, an hour (FEW=2 FEW_INJECTIONS=8: less)
+	MODEL=$(MODEL) $(VENV)/pytest -q tests/llm/check_local.py
+	$(VENV)/habitus llm evaluate --provider local --model $(MODEL) --at-once 1 --few $(FEW) \
+		--few-injections $(FEW_INJECTIONS) --figures build/bench/llm.json
+
+$(MODEL): tests/llm/parts.txt tests/llm/small_model.py
+	@deploy/setup/bootstrap.sh model tests/llm/parts.txt build/llm/pieces
+	@$(VENV)/python tests/llm/small_model.py build/llm/pieces $(MODEL)
+	@rm -rf build/llm/pieces && touch $(MODEL)
+
 .PHONY: proto
 proto: ## generate the CRI messages from runtime.proto
 	cd shared/src && ../../$(VENV)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. habitus/cri/runtime.proto
@@ -85,6 +104,10 @@ setup-tests: ## the same, and the engines that the tests run: Docker, Podman
 .PHONY: setup-vm
 setup-vm: ## what building and running need, and QEMU
 	@deploy/setup/bootstrap.sh vm
+
+.PHONY: setup-llm
+setup-llm: ## what building and running need, and llama.cpp for a model in process (10 minutes)
+	@deploy/setup/bootstrap.sh llm
 
 .PHONY: clean
 clean: ## remove what was built

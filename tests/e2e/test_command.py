@@ -14,9 +14,9 @@ from habitus.interchange import GoodLine, read_lines
 SAMPLE = Path(__file__).parents[1] / "samples" / "webapp"
 COMMANDS = ["up", "doctor", "record", "replay", "alerts", "profile list", "profile show", "demo"]
 COMMANDS += [
-    f"profile {name}" for name in ("detect", "relearn", "lock", "unlock", "forget", "benign", "undo")
+    f"profile {name}" for name in ("detect", "relearn", "lock", "unlock", "forget", "benign", "undo", "diff")
 ]
-COMMANDS += ["targets show", "targets set", "targets add", "targets clear"]
+COMMANDS += ["targets show", "targets set", "targets add", "targets clear", "llm providers", "llm evaluate"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -72,22 +72,6 @@ async def discovery(engine, tmp_path):
     server.close()
 
 
-async def followed(discovery, count):
-    """Return what the source tells by itself until it has told so much."""
-    told, enough = [], asyncio.Event()
-
-    def tell(identity):
-        told.append(identity)
-        if len(told) == count:
-            enough.set()
-
-    task = asyncio.create_task(discovery.follow(tell))
-    await asyncio.wait_for(enough.wait(), 10)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return told
-
-
 async def test_a_container_has_name_image_digest_labels_and_addresses(discovery):
     identity = await discovery.find(ID)
 
@@ -138,7 +122,7 @@ async def test_a_document_of_another_shape_is_a_fault_of_one_line(engine, discov
     assert "\n" not in str(fault.value)
 
 
-async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
+async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery, followed):
     engine.events = ["no event", {"Actor": None}, {"Actor": {"ID": ID, "Attributes": {"image": "webapp:v1"}}}]
 
     (identity,) = await followed(discovery, 1)
@@ -147,7 +131,7 @@ async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
 
 
 @pytest.mark.parametrize("place", [f"/containers/{OTHER}/json", "/images/webapp:v1/json"])
-async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, discovery, place):
+async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, discovery, place, followed):
     engine.documents[place] = FAULT
     engine.events = [{"Actor": {"ID": OTHER, "Attributes": {"image": "webapp:v1", "name": "short"}}}]
 
@@ -156,7 +140,7 @@ async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, di
     assert (identity.container.name, identity.container.image) == ("short", "webapp:v1")
 
 
-async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(engine, discovery):
+async def test_a_container_that_is_gone_when_asked_for_is_named_by_its_event(engine, discovery, followed):
     attributes = {
         "image": "webapp:v1",
         "name": "short",

@@ -5,6 +5,7 @@ import pytest
 
 from habitus_btf import btf_of, offsets
 from habitus_collector import records
+from habitus_collector.kernel import TARGET
 
 HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent", "token")
 EXEC_FIELDS = (
@@ -46,6 +47,13 @@ def test_a_new_cgroup(btf):
     fields = offsets(records.NEW_CGROUP, ("depth", "cut", "ids", "names"), records.HEAD.size)
     assert members == {"head": 0, **fields}
     assert size == records.HEAD.size + records.NEW_CGROUP.size
+
+
+def test_a_target(btf):
+    size, members = btf.layout("target")
+
+    assert size == TARGET.size
+    assert members == offsets(TARGET, ("root", "profile", "ignored", "epoch"))
 
 
 def test_the_settings(btf):

@@ -191,3 +191,34 @@ async def test_a_habit_counts_when_enough_containers_show_it(stack, embedder, ma
     assert reply.summaries[0].convergence.events == 9
     alone = on("web-0", ["nc", "203.0.113.9"])
     assert await judged(stack, on("web-2", ["java", "serve"]), alone) == [alone.id]
+
+
+async def test_a_new_digest_starts_from_its_predecessor_and_the_difference_is_told(stack, embedder, make):
+    """Only what is new is news; the marks of people come along; the comparison is between partitions too."""
+    await stack.start()
+    after = await stack.feed(work(make))
+    await stack.ask("converge", after=after)
+    drill = make(["nc", "203.0.113.9"])
+    absorbed = await stack.ask("absorb", image_key="webapp:v1", who="ann", events=[as_record(drill)])
+    assert absorbed.error is None
+    digest = f"webapp@sha256:{'a' * 64}"
+    news = make(["migrate", "--all"], image=digest)
+    events = [*work(make), make(["nc", "203.0.113.9"])]
+    for event in events:
+        event.container.image = digest
+    await stack.ask("sync", digest, after=await stack.feed([*events, news]))
+    [summary] = (await stack.ask("list", digest)).summaries
+    assert (summary.image_key, summary.state, summary.notes.predecessor) == (digest, "learn", "webapp:v1")
+    assert summary.convergence.window_new == summary.convergence.curve[-1][1] <= 4
+    diff = (await stack.ask("diff", digest, image_key=digest)).diff
+    assert (diff.before, diff.removed, diff.more) == ("webapp:v1", [], 0)
+    assert [line for line in diff.added if "migrate" not in line] == []
+    back = (await stack.ask("diff", image_key="webapp:v1", other=digest)).diff
+    assert back.removed == diff.added
+    assert "name the one" in (await stack.ask("diff", image_key="webapp:v1")).error
+    assert "no profile none:1" in (await stack.ask("diff", image_key="webapp:v1", other="none:1")).error
+    await stack.ask("sync", "other:1", after=await stack.feed([make(["sh"], image="other:1")]))
+    [stranger] = [
+        each for each in (await stack.ask("list", "other:1")).summaries if each.image_key == "other:1"
+    ]
+    assert stranger.notes.predecessor == ""

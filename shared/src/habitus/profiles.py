@@ -166,8 +166,8 @@ class ProfileRequest(BaseModel):
 
     Of one `image_key`, by `who` and `why`: `detect` (against the evidence with `force`), `relearn`, `lock`,
     `unlock`, `forget`; `absorb` calls the `events` (in the interchange format) of an `alert` benign and
-    `undo` takes the mark `mark` back. `diff` compares with the profile `other`; `ancestor` asks for what a
-    new `image_key` may start from.
+    `undo` takes the mark `mark` back. `diff` compares with the profile `other`. Between profilers:
+    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile.
     """
 
     image_key: str | None = None
@@ -183,7 +183,7 @@ class ProfileRequest(BaseModel):
 
 
 class ProfileReply(BaseModel):
-    """`error` is one line when the request could not be answered."""
+    """`error` is one line when the request could not be answered; `copied` is base64 of zlib."""
 
     error: str | None = None
     summaries: list[ProfileSummary] = []
@@ -191,3 +191,4 @@ class ProfileReply(BaseModel):
     mark: Mark | None = None
     diff: ProfileDiff | None = None
     ancestor: Ancestor | None = None
+    copied: str = ""

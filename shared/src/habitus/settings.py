@@ -138,11 +138,35 @@ class EmbedderSettings(Section):
     """Which model turns texts into vectors."""
 
     model: str = Field(default="lexical", description="plugin of group habitus.models")
+    path: Path | None = Field(default=None, description="folder of a model that has one; see `habitus model`")
+    file: str | None = Field(default=None, description="graph in that folder, where it has several")
+    served_name: str | None = Field(default=None, description="name for callers; None: the model's own")
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino", "rocm"] = Field(
+        default="cpu", description="what ONNX Runtime runs on: cpu, cuda, tensorrt, openvino, rocm"
+    )
+    device: int = Field(default=0, ge=0, description="number of the GPU")
+    threads: int = Field(default=0, ge=0, description="of one run; 0: every processor that we may use")
+    numa_node: int | None = Field(default=None, ge=0, description="stay on this node's processors")
+    spin: bool = Field(default=False, description="threads wait busily: faster alone, bad beside others")
+    dimension: int | None = Field(default=None, ge=1, description="of a vector; None: the model's own")
+    max_length: int | None = Field(default=None, ge=2, description="tokens of a text; None: 2048 at most")
+    instruction: str | None = Field(
+        default=None, max_length=2000, description="task said before each text, for models that take one"
+    )
+    threshold: float | None = Field(
+        default=None, ge=-1, le=1, description="cosine that means the same; None: the model's own"
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8601, ge=0, le=65535, description="HTTP; 0 takes a free one")
     max_batch: int = Field(default=64, ge=1, description="texts a run of the model")
+    batch_tokens: int | None = Field(
+        default=None, ge=1, description="texts × longest of a run, in tokens; None: the model's own"
+    )
     queue: int = Field(default=4096, ge=1, description="texts waiting before `overloaded` is answered")
     cache: int = Field(default=16384, ge=0, description="vectors kept in memory, about 4 KiB each")
+    shared_cache_mb: int = Field(
+        default=256, ge=0, description="vectors kept in the broker for all embedders; 0: none"
+    )
 
 
 class ScorerSettings(Section):

@@ -18,12 +18,14 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed")
+SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed", "lost_of")
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
-_TARGET: Final = struct.Struct("=QII")
+TARGET: Final = struct.Struct("=QIHH")
+"""struct target of bpf/lib/container.h: root, profile, ignored, epoch."""
 _KNOWN: Final = struct.Struct("=QQ")
+_EPOCHS: Final = 0xFFFF
 _UNLISTED: Final = "processes that run already are not listed"
 PROFILES_LIMIT: Final = 4095
 """Numbers of profiles, from 1; PROFILES_MAX of bpf/lib/known.h."""
@@ -100,29 +102,30 @@ class Sensors:
             self.take(raw)
         return more
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
         """Send the events of `cgroup`, part of the container whose own cgroup is `root`.
 
-        `profile` is the number of its image's profile, 0 while nobody knows the image.
+        `profile` is the number of its image's profile, 0 while nobody knows the image. With another
+        `epoch`, `list_running` tells again what was told under the one before.
         """
-        self._set("targets", cgroup, _TARGET.pack(root, profile, 0))
+        self._set("targets", cgroup, TARGET.pack(root, profile, 0, epoch & _EPOCHS))
         self.hooks_of_containers.attach(root)
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
-        self._set("targets", cgroup, _TARGET.pack(0, 0, 1))
+        self._set("targets", cgroup, TARGET.pack(0, 0, 1, 0))
         self.hooks_of_containers.detach(cgroup)
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        for name in ("targets", "seen"):
+        for name in ("targets", "seen", "lost_of"):
             self._maps[name].delete(_ID.pack(cgroup))
         self.hooks_of_containers.detach(cgroup)
 
     def list_running(self) -> None:
         """Have each process of a watched container that nobody told of yet told once, as running.
 
-        To be asked again whenever cgroups are watched that were ignored before.
+        To be asked again whenever cgroups are watched that were ignored before, or in a new epoch.
         """
         for lister in self._listers:
             try:
@@ -168,6 +171,16 @@ class Sensors:
         if skipped:
             lost["skipped"] = skipped
         return lost | self._by_class("losses")
+
+    def losses_of(self) -> dict[int, dict[str, int]]:
+        """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
+        found = {}
+        for key in list(self._maps["lost_of"].keys()):
+            raw = self._maps["lost_of"].lookup(key)
+            counts = (count for (count,) in _ID.iter_unpack(raw or b""))
+            named = zip(records.LOSS_CLASSES, counts, strict=False)
+            found[_ID.unpack(key)[0]] = {class_: count for class_, count in named if count}
+        return found
 
     def ring_use(self) -> float:
         """Return the share of the fullest ring buffer in use, 0 … 1."""

@@ -12,7 +12,7 @@ from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language
 from habitus_console import doctor as doctors
-from habitus_console import profiles_cli, render, results, targets_cli, terminal, watch
+from habitus_console import llm_cli, profiles_cli, render, results, targets_cli, terminal, watch
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.progress import Progress
 from habitus_console.render import safe
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(profiles_cli.app, name="profile")
 app.add_typer(targets_cli.app, name="targets")
+app.add_typer(llm_cli.app, name="llm")
 
 
 def _recording(help_text: str) -> object:

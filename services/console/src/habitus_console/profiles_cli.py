@@ -83,6 +83,31 @@ def show(
 
 
 @app.command()
+def diff(
+    a: Annotated[str, typer.Argument(help="An image key.")],
+    b: Annotated[str | None, typer.Argument(help="Another; left out: A with what it started from.")] = None,
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print what B has beyond A (+), and what it lacks (-): what a new digest learned. 比较两个画像."""
+
+    async def work(bus: Bus, language: Language) -> None:
+        after, before = (a, "") if b is None else (b, a)
+        reply = await profiles.change(bus, "diff", after, other=before)
+        if reply.diff is None:
+            raise ProfilesFault(f"no comparison of {after}")
+        if as_json:
+            out.print_json(reply.diff.model_dump_json())
+        else:
+            for line in profile_view.difference(reply.diff, language):
+                out.print(line)
+
+    _run(work, lang, settings_file)
+
+
+@app.command()
 def detect(
     image: Image,
     who: Who,

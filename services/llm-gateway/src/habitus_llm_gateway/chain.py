@@ -60,15 +60,24 @@ class Link:
     provider: Provider
     breaker: Breaker
     rate: Rate
-    prepared: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    preparing: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
-        """Have the provider import what it needs, off the loop, once."""
-        async with self.lock:
-            if not self.prepared:
-                await asyncio.to_thread(self.provider.prepare)
-                self.prepared = True
+        """Have the provider import what it needs, off the loop, once, also when a caller gives up."""
+        if self.preparing is None:
+            self.preparing = asyncio.create_task(asyncio.to_thread(self.provider.prepare))
+        preparing = self.preparing
+        try:
+            await asyncio.shield(preparing)
+        finally:
+            if preparing.done() and (preparing.cancelled() or preparing.exception()):
+                self.preparing = None  # the next who asks tries again
+
+    async def close(self) -> None:
+        """Give back what the provider holds, also what is only being made."""
+        if self.preparing:
+            await asyncio.gather(self.preparing, return_exceptions=True)
+        await self.provider.close()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -254,7 +263,7 @@ class Chain:
 
     async def close(self) -> None:
         """Give back what the providers hold."""
-        await asyncio.gather(*(link.provider.close() for link in self.links), return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in self.links), return_exceptions=True)
 
 
 class _Spent(Exception):

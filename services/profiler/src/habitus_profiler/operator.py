@@ -14,10 +14,12 @@ from habitus import subjects
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
+from habitus_profiler.kinship import Kinship
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
 from habitus_profiler.standing import Standing
 from habitus_profiler.store import STORE_FAULTS
+from habitus_profiler.tenure import Fenced
 
 _LARGEST: Final = 900_000
 _FIRST_PAUSE_S: Final = 0.005
@@ -38,6 +40,7 @@ class Operator:
             "converge": self.converge,
             "sync": self.sync,
             **Standing(partition).answers,
+            **Kinship(partition).answers,
         }
 
     def subjects(self) -> list[str]:
@@ -56,6 +59,8 @@ class Operator:
             reply = ProfileReply(error=printable(f"{operation}: {where}: {first['msg']}".strip(), 300))
         except STORE_FAULTS as error:
             reply = ProfileReply(error=printable(f"{operation}: {error or type(error).__name__}", 300))
+        except Fenced:
+            return  # another replica owns the partition: it answers
         with contextlib.suppress(nats.errors.Error):
             await message.respond(_encoded(reply))
 

@@ -22,11 +22,13 @@ from habitus.images import image_key, partition_of
 from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.guard import Guard, Guarding
+from habitus_profiler.kin import Kin, adopt
 from habitus_profiler.leaf import Leaf
-from habitus_profiler.ledger import Held, Ledger, mark
+from habitus_profiler.ledger import Ledger, mark
 from habitus_profiler.profile import Ask, Limits, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
+from habitus_profiler.tenure import Tenure
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import Verdicts
 
@@ -71,14 +73,16 @@ class _Work:
 class Partition:
     """The profiles of one partition and the batches that wait for them."""
 
-    def __init__(self, number: int, services: Services) -> None:
+    def __init__(self, number: int, services: Services, tenure: Tenure) -> None:
         self.number = number
         self.profiles: dict[str, Profile] = {}
-        self.frozen = False
-        self.ledger = Ledger(services.store)
+        self.frozen = tenure.frozen
+        self.ledger = Ledger(tenure)
         self.verdicts = Verdicts(services.bus, self.profiles)
+        self._tenure = tenure
         self._services = services
         self._publisher = Publisher(services.bus, number)
+        self.kin = Kin(services.bus, services.limits, services.rule)
         self._guard = Guard(services.bus, self._publisher, services.guarding)
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
@@ -98,21 +102,29 @@ class Partition:
             del self.ledger.held[sequence]
             await self._refuse(message, str(fault))
             return
+        await self._introduce(batch.events)
         work = self.apply(batch.events, sequence)
         self._lost(batch.losses, sequence, work)
         mark(held, sequence, work.learners.values())
         await self.verdicts.flush()
-        await self._conclude(work, held, sequence)
+        await self._conclude(work, sequence)
         await self._advance(work.learners)
+
+    async def _introduce(self, events: list[Event]) -> None:
+        """Let images that were never seen start from the profiles of their predecessors."""
+        images = {(event.container.image, event.container.image_digest) for event in events}
+        for key in {image_key(image, digest) for image, digest in images if image} - self.profiles.keys():
+            ancestor = None if self.frozen else await self.kin.predecessor(key)
+            profile = self._new(key) if ancestor else None
+            if profile is not None and ancestor is not None:
+                adopt(profile, ancestor)
 
     async def _refuse(self, message: Msg, why: str) -> None:
         await insist("PARKED", lambda: self._services.bus.park(subjects.EVENTS, message, why))
 
-    async def _conclude(self, work: _Work, held: Held, sequence: int) -> None:
+    async def _conclude(self, work: _Work, sequence: int) -> None:
         if work:
             self._start(self._finish(work, sequence))
-        elif held.learners:
-            held.settled = True
         else:
             await self.ledger.settle(sequence)
 
@@ -258,20 +270,22 @@ class Partition:
         log.info("learned %s: %d events, unseen %.4f", profile.image_key, events, unseen)
         await self.save()
 
-    async def forget(self, profile: Profile) -> None:
+    def forget(self, profile: Profile) -> None:
         """Drop a profile: the image's next event begins a new one, under a revision never used before."""
-        await self._services.store.forget(profile)
         del self.profiles[profile.image_key]
         self._floors[profile.image_key] = profile.revision + 1
-        self.ledger.forget(profile.image_key)
 
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""
         self.frozen = True
-        await insist(subjects.PROFILES, lambda: self._services.store.freeze(self.number))
+        await insist(subjects.PROFILES, self._tenure.freeze)
 
     async def save(self) -> None:
-        """Keep what changed and acknowledge what is kept."""
+        """Keep what changed and acknowledge what is kept.
+
+        Raises:
+            Fenced: another replica owns the partition.
+        """
         await self.ledger.save(self.profiles)
         await self.verdicts.compare()
 

@@ -113,7 +113,7 @@ class Standing:
         del request
         if profile.state == "locked":
             raise Refused("it is locked; `habitus profile unlock` first")
-        await self._partition.forget(profile)
+        self._partition.forget(profile)
 
     async def _absorb(self, profile: Profile, request: ProfileRequest) -> None:
         if profile.state == "locked":

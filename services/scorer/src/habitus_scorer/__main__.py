@@ -32,6 +32,7 @@ async def run(service: Service) -> None:
     await recover(bus, DURABLE, book, line)
     async with answering(service, ABOUT, subjects.GUARD, Guard(panel).answer), asyncio.TaskGroup() as group:
         group.create_task(intake.run(service.stop))
+        group.create_task(panel.run(service.stop))
         for sink in sinks:
             group.create_task(sink.run(service.stop))
 

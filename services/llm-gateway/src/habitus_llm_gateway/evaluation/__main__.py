@@ -28,6 +28,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--settings", type=Path, help="TOML file")
     parser.add_argument("--at-once", type=int, default=4, help="questions under way (local: 1)")
     parser.add_argument("--few", type=int, default=0, help="every n-th case and injection only")
+    parser.add_argument("--few-injections", type=int, help="the same for injections alone")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--figures", type=Path, help="JSON file that the figures are added to")
     return parser.parse_args()
 
@@ -46,7 +48,7 @@ async def _evaluate(arguments: argparse.Namespace) -> dict[str, float]:
     gateway = Gateway.opened(_chosen(arguments))
     place = gateway.chain.links[0].place
     step = max(arguments.few, 1)
-    chosen, hostile = cases()[::step], injections()[::step]
+    chosen, hostile = cases()[::step], injections()[:: max(arguments.few_injections or step, 1)]
 
     def tell(part: str) -> None:
         if sys.stderr.isatty():
@@ -83,6 +85,15 @@ def _figures(run: Run, without: Run, resistance: Resistance) -> dict[str, float]
     }
 
 
+def _show(figures: dict[str, float], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        sys.stdout.write(f"{name:<{width}}  {value:>10,.3f}\n")
+
+
 def main() -> int:
     """Run the evaluation; 0 done, 1 failed, 2 bad settings."""
     arguments = _arguments()
@@ -94,9 +105,7 @@ def main() -> int:
     except (PluginFault, PromptFault) as fault:
         sys.stderr.write(f"habitus llm evaluate: {printable(str(fault))}\n")
         return 1
-    width = max(map(len, figures))
-    for name, value in figures.items():
-        sys.stdout.write(f"{name:<{width}}  {value:>10,.3f}\n")
+    _show(figures, as_json=arguments.json)
     if arguments.figures:
         arguments.figures.parent.mkdir(parents=True, exist_ok=True)
         kept = json.loads(arguments.figures.read_text()) if arguments.figures.exists() else {}
