@@ -102,8 +102,8 @@ class ProfilerSettings(Section):
     window_s: float = Field(default=3600, gt=0, description="sliding window of convergence")
     epsilon: int = Field(default=0, ge=0, description="new nodes + vectors allowed inside the window")
     min_events: int = Field(default=100, ge=1, description="events a profile must have seen")
-    max_alerts_per_day: float | None = Field(
-        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; None: any"
+    max_alerts_per_day: float = Field(
+        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; inf: any"
     )
     forecast_confidence: float = Field(
         default=0,

@@ -11,8 +11,9 @@ from habitus import __version__
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language
+from habitus.profiles import ProfileSummary
 from habitus_console import doctor as doctors
-from habitus_console import llm_cli, profiles_cli, render, results, targets_cli, terminal, watch
+from habitus_console import llm_cli, profile_view, profiles_cli, render, results, targets_cli, terminal, watch
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.progress import Progress
 from habitus_console.render import safe
@@ -124,23 +125,36 @@ def replay(
     detect: Annotated[Path, _recording("JSON Lines to judge.")],
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")],
     settings_file: SettingsFile = None,
+    lang: Lang = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from one recording, then judge another: one line of verdict for each of its events."""
-    terminal.load(settings_file)
+    """Learn from one recording, then judge another: one line of verdict for each of its events.
+
+    Says of each image what it learned and whether that is enough; what rules hit is not learned.
+    """
+    language = terminal.language(lang, terminal.load(settings_file))
     if not out_file.parent.is_dir():
         terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)
+    learned: list[ProfileSummary] = []
+
+    def show(found: list[ProfileSummary]) -> None:
+        learned.extend(found)
+        for line in () if as_json else profile_view.learned(found, language):
+            err.print(line)
+
     counts = terminal.run(
         run_replay(
             Recordings(learn, detect, out_file),
             settings_file,
             lambda line: err.print(safe(line)),
+            show,
             Progress(err),
         )
     )
     if as_json:
-        out.print_json(json.dumps(counts))
+        profiles = {one.image_key: one.convergence.model_dump() for one in learned}
+        out.print_json(json.dumps({**counts, "convergence": profiles}))
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))

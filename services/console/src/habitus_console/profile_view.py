@@ -81,6 +81,7 @@ _REFUSED: Final = Bilingual(
     en="not learned: rule {rule} hit {habit}, {when}", zh="未学习: 规则 {rule} 于 {when} 命中 {habit}"
 )
 _CHANGED: Final = Bilingual(en="{what} by {who}, {when}: {why}", zh="{who} 于 {when} 执行 {what}: {why}")
+_KEPT_OUT: Final = Bilingual(en="; kept out by rules: {0}", zh="; 被规则拒绝学习: {0}")
 _SAME: Final = Bilingual(en="no difference", zh="没有差异")
 _MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
 
@@ -119,6 +120,19 @@ def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
             _grow(tree, trie)
             parts.append(tree)
     return Group(*parts)
+
+
+def learned(items: Iterable[ProfileSummary], language: Language) -> Iterator[Text]:
+    """How each profile stands after learning: its curve, its odds, what is in the way."""
+    for one in items:
+        now = one.convergence
+        figures = {"seconds": now.seconds, "total": now.curve[-1][1] if now.curve else 0}
+        bars = sparkline(now.curve) if now.curve else ""
+        yield safe(f"{one.image_key}: {_CURVE.in_(language).format(bars=bars, **figures)}")
+        refused = len(one.notes.refused)
+        kept_out = _KEPT_OUT.in_(language).format(refused) if refused else ""
+        yield safe(f"  {_UNSEEN.in_(language).format(**now.model_dump())}")
+        yield safe(f"  {blockers(now, language)}{kept_out}")
 
 
 def convergence(now: Convergence, language: Language) -> Iterator[Text]:

@@ -86,7 +86,7 @@ class Guard:
 
     def _hold(self, event: Event, profile: Profile) -> None:
         enough = self._settings.replicas
-        held = profile.notes.hold(event, _place(event), enough)
+        held = profile.notes.hold(event, _place(event), enough, profile.learning.progress.clock)
         # What waits for more containers is news when it is first met; the rest when it is learned.
         # What there is no room to hold is not learned, and stays news.
         news = held is None or (held.count == 1 and enough > 1)
@@ -99,7 +99,7 @@ class Guard:
         enough = self._settings.replicas
         if held.cleared and len(held.places) >= enough:
             profile.notes.release(held)
-            profile.admit(held.event, held.count, counted=enough > 1)
+            profile.admit(held, counted=enough > 1)
 
     # -- rules --------------------------------------------------------------------------------
 

@@ -47,10 +47,12 @@ class Refusal(msgspec.Struct):
 class Held(msgspec.Struct):
     """News that is not learned yet: its first event, how often and in which containers it was seen.
 
-    `cleared`: no rule hits it; it waits for more containers.
+    `at` is the profile's time when it was first seen. `cleared`: no rule hits it; it waits for more
+    containers.
     """
 
     event: Event
+    at: float
     count: int = 0
     places: list[str] = []
     cleared: bool = False
@@ -127,14 +129,14 @@ class Notes(msgspec.Struct):
         while len(self.refused) > _REFUSED_AT_MOST:
             del self.refused[next(iter(self.refused))]
 
-    def hold(self, event: Event, place: str, enough: int) -> Held | None:
-        """Keep news until it may be learned; None when too much is held already."""
+    def hold(self, event: Event, place: str, enough: int, at: float) -> Held | None:
+        """Keep news of the time `at` until it may be learned; None when too much is held already."""
         key = "\n".join(keys_of(event))
         held = self.held.get(key)
         if held is None:
             if len(self.held) >= _HELD_AT_MOST:
                 return None
-            held = self.held[key] = Held(event, places=[])
+            held = self.held[key] = Held(event, at)
         held.count += 1
         if place not in held.places and len(held.places) < enough:
             held.places.append(place)

@@ -17,7 +17,7 @@ from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.keys import is_habit, key_of
 from habitus_profiler.leaf import Leaf, Vector
-from habitus_profiler.notes import Notes
+from habitus_profiler.notes import Held, Notes
 from habitus_profiler.trie import Found, Trie
 from habitus_profiler.widening import FileRules, NetworkRules
 
@@ -114,13 +114,13 @@ class Profile:
         self._span(event.ts)
         self.learning.saw(event.ts, int(is_habit(event)), new, event.node or "")
 
-    def admit(self, event: Event, count: int, *, counted: bool) -> None:
-        """Learn what was held back, seen `count` times; `counted` says that it counts as news already."""
-        new = self._learn(event)
-        for _ in range(min(count, _REPEATED) - 1):
-            self._learn(event)
+    def admit(self, held: Held, *, counted: bool) -> None:
+        """Learn what was held back; `counted` says that it counts as news already."""
+        new = self._learn(held.event)
+        for _ in range(min(held.count, _REPEATED) - 1):
+            self._learn(held.event)
         if new:
-            self.learning.news(0 if counted else new)
+            self.learning.news(0 if counted else new, held.at)
             self.changed()
 
     def lost(self, count: int) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
@@ -42,7 +43,7 @@ def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
         settings.window_s,
         settings.epsilon,
         settings.min_events,
-        settings.max_alerts_per_day,
+        None if math.isinf(settings.max_alerts_per_day) else settings.max_alerts_per_day,
         settings.forecast_confidence,
         by_evidence=settings.detect == "evidence",
     )
