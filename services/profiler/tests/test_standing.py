@@ -25,6 +25,11 @@ async def state(stack):
     return [each.state for each in (await stack.ask("list")).summaries]
 
 
+async def converged(stack):
+    """End the learning of all that was fed."""
+    return await stack.ask("converge", after=(await stack.bus.js.stream_info("EVENTS")).state.last_seq)
+
+
 async def odd(stack):
     return [anomaly.event.id for anomaly in await stack.anomalies()]
 
@@ -90,7 +95,7 @@ async def test_a_benign_alert_is_absorbed_and_undone_and_both_survive_a_kill(sta
     """Who, when and why stay; what was learned is untouched by it."""
     await stack.start()
     await stack.feed(work(make))
-    await stack.ask("converge")
+    await converged(stack)
     first = make(["nc", "203.0.113.9"])
     assert await judged(stack, first) == [first.id]
     mark = {"image_key": "webapp:v1", "who": "ann", "why": "our probe", "alert": "a-1"}
@@ -147,7 +152,7 @@ async def test_what_a_rule_hits_while_learning_is_reported_and_not_learned(stack
     assert summary.notes.held == 0
     stack.kill()
     await stack.start(guard="auto")
-    await stack.ask("converge")
+    await converged(stack)
     last = make(MINER, exe="/usr/bin/xmrig")
     assert await judged(stack, *work(make), last) == [poison.id, again.id, last.id]
 
@@ -169,7 +174,7 @@ async def test_while_the_rules_are_away_news_waits_over_a_restart(stack, embedde
     await stack.until(held)
     await rules.start()
     assert len(await judged(stack, make(["date"]))) == 1
-    reply = await stack.ask("converge")
+    reply = await converged(stack)
     assert set((await stack.ask("show", image_key="webapp:v1")).detail.tries.process["bash"]) == {
         "java", "tar", "date"
     }  # fmt: skip
@@ -196,8 +201,8 @@ async def test_a_habit_counts_when_enough_containers_show_it(stack, embedder, ma
 async def test_a_new_digest_starts_from_its_predecessor_and_the_difference_is_told(stack, embedder, make):
     """Only what is new is news; the marks of people come along; the comparison is between partitions too."""
     await stack.start()
-    after = await stack.feed(work(make))
-    await stack.ask("converge", after=after)
+    await stack.feed(work(make))
+    await converged(stack)
     drill = make(["nc", "203.0.113.9"])
     absorbed = await stack.ask("absorb", image_key="webapp:v1", who="ann", events=[as_record(drill)])
     assert absorbed.error is None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a profile must not learn: the request/reply of `habitus.guard`, profiler → scorer.
 
-The profiler asks for what is new while it learns; the scorer's rules answer. See docs/profiles.md.
+The profiler asks for what is new while it learns; the scorer's rules answer. See docs/learning.md.
 """
 
 import msgspec

@@ -162,7 +162,9 @@ class ProfileRequest(BaseModel):
 
     `list` needs nothing; `show` an `image_key`; `converge` turns every profile of the partition
     to detect and, with `freeze`, judges images that were never seen instead of learning them;
-    `sync` only waits. `after` is the sequence in EVENTS that must have been applied before.
+    `sync` only waits. `export` needs an `image_key`; `import` also the document `bill` (`habitus.bills`), and
+    `replace` where there is a profile already. `after` is the sequence in EVENTS that must have been
+    applied before.
 
     Of one `image_key`, by `who` and `why`: `detect` (against the evidence with `force`), `relearn`, `lock`,
     `unlock`, `forget`; `absorb` calls the `events` (in the interchange format) of an `alert` benign and
@@ -180,6 +182,8 @@ class ProfileRequest(BaseModel):
     events: list[dict[str, Any]] = []
     mark: str = ""
     other: str = ""
+    bill: str = ""
+    replace: bool = False
 
 
 class ProfileReply(BaseModel):
@@ -192,3 +196,4 @@ class ProfileReply(BaseModel):
     diff: ProfileDiff | None = None
     ancestor: Ancestor | None = None
     copied: str = ""
+    bill: str = ""

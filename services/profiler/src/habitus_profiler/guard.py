@@ -15,9 +15,10 @@ from habitus.anomalies import Anomaly
 from habitus.bus import Bus, NobodyServes
 from habitus.events import Event
 from habitus.guarding import GuardReply, GuardRequest
+from habitus_profiler.judgement import Ask, Echo, Miss
 from habitus_profiler.keys import EVIDENCE
 from habitus_profiler.notes import Held
-from habitus_profiler.profile import Ask, Miss, Profile
+from habitus_profiler.profile import Profile
 from habitus_profiler.publish import Publisher, anomaly_of, fitted
 
 log = logging.getLogger(__name__)
@@ -58,23 +59,18 @@ class Guard:
 
     def learn(self, event: Event, profile: Profile) -> Anomaly | None:
         """Learn an event, or hold it when it is new; the anomaly when it must never be learned."""
-        if event.op in EVIDENCE:
-            profile.learn(event)
-            return None
+        free = self._settings.rules == "off" and self._settings.replicas == 1
         if profile.notes.allows(event):
             profile.met(event)  # it lies over the profile, so that it can be undone
-            return None
-        if self._settings.rules == "off" and self._settings.replicas == 1:
+        elif free or event.op in EVIDENCE or (verdict := profile.judge(event)) is None:
             profile.learn(event)
-            return None
-        verdict = profile.judge(event)
-        if verdict is None:
-            profile.learn(event)
-            return None
-        if profile.notes.refusal(event) is not None:
+        elif isinstance(verdict, Echo):
+            profile.met(event)  # the file's open is held or refused, and speaks for it
+        elif profile.notes.refusal(event) is None:
+            self._hold(event, profile)
+        else:
             profile.met(event)
             return anomaly_of(event, profile, _miss(verdict))
-        self._hold(event, profile)
         return None
 
     def again(self, event: Event, profile: Profile) -> Anomaly | None:
@@ -82,7 +78,9 @@ class Guard:
         if event.op in EVIDENCE or profile.notes.refusal(event) is None:
             return None
         verdict = profile.judge(event)
-        return anomaly_of(event, profile, _miss(verdict)) if verdict is not None else None
+        if verdict is None or isinstance(verdict, Echo):
+            return None
+        return anomaly_of(event, profile, _miss(verdict))
 
     def _hold(self, event: Event, profile: Profile) -> None:
         enough = self._settings.replicas
@@ -134,7 +132,7 @@ class Guard:
         size = 0
         for held in due[:_AT_ONCE]:
             verdict = profile.judge(held.event)
-            if verdict is None:
+            if verdict is None or isinstance(verdict, Echo):
                 verdict = Miss("unknown-path", [profile.image_key], "known by now", [])
             anomaly = fitted(anomaly_of(held.event, profile, _miss(verdict)), _ARGV_AT_MOST)
             size += len(wire.encode(anomaly))

@@ -20,7 +20,8 @@ from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Rule
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.judgement import Limits
+from habitus_profiler.profile import Profile
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from habitus import subjects
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
+from habitus_profiler.exchange import Exchange
 from habitus_profiler.kinship import Kinship
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
@@ -41,6 +42,7 @@ class Operator:
             "sync": self.sync,
             **Standing(partition).answers,
             **Kinship(partition).answers,
+            **Exchange(partition).answers,
         }
 
     def subjects(self) -> list[str]:

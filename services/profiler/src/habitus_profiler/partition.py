@@ -22,10 +22,11 @@ from habitus.images import image_key, partition_of
 from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.guard import Guard, Guarding
+from habitus_profiler.judgement import Ask, Echo, Limits
 from habitus_profiler.kin import Kin, adopt
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Ledger, mark
-from habitus_profiler.profile import Ask, Limits, Profile
+from habitus_profiler.profile import Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Tenure
@@ -87,6 +88,11 @@ class Partition:
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
         self._floors: dict[str, int] = {}
+
+    @property
+    def services(self) -> Services:
+        """What this partition works with."""
+        return self._services
 
     # -- batches ------------------------------------------------------------------------------
 
@@ -175,7 +181,7 @@ class Partition:
                 self.verdicts.known(event, profile, profile.revision)
         elif isinstance(verdict, Ask):
             work.asked.append(_Asked(event, profile, profile.revision, verdict))
-        else:
+        elif not isinstance(verdict, Echo):
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
     def _lost(self, losses: list[wire.Loss], sequence: int, work: _Work) -> None:

@@ -15,7 +15,8 @@ from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.events import Event, as_record
 from habitus.text import printable
-from habitus_profiler.profile import Miss, Profile
+from habitus_profiler.judgement import Miss
+from habitus_profiler.profile import Profile
 from habitus_profiler.store import STORE_FAULTS
 
 log = logging.getLogger(__name__)

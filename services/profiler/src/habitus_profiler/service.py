@@ -16,8 +16,8 @@ from habitus.settings import ProfilerSettings
 from habitus_profiler import replicas
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
+from habitus_profiler.judgement import Limits
 from habitus_profiler.partition import Partition, Services
-from habitus_profiler.profile import Limits
 from habitus_profiler.pull import ACK_WAIT_S, MAX_UNACKNOWLEDGED
 from habitus_profiler.replicas import partitions_of
 from habitus_profiler.seat import Seat

@@ -14,6 +14,10 @@ _SURE: Final = frozenset({"high", "critical"})
 """Levels of rules that keep a behaviour out of a profile."""
 
 
+class _Undecided(RuntimeError):
+    """The engine gave no answer: the profiler is to ask again."""
+
+
 class Guard:
     """The rule engine of the panel, asked before the profiler learns."""
 
@@ -24,10 +28,15 @@ class Guard:
         """Return the reply to one request; what is wrong with it is the reply's `error`."""
         try:
             anomalies = decode(GuardRequest, data).anomalies
-        except WireFault as fault:
+            rules = [await self._rule(anomaly) for anomaly in anomalies]
+        except (WireFault, _Undecided) as fault:
             return encode(GuardReply(error=printable(str(fault), 300)))
-        return encode(GuardReply(rules=[await self._rule(anomaly) for anomaly in anomalies]))
+        return encode(GuardReply(rules=rules))
 
     async def _rule(self, anomaly: Anomaly) -> str:
         score = await self._panel.ask(_ENGINE, anomaly)
+        if score is None:
+            return ""  # the settings name no rule engine: nothing is to be kept out
+        if score.abstained:
+            raise _Undecided(f"engine {_ENGINE}: {score.note}")
         return next((finding.id for finding in score.findings if finding.level in _SURE), "")
