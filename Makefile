@@ -19,12 +19,14 @@ demo: setup-containers bpf ## play the mining story on real containers (root)
 
 .PHONY: test
 test: setup-tests bpf check ## all checks and tests that this machine can run
-	$(VENV)/pytest
+	$(VENV)/pytest -n 2 shared/tests services
+	$(VENV)/pytest tests
 
 .PHONY: test-vm
-test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18")
+test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18"; none: and more on 6.12)
 	$(VENV)/pytest -q tests/vm/check_machine.py
 	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 1500 --tests wide)
 
 .PHONY: check
 check: setup ## lint, types, import contract, lock file

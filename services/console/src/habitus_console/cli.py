@@ -10,9 +10,22 @@ import typer
 from habitus import __version__
 from habitus.alerts import Alert
 from habitus.bus import Bus
-from habitus.languages import Language
+from habitus.languages import Language, language_of
+from habitus.profiles import ProfileSummary
+from habitus_console import (
+    bills_cli,
+    llm_cli,
+    model_cli,
+    profile_view,
+    profiles_cli,
+    render,
+    results,
+    targets_cli,
+    terminal,
+    watch,
+)
 from habitus_console import doctor as doctors
-from habitus_console import llm_cli, model_cli, profiles, render, results, targets_cli, terminal, watch
+from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import Recordings
@@ -25,18 +38,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
-app.add_typer(profile_app, name="profile")
+app.add_typer(profiles_cli.app, name="profile")
+bills_cli.add_to(profiles_cli.app)
 app.add_typer(targets_cli.app, name="targets")
 app.add_typer(model_cli.app, name="model")
 app.command("calibrate")(model_cli.calibrate)
 app.add_typer(llm_cli.app, name="llm")
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
 
 
 def _recording(help_text: str) -> object:
@@ -79,28 +86,31 @@ def up(
     kernel can't be watched it says what is missing and goes on with the recorded sample.
     """
     loaded = terminal.load(settings_file)
-    diagnosis = doctors.diagnose()
-    for check in diagnosis.obstacles:
-        err.print(safe(f"{check.name}: {check.found or 'missing'}. {check.advice}"))
     language = terminal.language(lang, loaded)
+    diagnosis = doctors.diagnose(language)
+    for check in diagnosis.obstacles:
+        err.print(safe(f"{check.title or check.name}: {check.found or 'missing'}. {check.advice}"))
 
     def show(alert: Alert) -> None:
         _show_alert(alert, language, as_json=as_json)
 
-    terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, show=show))
+    terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, show=show, language=language))
 
 
 @app.command()
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: AsJson = False) -> None:
     """Say what this machine's kernel offers, what is on, and what to do about the rest.
 
-    Exit code 0 when containers can be watched here, 1 when not.
+    With a running stack also what its collectors say: known, lost, spooled. JSON is in English unless --lang
+    says otherwise. Exit code 0 when containers can be watched here, 1 when not.
     """
-    diagnosis = doctors.diagnose()
+    loaded = terminal.load(settings_file)
+    language = language_of(lang) if as_json else terminal.language(lang, loaded)
+    diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(language), loaded))
     if as_json:
         out.print_json(diagnosis.model_dump_json())
     else:
-        out.print(doctors.table(diagnosis))
+        out.print(doctors.table(diagnosis, language))
     raise typer.Exit(0 if diagnosis.ok else 1)
 
 
@@ -132,23 +142,36 @@ def replay(
     detect: Annotated[Path, _recording("JSON Lines to judge.")],
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")],
     settings_file: SettingsFile = None,
+    lang: Lang = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from one recording, then judge another: one line of verdict for each of its events."""
-    terminal.load(settings_file)
+    """Learn from one recording, then judge another: one line of verdict for each of its events.
+
+    Says of each image what it learned and whether that is enough; what rules hit is not learned.
+    """
+    language = terminal.language(lang, terminal.load(settings_file))
     if not out_file.parent.is_dir():
         terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)
+    learned: list[ProfileSummary] = []
+
+    def show(found: list[ProfileSummary]) -> None:
+        learned.extend(found)
+        for line in () if as_json else profile_view.learned(found, language):
+            err.print(line)
+
     counts = terminal.run(
         run_replay(
             Recordings(learn, detect, out_file),
             settings_file,
             lambda line: err.print(safe(line)),
+            show,
             Progress(err),
         )
     )
     if as_json:
-        out.print_json(json.dumps(counts))
+        profiles = {one.image_key: one.convergence.model_dump() for one in learned}
+        out.print_json(json.dumps({**counts, "convergence": profiles}))
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))
@@ -180,41 +203,6 @@ def alerts(
     terminal.with_bus(loaded, show)
 
 
-@profile_app.command("list")
-def profile_list(*, as_json: AsJson = False, settings_file: SettingsFile = None) -> None:
-    """List every profile with its state and how near it is to being learned."""
-
-    async def show(bus: Bus) -> None:
-        found = await profiles.summaries(bus)
-        if as_json:
-            out.print_json(json.dumps([one.model_dump() for one in found]))
-        elif found:
-            out.print(render.summaries(found))
-        else:
-            out.print("no profiles yet")
-
-    terminal.with_bus(terminal.load(settings_file), show)
-
-
-@profile_app.command("show")
-def profile_show(
-    image: Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")],
-    *,
-    as_json: AsJson = False,
-    settings_file: SettingsFile = None,
-) -> None:
-    """Show one profile: its convergence and what it knows."""
-
-    async def show(bus: Bus) -> None:
-        one = await profiles.detail(bus, image)
-        if as_json:
-            out.print_json(one.model_dump_json())
-        else:
-            out.print(render.profile(one))
-
-    terminal.with_bus(terminal.load(settings_file), show)
-
-
 @app.command()
 def demo(
     pods: Annotated[int, typer.Option(min=1, max=50, help="How many Pods live through the story.")] = 1,
@@ -228,13 +216,17 @@ def demo(
 ) -> None:
     """Play the mining story on real containers: ordinary work, then two disguised miners.
 
-    Needs root, containerd and runc. The miners are harmless and no packet leaves the machine. Exit code 0
-    only when ordinary work raised no alert and each attack exactly one.
+    Needs root, containerd and runc. The miners are harmless and no packet leaves the machine. With
+    HABITUS_LLM_PROVIDER a language model gives its points too (`fake` invents them, to see the way of the
+    data); a slow one's follow with the alert's next revision. Exit code 0 only when ordinary work raised no
+    alert and each attack exactly one.
     """
     from habitus_console.demo import story  # noqa: PLC0415 - only the demo needs containers
 
+    loaded = terminal.load(None)
+    language = terminal.language(lang, loaded)
     options = story.Options(
-        pods=pods, figures=figures, record_to=record_to, language=terminal.language(lang, terminal.load(None))
+        pods=pods, figures=figures, record_to=record_to, language=language, llm=loaded.llm
     )
     held = terminal.run(story.play(options, out, err, as_json=as_json))
     raise typer.Exit(0 if held else 1)

@@ -2,15 +2,17 @@
 """A profile as bytes and back: msgpack with a schema version and a checksum (BLAKE2b) over its body."""
 
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from habitus.profiles import State
 from habitus_profiler.convergence import Learning, Progress, Rule
+from habitus_profiler.judgement import Limits
 from habitus_profiler.leaf import Leaf
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.notes import Notes
+from habitus_profiler.profile import Profile
 from habitus_profiler.slots import SlotBook
 
 SCHEMA: Final = "1.0"
@@ -51,6 +53,7 @@ class _Profile(msgspec.Struct):
     network: list[tuple[tuple[str, ...], int]]
     stream: str
     applied: list[int]
+    notes: Notes = msgspec.field(default_factory=Notes)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -60,7 +63,12 @@ _decoder = msgspec.msgpack.Decoder(_Profile)
 
 def sealed(profile: Profile, stream: str) -> bytes:
     """Return the profile as bytes. `stream` names the incarnation of EVENTS that it has learned from."""
-    record = _Profile(
+    return seal(_encoder.encode(recorded(profile, stream)))
+
+
+def recorded(profile: Profile, stream: str) -> _Profile:
+    """Return the profile as the record that a snapshot holds."""
+    return _Profile(
         image_key=profile.image_key,
         partition=profile.partition,
         state=profile.state,
@@ -78,8 +86,8 @@ def sealed(profile: Profile, stream: str) -> bytes:
         network=list(profile.network.leaves()),
         stream=stream,
         applied=sorted(profile.applied),
+        notes=profile.notes,
     )
-    return seal(_encoder.encode(record))
 
 
 def seal(body: bytes) -> bytes:
@@ -122,6 +130,15 @@ def parsed(data: bytes, limits: Limits, rule: Rule, stream: str) -> Profile:
     return profile
 
 
+def restored(fields: dict[str, Any], limits: Limits, rule: Rule) -> Profile:
+    """Return the profile of a record in plain mappings and lists.
+
+    Raises:
+        msgspec.ValidationError: a field is missing or of the wrong type.
+    """
+    return _restored(msgspec.convert(fields, _Profile, str_keys=True), limits, rule)
+
+
 def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     profile = Profile(record.image_key, record.partition, limits, Learning(rule, record.progress))
     profile.state = record.state
@@ -136,6 +153,7 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     for trie, paths in ((profile.file, record.file), (profile.network, record.network)):
         for path, ends in paths:
             trie.restore(path, ends)
+    profile.notes = record.notes
     profile.kept = profile.revision
     profile.dirty = False
     if not profile.observing:

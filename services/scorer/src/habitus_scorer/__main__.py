@@ -4,8 +4,10 @@
 import asyncio
 
 from habitus import subjects
+from habitus.answering import answering
 from habitus.service import Service, serve
 from habitus_scorer import outlets
+from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.intake import Intake
 from habitus_scorer.line import Line
@@ -13,13 +15,15 @@ from habitus_scorer.panel import Panel
 from habitus_scorer.recovery import recover
 
 DURABLE = "scorer"
+_ON_THE_WAY_S = 5.0
 ABOUT = "scores anomalies by engines, folds them into incidents and raises alerts"
 
 
 async def run(service: Service) -> None:
     """Score until stopped. A plugin that cannot be used ends the start with one line."""
     settings, bus = service.settings.scorer, service.bus
-    panel = Panel.seated(settings, bus.request)
+    # The gateway answers within its own patience; the message may take a little longer.
+    panel = Panel.seated(settings, bus.request, {"llm": service.settings.llm.patience_s + _ON_THE_WAY_S})
     book = IncidentBook(settings.cooldown_s)
     line = Line(bus, panel, book, settings.alert_at)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
@@ -28,15 +32,11 @@ async def run(service: Service) -> None:
     for sink in sinks:
         await sink.create()
     await recover(bus, DURABLE, book, line)
-    micro = await service.announce(ABOUT)
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(intake.run(service.stop))
-            group.create_task(panel.run(service.stop))
-            for sink in sinks:
-                group.create_task(sink.run(service.stop))
-    finally:
-        await micro.stop()
+    async with answering(service, ABOUT, subjects.GUARD, Guard(panel).answer), asyncio.TaskGroup() as group:
+        group.create_task(intake.run(service.stop))
+        group.create_task(panel.run(service.stop))
+        for sink in sinks:
+            group.create_task(sink.run(service.stop))
 
 
 if __name__ == "__main__":
