@@ -58,6 +58,7 @@ def embedders(count: int, folder: Path, server: NatsServer, threads: int) -> Ite
     settings = {
         "HABITUS_EMBEDDER_MODEL": "onnx",
         "HABITUS_EMBEDDER_PATH": str(folder),
+        "HABITUS_EMBEDDER_SERVED_NAME": "minilm",
         "HABITUS_EMBEDDER_PORT": "0",
         "HABITUS_EMBEDDER_THREADS": str(threads),
         "HABITUS_EMBEDDER_CACHE": "0",
