@@ -18,7 +18,8 @@ demo: setup-containers bpf ## play the mining story on real containers (root)
 
 .PHONY: test
 test: setup-tests bpf check ## all checks and tests that this machine can run
-	$(VENV)/pytest
+	$(VENV)/pytest -n 2 shared/tests services
+	$(VENV)/pytest tests
 
 .PHONY: test-vm
 test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18")
@@ -48,6 +49,10 @@ bench-demo: setup-containers bpf ## exec → alert latency and resident memory, 
 bench-collector: setup bpf ## what the collector costs, beside its peers (root)
 	@deploy/setup/bootstrap.sh bench
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.collector
+
+.PHONY: bench-profiler
+bench-profiler: setup ## how fast and how sure the profiler is, and how it grows
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.profiler
 
 .PHONY: bench-rings
 bench-rings: setup ## one ring buffer for all sensors, or one each (root)

@@ -56,25 +56,26 @@ static __always_inline bool is_no_news(struct arrival *arrival, __u32 profile)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id(), mm = (__u64)task->mm;
+	__u64 cgroup = bpf_get_current_cgroup_id(), now;
+	struct target target = target_of(task, cgroup);
 	struct arrival *arrival;
 	struct desk desk;
-	__u32 profile;
 
-	if (!watched(task, cgroup, &profile))
+	if (target.ignored)
 		return 0;
 	if (!has_arrived(task) && is_stage(task, cgroup))
 		return 0;
 	arrival = mark_arrived(task);
-	if (arrival && __sync_lock_test_and_set(&arrival->mm, mm) == mm)
+	now = telling(BPF_CORE_READ(task, mm), target.epoch);
+	if (arrival && __sync_lock_test_and_set(&arrival->told, now) == now)
 		return 0; /* the list of running processes was faster */
 	if (take_desk(&desk))
-		tell_program(&desk, task, cgroup, profile, arrival, false);
+		tell_program(&desk, task, cgroup, target.profile, arrival, false);
 	return 0;
 }
 
 /* What is known of the parent holds for the child: it runs the same program. */
-static __always_inline struct arrival *inherit(struct task_struct *child, struct arrival *parents)
+static __always_inline struct arrival *inherit(struct task_struct *child, struct arrival *parents, __u16 epoch)
 {
 	struct arrival *arrival = mark_arrived(child);
 
@@ -84,7 +85,7 @@ static __always_inline struct arrival *inherit(struct task_struct *child, struct
 		arrival->program = parents->program;
 		arrival->news = parents->news;
 	}
-	arrival->mm = (__u64)child->mm; /* told by its fork */
+	arrival->told = telling(BPF_CORE_READ(child, mm), epoch); /* by its fork */
 	return arrival;
 }
 
@@ -92,21 +93,21 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u64 cgroup = child->cgroups->dfl_cgrp->kn->id;
+	struct target target = target_of(child, cgroup);
 	struct arrival *arrival;
 	struct fork_record *record;
-	__u32 profile;
 
-	if (!watched(child, cgroup, &profile))
+	if (target.ignored)
 		return 0;
 	arrival = arrival_of(parent->group_leader);
 	if (!arrival && !is_older(parent))
 		return 0;
 	if (!same_container(cgroup, bpf_get_current_cgroup_id()))
 		return 0; /* a runtime puts a child into a container: it has not arrived */
-	arrival = inherit(child, arrival);
+	arrival = inherit(child, arrival, target.epoch);
 	if (child->pid != child->tgid)
 		return 0; /* a thread is no process */
-	if (is_no_news(arrival, profile))
+	if (is_no_news(arrival, target.profile))
 		return 0;
 	record = reserve(sizeof(*record), LOSS_PROCESS);
 	if (!record)

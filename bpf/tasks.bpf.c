@@ -2,8 +2,9 @@
 /*
  * The processes of containers that ran before us, each told once, as the exec that we missed. An
  * iterator over all tasks, run by user space once the cgroups are sorted, and again whenever more
- * of them are wanted: a program that was told by anyone is passed over. Sleepable, because the
- * arguments of another process are read from its memory, which may have to be fetched.
+ * of them are wanted: a program that was told by anyone is passed over, unless its container has
+ * been chosen anew since, because what was told before may have been dropped. Sleepable, because
+ * the arguments of another process are read from its memory, which may have to be fetched.
  */
 #include "lib/program.h"
 
@@ -29,16 +30,18 @@ static __always_inline bool is_stage_now(struct task_struct *task, __u64 cgroup)
  * Is its program ours to tell? It is once for each, and the handler of exec asks the same. In the
  * middle of an exec the new program has no arguments yet: that handler comes, and tells it whole.
  */
-static __always_inline bool claim(struct task_struct *task, struct arrival *arrival)
+static __always_inline bool claim(struct task_struct *task, struct arrival *arrival, __u16 epoch)
 {
-	__u64 told = arrival->mm; /* read first: an exec that comes in between then shows */
+	__u64 told = arrival->told; /* read first: an exec that comes in between then shows */
 	struct mm_struct *mm;
+	__u64 now;
 
 	barrier();
 	mm = BPF_CORE_READ(task, mm);
-	if (!mm || (__u64)mm == told || !BPF_CORE_READ(mm, env_end))
+	now = telling(mm, epoch);
+	if (!mm || now == told || !BPF_CORE_READ(mm, env_end))
 		return false;
-	return __sync_val_compare_and_swap(&arrival->mm, told, (__u64)mm) == told;
+	return __sync_val_compare_and_swap(&arrival->told, told, now) == told;
 }
 
 SEC("iter.s/task")
@@ -57,7 +60,7 @@ int list_running(struct bpf_iter__task *context)
 	if (!target || target->ignored || is_stage_now(task, cgroup))
 		return 0;
 	arrival = mark_arrived(task);
-	if (!arrival || task->pid != task->tgid || !claim(task, arrival))
+	if (!arrival || task->pid != task->tgid || !claim(task, arrival, target->epoch))
 		return 0;
 	if (take_desk(&desk))
 		tell_program(&desk, task, cgroup, target->profile, arrival, true);

@@ -13,7 +13,8 @@
 struct target {
 	__u64 root;    /* id of the container's own cgroup: a container may have cgroups below it */
 	__u32 profile; /* number of its image's profile (known.h); 0: none yet */
-	__u32 ignored; /* 1: of the host itself, no event is wanted */
+	__u16 ignored; /* 1: of the host itself, or not chosen: no event is wanted */
+	__u16 epoch;   /* how often it was chosen anew: what was told before counts for nothing (inside.h) */
 };
 
 /* cgroup id → whose it is: one look-up tells both what is wanted and what is not. */
@@ -99,18 +100,24 @@ static __always_inline bool watched_group(__u64 cgroup, struct kernfs_node *node
 	return true;
 }
 
-/* Guard of every handler: may this event leave the kernel? Also gives the profile's number. */
-static __always_inline bool watched(struct task_struct *task, __u64 cgroup, __u32 *profile)
+/* What user space says of a task's cgroup; all 0, and announced, where it says nothing yet. */
+static __always_inline struct target target_of(struct task_struct *task, __u64 cgroup)
 {
 	struct target *target = bpf_map_lookup_elem(&targets, &cgroup);
 
-	*profile = 0;
-	if (target) {
-		*profile = target->profile;
-		return !target->ignored;
-	}
+	if (target)
+		return *target;
 	announce(cgroup, (__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn));
-	return true;
+	return (struct target){};
+}
+
+/* Guard of every handler: may this event leave the kernel? Also gives the profile's number. */
+static __always_inline bool watched(struct task_struct *task, __u64 cgroup, __u32 *profile)
+{
+	struct target target = target_of(task, cgroup);
+
+	*profile = target.profile;
+	return !target.ignored;
 }
 
 static __always_inline bool is_ignored(__u64 cgroup)

@@ -14,9 +14,9 @@
 /* What is remembered of a process that has arrived. */
 struct arrival {
 	struct token program; /* token of its last exec; zero where there was none, or one that was cut */
-	__u64 mm;             /* the program that was told, as an address of the kernel; 0: none yet */
+	__u64 told;           /* `telling` of the program that was told; 0: none yet */
 	__u32 news;           /* 1: a revision was in force at its last exec and did not know it */
-	__u32 reserved;
+	__u32 uses;           /* of a process: how many open files are accounted for it (file_uses.h) */
 };
 
 struct {
@@ -40,6 +40,16 @@ static __always_inline struct arrival *arrival_of(struct task_struct *task)
 static __always_inline bool has_arrived(struct task_struct *task)
 {
 	return is_older(task) || arrival_of(task) != NULL;
+}
+
+/*
+ * A program that is told, in one word: its memory's address in the kernel, and which choice of its
+ * container told it. The top sixteen bits of such an address are the same for all of them (on
+ * machines of less than 256 TiB), so two words are equal only if both parts are.
+ */
+static __always_inline __u64 telling(const struct mm_struct *mm, __u16 epoch)
+{
+	return mm ? (__u64)mm ^ (__u64)epoch << 48 : 0;
 }
 
 static __always_inline struct arrival *mark_arrived(struct task_struct *task)

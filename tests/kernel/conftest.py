@@ -2,15 +2,9 @@
 """Containers made by hand, and the collector's core loader inside the test's own process."""
 
 import asyncio
-import contextlib
-import ctypes
-import os
-import secrets
 import shutil
 import subprocess
 import time
-import uuid
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -18,16 +12,16 @@ import pytest
 
 from habitus.events import Event
 from habitus.settings import CollectorSettings
+from habitus_cgroups import FakeContainer
 from habitus_collector import cgroups, environment
 from habitus_collector.loaders.core import CoreLoader
 from habitus_known import Known
 from habitus_loopback import Namespace
 
-_CLONE_NEWNS = 0x20000
+_PATIENCE_S = 20  # emulated machines are slow
 _MAKEFILE = Path(__file__).parents[2] / "bpf"
 _RING = Path(__file__).with_name("ring.c")
 _RING_ALLOWED = Path("/proc/sys/kernel/io_uring_disabled")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture(scope="session")
@@ -39,53 +33,6 @@ def objects() -> Path:
     for fault in environment.faults(folder):
         pytest.skip(fault)
     return folder
-
-
-class FakeContainer:
-    """A cgroup named like a container's, and processes in it that have their own mount namespace."""
-
-    def __init__(self, tree: Path, folder: str | None = None) -> None:
-        self.id = secrets.token_hex(32)
-        self.pod_uid = str(uuid.uuid4())
-        self.folder = tree / (folder or f"kubepods/besteffort/pod{self.pod_uid}/{self.id}")
-        above = self.folder.relative_to(tree).parents
-        self.made = [tree / folder for folder in above if not (tree / folder).exists()]
-        self.folder.mkdir(parents=True)
-
-    def run(
-        self,
-        argv: list[bytes],
-        *,
-        before: Callable[[], object] = lambda: None,
-        own_mounts: bool = True,
-        exe: str | int | None = None,
-        cgroup: Path | None = None,
-        env: dict[bytes, bytes] | None = None,
-        wait: bool = True,
-    ) -> tuple[int, int]:
-        """Run a program as a container's runtime does; return (pid, wait status)."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads: the child only execs
-            pid = os.fork()
-        if not pid:
-            with contextlib.suppress(OSError):
-                (cgroup or self.folder).joinpath("cgroup.procs").write_text(str(os.getpid()))
-                if own_mounts and _libc.unshare(_CLONE_NEWNS):
-                    os._exit(126)
-                before()
-                os.execve(exe if exe is not None else argv[0], argv, env or {})  # noqa: S606  # hostile argv as it is
-            os._exit(127)
-        return os.waitpid(pid, 0) if wait else (pid, 0)
-
-    def remove(self) -> None:
-        for folder in (*self.folder.glob("*/"), self.folder):
-            deadline = time.monotonic() + 2  # the last process may still be on its way out
-            while folder.is_dir() and time.monotonic() < deadline:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        for folder in self.made:  # those above may hold other containers
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
 
 @pytest.fixture
@@ -125,7 +72,7 @@ class Recorder:
 
     async def of(self, container: FakeContainer, op: str | None = None, count: int = 1) -> list[Event]:
         """Return the events of a container once there are `count` and nothing more comes."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _PATIENCE_S
         while len(self._of(container, op)) < count:
             assert time.monotonic() < deadline, f"of {count} events came {self._of(container, op)}"
             await asyncio.sleep(0.01)

@@ -246,8 +246,11 @@ async def test_what_the_ring_cannot_take_is_counted(collect, new_container):
         container.run([b"/bin/true", str(number).encode(), b"x" * 17_000])
 
     seen = await recorder.of(container, count=250)
-    lost = recorder.loader.status().lost["process"]
+    status = recorder.loader.status()
+    lost = status.lost["process"]
     assert lost > 0
+    key = f"unresolved:{container.id[:12]}"
+    assert status.lost_of == {(key, container.folder.stat().st_ino): {"process": lost}}
     assert len(seen) + lost == 2 * runs
     order = [int(event.process.argv[1]) for event in seen if event.op == "exec"]
     assert order == sorted(order)

@@ -2,11 +2,10 @@
 """Processes that ran in a container before the collector came: each is told once, and by whoever is first."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,15 @@ SLEEP = os.path.realpath("/bin/sleep")
 
 
 @pytest.fixture
-def start(new_container) -> Iterator[Callable[..., tuple]]:
+def start(new_container) -> Callable[..., tuple]:
     """Start a program in a new container; return (container, pid). It is ended after the test."""
-    pids = []
 
     def start(argv: list[bytes], **how):
         container = new_container()
         pid, _ = container.run(argv, wait=False, **how)
-        pids.append(pid)
         return container, pid
 
-    yield start
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    return start
 
 
 async def started(pid: int, name: str) -> None:
@@ -77,8 +70,6 @@ async def test_the_whole_family_is_listed_parents_first(collect, start):
     assert shell.process.pid == pid
     assert sorted(event.process.argv[1] for event in sleeps) == ["301", "302"]
     assert {(event.process.ppid, event.process.running) for event in sleeps} == {(pid, True)}
-    for event in sleeps:
-        os.kill(event.process.pid, signal.SIGKILL)
 
 
 async def test_threads_are_not_listed_and_what_comes_later_follows(collect, start):
@@ -136,6 +127,23 @@ async def test_what_was_ignored_is_listed_once_it_is_watched(collect, new_contai
 
     assert (event.op, event.process.argv, event.process.running) == ("exec", ["/bin/sleep", "300"], True)
     assert (await recorder.of(container, count=4))[-1].op == "exit"
+
+
+async def test_what_was_told_before_is_listed_again_in_another_epoch_and_once(collect, start):
+    old, pid = start([b"/bin/sleep", b"300"])
+    await started(pid, "sleep")
+    recorder = await collect()
+    sensors, cgroup = recorder.loader._sensors, old.folder.stat().st_ino
+    old.run([SH, b"-c", b"/bin/sleep 302; exit 0"], wait=False)
+    before = {event.process.pid for event in await recorder.of(old, "exec", 3)}
+
+    for epoch in (1, 1, 0x10000, 0x10000):  # sixteen bits of it count: the last two are 0
+        sensors.target(cgroup, cgroup, 0, epoch)
+        sensors.list_running()
+
+    again = (await recorder.of(old, "exec", 9))[3:]
+    assert [event.process.running for event in again] == [True] * 6
+    assert [{event.process.pid for event in part} for part in (again[:3], again[3:])] == [before] * 2
 
 
 async def test_a_stage_of_the_runtime_is_not_listed(collect, start):

@@ -14,6 +14,7 @@ import pytest
 from habitus import subjects, wire
 from habitus.anomalies import Anomaly
 from habitus_line import Line
+from habitus_testing import eventually
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -61,13 +62,6 @@ class Heard:
             self.blind.append(anomaly)
 
 
-async def until(holds, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
 async def test_a_storm_is_counted_told_and_over_within_a_second(line):
     line.start(HABITUS_COLLECTOR_SENSORS="process,file", HABITUS_COLLECTOR_RING_MB="0.0625")
     await line.learn()
@@ -80,8 +74,8 @@ async def test_a_storm_is_counted_told_and_over_within_a_second(line):
     took = time.monotonic() - began
     assert status == 0
     await asyncio.to_thread(line.container.run, [b"/bin/true", b"after the storm"])
-    await until(lambda: "after the storm" in heard.execs)
-    await until(lambda: heard.blind)
+    await eventually(lambda: "after the storm" in heard.execs)
+    await eventually(lambda: heard.blind)
     await asyncio.sleep(3)
     lost = (await line.status()).lost
     sys.stdout.write(
@@ -120,7 +114,7 @@ async def test_killed_again_and_again_under_load_no_event_has_the_id_of_another(
         for _ in range(5):
             collector = await asyncio.to_thread(line.start_collector)
             count = len(ids)
-            await until(lambda count=count: len(ids) > count + 200)
+            await eventually(lambda count=count: len(ids) > count + 200)
             collector.child.send_signal(signal.SIGKILL)
             await asyncio.to_thread(collector.child.wait)
     finally:

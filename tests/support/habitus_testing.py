@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real nats-server and real service processes, for the tests of every service."""
 
+import asyncio
 import json
 import os
 import re
@@ -23,6 +24,16 @@ def until(holds: Callable[[], object], otherwise: Callable[[], str] = lambda: "w
     while not holds():
         assert time.monotonic() < deadline, otherwise()
         time.sleep(0.02)
+
+
+async def eventually(
+    holds: Callable[[], object], otherwise: Callable[[], str] = lambda: "waited in vain"
+) -> None:
+    """`until`, while the event loop goes on."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, otherwise()
+        await asyncio.sleep(0.02)
 
 
 @dataclass

@@ -202,23 +202,7 @@ async def test_a_pod_in_the_nodes_network_has_no_address_of_its_own(runtime, dis
     assert (await discovery.find(ID)).ips == ()
 
 
-async def followed(discovery, count):
-    """Return what the source tells by itself until it has told so much."""
-    told, enough = [], asyncio.Event()
-
-    def tell(identity):
-        told.append(identity)
-        if len(told) == count:
-            enough.set()
-
-    task = asyncio.create_task(discovery.follow(tell))
-    await asyncio.wait_for(enough.wait(), 10)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return told
-
-
-async def test_the_stream_tells_of_containers_and_sandboxes(runtime, discovery):
+async def test_the_stream_tells_of_containers_and_sandboxes(runtime, discovery, followed):
     runtime.happens(SANDBOX)
     runtime.happens(ID, kind=cri.CONTAINER_DELETED_EVENT)
     runtime.happens(ID, kind=cri.CONTAINER_STARTED_EVENT)
@@ -229,7 +213,7 @@ async def test_the_stream_tells_of_containers_and_sandboxes(runtime, discovery):
     assert (web.container.id, web.container.image, web.ips) == (ID, "webapp:v1", ("10.88.0.7", "fd00::7"))
 
 
-async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(runtime, discovery):
+async def test_a_container_that_is_gone_when_asked_for_is_named_by_its_event(runtime, discovery, followed):
     gone = cri.ContainerStatus(
         id="e" * 64,
         metadata=cri.ContainerMetadata(name="job"),
@@ -249,7 +233,7 @@ async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_eve
     assert job.container.pod.name == "job-0"
 
 
-async def test_a_stream_that_ends_is_opened_again(runtime, discovery, monkeypatch):
+async def test_a_stream_that_ends_is_opened_again(runtime, discovery, monkeypatch, followed):
     monkeypatch.setattr(following, "FIRST_S", 0.01)
     runtime.happens(ID)
 

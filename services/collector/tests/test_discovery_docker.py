@@ -11,6 +11,8 @@ from habitus_collector.discovery import DiscoveryFault
 from habitus_collector.discovery.docker import DockerDiscovery
 
 ID, OTHER = "a1" * 32, "b2" * 32
+FAULT = b'{"message": "is being removed"}'
+GONE = b'{"cause":"no such container","message":"no container with ID a1a1 found in database","response":500}'
 IMAGE_ID, DIGEST = "sha256:" + "c" * 64, "sha256:" + "d" * 64
 
 
@@ -48,6 +50,8 @@ class Engine:
             )
             await writer.drain()
             await reader.read()
+        elif isinstance(self.documents.get(path), bytes):
+            writer.write(b"HTTP/1.0 500 Internal Server Error\r\n\r\n" + self.documents[path])
         elif path in self.documents:
             writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(self.documents[path]).encode())
         else:
@@ -68,22 +72,6 @@ async def discovery(engine, tmp_path):
     server.close()
 
 
-async def followed(discovery, count):
-    """Return what the source tells by itself until it has told so much."""
-    told, enough = [], asyncio.Event()
-
-    def tell(identity):
-        told.append(identity)
-        if len(told) == count:
-            enough.set()
-
-    task = asyncio.create_task(discovery.follow(tell))
-    await asyncio.wait_for(enough.wait(), 10)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return told
-
-
 async def test_a_container_has_name_image_digest_labels_and_addresses(discovery):
     identity = await discovery.find(ID)
 
@@ -95,6 +83,12 @@ async def test_a_container_has_name_image_digest_labels_and_addresses(discovery)
 
 async def test_an_unknown_id_is_nobody(discovery):
     assert await discovery.find(OTHER) is None
+
+
+async def test_one_removed_while_podman_looks_at_it_is_nobody(engine, discovery):
+    engine.documents[f"/containers/{ID}/json"] = GONE
+
+    assert await discovery.find(ID) is None
 
 
 async def test_a_container_in_the_hosts_network_has_no_address_of_its_own(engine, discovery):
@@ -128,7 +122,7 @@ async def test_a_document_of_another_shape_is_a_fault_of_one_line(engine, discov
     assert "\n" not in str(fault.value)
 
 
-async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
+async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery, followed):
     engine.events = ["no event", {"Actor": None}, {"Actor": {"ID": ID, "Attributes": {"image": "webapp:v1"}}}]
 
     (identity,) = await followed(discovery, 1)
@@ -136,7 +130,17 @@ async def test_the_stream_tells_of_a_container_that_is_there(engine, discovery):
     assert identity == await discovery.find(ID)
 
 
-async def test_a_container_that_is_gone_when_it_is_asked_for_is_named_by_its_event(engine, discovery):
+@pytest.mark.parametrize("place", [f"/containers/{OTHER}/json", "/images/webapp:v1/json"])
+async def test_a_fault_while_it_is_removed_leaves_what_the_event_says(engine, discovery, place, followed):
+    engine.documents[place] = FAULT
+    engine.events = [{"Actor": {"ID": OTHER, "Attributes": {"image": "webapp:v1", "name": "short"}}}]
+
+    (identity,) = await followed(discovery, 1)
+
+    assert (identity.container.name, identity.container.image) == ("short", "webapp:v1")
+
+
+async def test_a_container_that_is_gone_when_asked_for_is_named_by_its_event(engine, discovery, followed):
     attributes = {
         "image": "webapp:v1",
         "name": "short",

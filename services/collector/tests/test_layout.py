@@ -5,6 +5,7 @@ import pytest
 
 from habitus_btf import btf_of, offsets
 from habitus_collector import records
+from habitus_collector.kernel import TARGET
 
 HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent", "token")
 EXEC_FIELDS = (
@@ -48,11 +49,18 @@ def test_a_new_cgroup(btf):
     assert size == records.HEAD.size + records.NEW_CGROUP.size
 
 
+def test_a_target(btf):
+    size, members = btf.layout("target")
+
+    assert size == TARGET.size
+    assert members == offsets(TARGET, ("root", "profile", "ignored", "epoch"))
+
+
 def test_the_settings(btf):
     size, members = btf.layout("settings")
 
     assert size == records.SETTINGS.size
-    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "reserved", "secret"))
+    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "file_totals", "secret"))
 
 
 @pytest.mark.parametrize(

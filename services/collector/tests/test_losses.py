@@ -41,6 +41,32 @@ def test_what_nobody_can_lay_to_one_image_concerns_each_that_is_watched(losses, 
     assert {(one.since, one.until) for one in notices} == {(1000 * SECOND, 1001 * SECOND)}
 
 
+def test_what_is_known_to_be_of_one_image_is_told_to_it_alone_and_the_rest_to_all(losses):
+    storm = {("a:1", 11): {"file": 5, "process": 1}}
+
+    first = losses.notices({"file": 7, "process": 1}, ["a:1", "b:1"], storm)
+
+    assert [(one.image, one.class_, one.count) for one in first] == [
+        ("a:1", "file", 5), ("a:1", "process", 1), ("a:1", "file", 2), ("b:1", "file", 2),
+    ]  # fmt: skip
+    assert losses.notices({"file": 7, "process": 1}, ["a:1", "b:1"], storm) == []
+
+
+def test_a_part_that_is_ahead_of_the_sum_is_told_once(losses):
+    """It is read a moment later, in the middle of a storm."""
+    first = losses.notices({"file": 7}, ["a:1", "b:1"], {("a:1", 11): {"file": 9}})
+    second = losses.notices({"file": 12}, ["a:1", "b:1"], {("a:1", 11): {"file": 12}})
+
+    assert (told(first), told(second)) == ({("a:1", "file"): 9}, {("a:1", "file"): 3})
+
+
+def test_a_container_that_is_forgotten_leaves_nothing_open(losses):
+    losses.notices({"file": 7}, ["a:1", "b:1"], {("a:1", 11): {"file": 7}})
+
+    assert losses.notices({"file": 7}, ["b:1"], {}) == []
+    assert told(losses.notices({"file": 8}, ["b:1"], {("b:1", 12): {"file": 1}})) == {("b:1", "file"): 1}
+
+
 def test_only_what_is_new_since_the_last_look_is_told(losses, clock):
     losses.notices({"file": 7}, ["a:1"])
     clock.now += SECOND

@@ -6,7 +6,7 @@ import pytest
 from habitus.events import Container
 from habitus_collector import watch as watching
 from habitus_collector.discovery import Identity
-from habitus_collector.watch import Watch, unresolved
+from habitus_collector.watch import unresolved
 
 ID = "a1" * 32
 OF_CONTAINER = ((10, "docker"), (11, ID))
@@ -14,40 +14,9 @@ BELOW = (*OF_CONTAINER, (12, "init.scope"))
 OF_HOST = ((20, "system.slice"), (21, "ssh.service"))
 
 
-class Heard:
-    """Notes what the watch tells of containers."""
-
-    def __init__(self):
-        self.arrivals, self.late_ones, self.gone_ones = [], [], []
-
-    def arrived(self, place):
-        self.arrivals.append(place)
-
-    def late(self, place):
-        self.late_ones.append(place.id)
-
-    def gone(self, place):
-        self.gone_ones.append(place.id)
-
-
 @pytest.fixture
-def published():
-    return []
-
-
-@pytest.fixture
-def listener():
-    return Heard()
-
-
-@pytest.fixture
-def arrivals(listener):
-    return listener.arrivals
-
-
-@pytest.fixture
-def watch(maps, published, listener):
-    return Watch(maps, published.append, listener)
+def arrivals(heard):
+    return heard.arrivals
 
 
 def numbers(events):

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which containers a target set lets through, and the numbers of their images' profiles."""
 
-import pytest
-
 from habitus.events import Container, Pod
 from habitus.targets import Targets
 from habitus_collector.discovery import Identity
-from habitus_collector.profile_numbers import Profiles
-from habitus_collector.watch import Watch
 
 ID, OTHER, THIRD = "a1" * 32, "b2" * 32, "c3" * 32
 OF_WEB = ((10, "docker"), (11, ID))
@@ -21,40 +17,6 @@ BLUE = Targets([{"label": "tier=blue"}])
 def identity(container_id, image="webapp:v1", namespace="shop", **labels):
     pod = Pod(name="web-0", namespace=namespace)
     return Identity(Container(id=container_id, name="web", image=image, pod=pod), labels=labels)
-
-
-class Heard:
-    def __init__(self):
-        self.late_ones, self.gone_ones = [], []
-
-    def arrived(self, place):
-        pass
-
-    def late(self, place):
-        self.late_ones.append(place.id)
-
-    def gone(self, place):
-        self.gone_ones.append(place.id)
-
-
-@pytest.fixture
-def published():
-    return []
-
-
-@pytest.fixture
-def heard():
-    return Heard()
-
-
-@pytest.fixture
-def profiles():
-    return Profiles()
-
-
-@pytest.fixture
-def watch(maps, published, heard, profiles):
-    return Watch(maps, published.append, heard, profiles=profiles)
 
 
 def test_a_container_that_is_not_chosen_is_ignored_and_what_waited_is_dropped(
@@ -92,6 +54,20 @@ def test_a_container_that_is_chosen_again_is_watched_and_its_processes_are_asked
     assert heard.late_ones == [ID]
     assert len(published) == 1
     assert watch.containers == 1
+
+
+def test_each_choice_after_a_refusal_is_a_new_epoch_for_all_groups_of_the_container(watch, maps):
+    watch.announce(11, OF_WEB)
+    watch.name(ID, identity(ID, tier="blue"))
+    assert maps.epochs == {11: 0}
+
+    for _ in range(2):
+        watch.select(SHOP)  # chosen, as before
+        watch.select(Targets([{"label": "tier=red"}]))
+        watch.select(BLUE)
+    watch.announce(12, BELOW)
+
+    assert maps.epochs == {11: 2, 12: 2}
 
 
 def test_a_set_that_changes_nothing_for_a_container_leaves_it_alone(watch, maps, heard):

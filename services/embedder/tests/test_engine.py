@@ -3,9 +3,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from habitus_embedder.cache import Cache
@@ -21,11 +22,8 @@ class Gated(LexicalModel):
         self.gate = threading.Event()
         self.batches: list[list[str]] = []
 
-    def encode_pre(self, texts: list[str]) -> Any:
-        self.batches.append(texts)
-        return super().encode_pre(texts)
-
     def encode_core(self, features: Any) -> Any:
+        self.batches.append(list(features))
         self.gate.wait(30)
         return super().encode_core(features)
 
@@ -50,13 +48,13 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def busy(running: Engine, texts: int) -> list[asyncio.Task[list[bytes]]]:
-    """Put one batch into each of the three steps, and leave `texts` waiting."""
+    """Let one batch run and one lie ready, and leave `texts` waiting."""
     tasks = []
-    for place in range(3 + texts):
-        tasks.append(asyncio.create_task(running.embed([f"filler {place}"])))
-        waiting = max(place - 2, 0)
+    for place in range(2 + texts):
+        tasks.append(asyncio.create_task(running.embed([f"filler {chr(97 + place)}"])))
+        waiting = max(place - 1, 0)
         await asyncio.sleep(0)
-        await until(lambda waiting=waiting: running._queue.qsize() == waiting)
+        await until(lambda waiting=waiting: running._waiting.texts == waiting)
     return tasks
 
 
@@ -70,11 +68,92 @@ async def test_rows_come_in_the_order_of_the_texts_with_repeats():
 
 async def test_texts_of_many_requests_share_a_batch(model):
     async with engine(model, max_batch=3) as running:
-        first = [asyncio.create_task(running.embed([f"first {n}"])) for n in range(3)]
+        first = [asyncio.create_task(running.embed([f"first {letter}"])) for letter in "abc"]
         await asyncio.sleep(0)
         model.gate.set()
-        await asyncio.gather(*first, *(running.embed([f"later {n}"]) for n in range(9)))
+        await asyncio.gather(*first, *(running.embed([f"later {letter}"]) for letter in "abcdefghi"))
     assert max(map(len, model.batches)) == 3
+
+
+async def test_a_text_that_two_ask_for_at_once_runs_once(model):
+    async with engine(model) as running:
+        tasks = [asyncio.create_task(running.embed(["same", own])) for own in ("first", "second")]
+        await until(lambda: model.batches)
+        model.gate.set()
+        rows = await asyncio.gather(*tasks)
+    assert rows[0][0] == rows[1][0]
+    assert sorted(text for batch in model.batches for text in batch) == ["first", "same", "second"]
+
+
+async def test_texts_of_like_length_run_together_within_the_token_budget(model):
+    """Lexical tokens are characters; a text beyond the whole budget runs alone."""
+    texts = ["a" * 30, "b", "c" * 29, "d", "e" * 200, "f"]
+    model.gate.set()
+    async with Engine(model, max_batch=4, queue=100, cache=0, batch_tokens=64) as running:
+        await running.embed(texts)
+    assert [[text[0] for text in batch] for batch in model.batches] == [["e"], ["a", "c"], ["b", "d", "f"]]
+
+
+async def test_a_text_that_breaks_a_batch_fails_alone_and_the_others_are_answered(model):
+    class Breaking(LexicalModel):
+        def encode_core(self, features: Any) -> Any:
+            if "bad" in features:
+                raise MemoryError("no room")
+            return super().encode_core(features)
+
+    async with engine(Breaking()) as running:
+        texts = ["bad", *("good" + "x" * n for n in range(9))]
+        answers = await asyncio.gather(*(running.embed([text]) for text in texts), return_exceptions=True)
+        figures = running.metrics.text().decode()
+    assert isinstance(answers[0], ModelFailed)
+    assert all(isinstance(answer, list) for answer in answers[1:])
+    assert 'habitus_embedder_requests_total{outcome="failed"} 1.0' in figures
+    assert 'habitus_embedder_requests_total{outcome="done"} 9.0' in figures
+
+
+async def test_long_texts_take_the_room_of_several_in_the_queue(model):
+    async with engine(model, max_batch=1, queue=20) as running:
+        tasks = await busy(running, 1)
+        with pytest.raises(Overloaded):
+            await running.embed(["y" * 30_000])
+        model.gate.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_smaller_dimension_is_had_only_where_the_model_allows_it():
+    class Nested(LexicalModel):
+        smallest = 32
+
+    text = ["java -jar /app/worker.jar --queue orders"]
+    async with engine(Nested()) as running:
+        (full,), (cut,) = await running.embed(text), await running.embed(text, dimension=64)
+        wanted = np.frombuffer(full, "<f4")[:64]
+        assert np.allclose(np.frombuffer(cut, "<f4"), wanted / np.linalg.norm(wanted), atol=1e-6)
+        with pytest.raises(Refused, match="lexical has 32 to 1024"):
+            await running.embed(["a"], dimension=31)
+    async with engine(LexicalModel()) as running:
+        with pytest.raises(Refused, match="lexical has 1024, and only those"):
+            await running.embed(["a"], dimension=64)
+
+
+async def test_the_second_level_is_asked_first_and_learns_what_the_model_gave(model):
+    class Second:
+        def __init__(self) -> None:
+            self.kept: dict[str, bytes] = {}
+
+        async def get(self, texts: Sequence[str]) -> dict[str, bytes]:
+            return {text: self.kept[text] for text in texts if text in self.kept}
+
+        def put(self, rows: dict[str, bytes]) -> None:
+            self.kept.update(rows)
+
+    second = Second()
+    model.gate.set()
+    for _ in range(2):
+        async with Engine(model, max_batch=8, queue=100, cache=0, second=second) as running:
+            await running.embed(["one", "two"])
+    assert sorted(text for batch in model.batches for text in batch) == ["one", "two"]
+    assert set(second.kept) == {"one", "two"}
 
 
 async def test_more_than_the_queue_holds_is_refused_with_a_time_to_retry(model):
@@ -119,7 +198,7 @@ async def test_a_deadline_that_passes_is_an_error_and_its_texts_are_not_run(mode
 async def test_a_model_that_raises_fails_its_request_and_the_next_works():
     class Raising(LexicalModel):
         def encode_core(self, features: Any) -> Any:
-            if features.texts == 1:
+            if len(features) == 1:
                 raise RuntimeError("out of \x1b[31mmemory")
             return super().encode_core(features)
 

@@ -21,6 +21,7 @@ async def judged(wire: Wire, folder, kind: str, **fields):
     async with wire.serving():
         gateway = opened(settings_for(wire, folder, kind, **fields))
         try:
+            await gateway.prepare()  # a client library's import is none of the provider's time
             return await gateway.judge(request()), gateway
         finally:
             await gateway.close()

@@ -2,14 +2,11 @@
 """The profiler as a process on a real nats-server."""
 
 import msgspec
-import pytest
 
 from habitus import subjects, wire
 from habitus.events import File, Network
 from habitus.images import partition_of
 from habitus.profiles import ProfileReply
-from habitus.service import ServiceFault
-from habitus_profiler.service import partitions_of
 
 
 def work(make, number=0, **more):
@@ -109,22 +106,6 @@ async def test_a_profile_that_sees_news_goes_on_learning(stack, embedder, make):
     assert summary.convergence.window_new > 0
 
 
-async def test_killed_while_learning_it_resumes_and_learns_nothing_twice(stack, embedder, make):
-    """kill -9 in the middle: the profile equals one that was learned without faults."""
-    await stack.start(snapshot_s=0.1)
-    for start in range(0, 40, 10):
-        await stack.feed(days(make, start, start + 10))
-        stack.kill()
-        await stack.start(snapshot_s=0.1)
-    after = await stack.feed(days(make, 40, 50))
-    reply = await stack.ask("converge", after=after, timeout=60)
-    [summary] = reply.summaries
-    assert summary.convergence.events == 150
-    detail = (await stack.ask("show", image_key="webapp:v1")).detail
-    counts = [sum(leaf["arguments"].values()) for leaf in detail.tries.process["bash"].values()]
-    assert counts == [50, 50, 50]
-
-
 async def test_killed_while_judging_no_anomaly_is_lost_and_none_doubled(stack, embedder, make):
     """Batches that were not acknowledged come again; their anomalies have the same id."""
     await learned(stack, make)
@@ -135,20 +116,6 @@ async def test_killed_while_judging_no_anomaly_is_lost_and_none_doubled(stack, e
     await stack.start()
     await stack.ask("sync", after=after, timeout=60)
     assert await reasons(stack) == sorted((event.id, "unknown-path") for event in odd)
-
-
-async def test_a_damaged_snapshot_is_refused_with_one_line_and_learned_anew(stack, embedder, make, bus):
-    """The checksum decides; the service goes on."""
-    await learned(stack, make)
-    assert stack.stop() == 0
-    bucket = await bus.js.object_store("PROFILES")
-    [entry] = [entry for entry in await bucket.list() if entry.name]
-    data = bytearray((await bucket.get(entry.name)).data)
-    data[len(data) // 2] ^= 0xFF
-    await bucket.put(entry.name, bytes(data))
-    await stack.start()
-    assert "refused: the checksum does not fit" in stack.log()
-    assert (await stack.ask("list")).summaries == []
 
 
 async def test_without_embedder_paths_and_slots_alert_at_once_and_arguments_wait(stack, embedder, make):
@@ -308,11 +275,3 @@ async def test_stopped_it_leaves_a_snapshot_and_nothing_unacknowledged(stack, em
     assert (await bus.js.stream_info(subjects.EVENTS)).state.messages == 0
     await stack.start()
     assert (await stack.ask("list")).summaries[0].convergence.events == 15
-
-
-def test_partitions_are_named_by_numbers_and_ranges():
-    """`0,3,5-7`; anything else is refused with the key."""
-    assert partitions_of("0,3,5-7") == [0, 3, 5, 6, 7]
-    for wrong in ("", "a", "0-32", "-1", "3-"):
-        with pytest.raises(ServiceFault, match=r"profiler\.partitions"):
-            partitions_of(wrong)

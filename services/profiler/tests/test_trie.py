@@ -1,19 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trie: what it knows, how it widens, and what must never widen."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from habitus.events import Container, Event, File, Network, Process
-from habitus_profiler.habits import file_paths, network_path, widen_file, widen_network
+from habitus_profiler.habits import file_paths, network_path
 from habitus_profiler.trie import Trie
+from habitus_profiler.widening import FileRules, NetworkRules
 
 LIMIT = 3
+FILES = FileRules(LIMIT, {})
+NETWORK = NetworkRules(LIMIT)
 IMAGE = Container(image="webapp:v1")
 PROCESS = Process(name="java")
 
 names = st.sampled_from(
-    ["a", "b", "c", "d.log", "e.log", "f.log", "g.log", ".h", "etc", "shadow", "var", "run"]
+    [*"abcdefgh", "d.log", "e.log", "f.log", "g.log", ".h", ".cache", "etc", "shadow", "var", "run", "k.sh"]
+)
+peers = st.sampled_from(
+    [f"{name}.example.com" for name in "abcde"] + [f"{name}.shop.svc" for name in "abcdef"]
+    + [f"10.{high}.{low}.0/24" for high in (1, 2) for low in range(5)]
+    + [f"203.0.{net}.0/24" for net in range(5)]
+    + ["169.254.169.0/24", "loopback", "pod/shop/web", "a.github.io", "b.github.io", "c.github.io"]
+)  # fmt: skip
+flows = st.lists(
+    st.tuples(
+        st.just("java"), st.just("egress tcp"), peers, st.sampled_from(["80", "443", "40000", "50000"])
+    ),
+    max_size=40,
 )
 paths = st.lists(
     st.lists(names, min_size=1, max_size=5).map(lambda path: ("java", "read", *path)), max_size=30
@@ -31,7 +48,7 @@ def network_event(op="connect", **fields):
 
 
 def file_trie(*learned):
-    trie = Trie(LIMIT, widen_file)
+    trie = Trie(FILES)
     for path in learned:
         for habit in file_paths(file_event(path)):
             trie.learn(habit)
@@ -127,9 +144,47 @@ def test_peers_are_known_by_name_or_network():
     assert network_path(listening)[2:] == ("-", "<high>")
 
 
+def test_a_prefix_has_a_limit_of_its_own_and_may_forbid_to_widen():
+    """`profiler.path_children`: sooner below /tmp, never below a place that the operator names."""
+    trie = Trie(FileRules(3, {"/tmp": 1, "/srv/keys": -1}))
+    for folder in ("/tmp", "/srv/keys", "/srv/data"):
+        for name in ("alpha", "beta", "gamma")[: 3 if folder == "/srv/keys" else 2]:
+            trie.learn(file_paths(file_event(f"{folder}/{name}"))[0])
+    for name in "opqrstuvw":
+        trie.learn(file_paths(file_event(f"/srv/keys/{name}"))[0])
+        trie.learn(file_paths(file_event(f"/srv/{name}/x"))[0])
+    assert knows(trie, "/tmp/delta")
+    assert knows(trie, "/srv/delta/x")
+    assert not knows(trie, "/srv/keys/delta")
+    assert not knows(trie, "/srv/keys/x")
+    assert not knows(trie, "/tmpx/delta")
+
+
+def test_a_program_that_is_written_stays_by_itself():
+    """Many scripts written do not make the next one known; many that are read do."""
+    trie = Trie(FILES)
+    for name in ("alpha", "beta", "gamma", "delta"):
+        for flags in (["read"], ["write", "create"]):
+            trie.learn(file_paths(file_event(f"/data/{name}.php", flags=flags))[0])
+    assert knows(trie, "/data/omega.php", flags=["read"])
+    assert not knows(trie, "/data/omega.php", flags=["write", "create"])
+
+
+def test_a_rotated_log_is_its_log_and_a_random_id_is_any_id():
+    """What logrotate and chance make of a name is no news."""
+    trie = file_trie("/var/log/app/app.log", "/data/img-7f3a9c12.jpg", "/tmp/tmpab12cd_3/in")
+    for name in ("app.log.1", "app.log.12.gz", "app.log-20261124", "app-2026-11-24.log", "app.log.2.gz"):
+        assert knows(trie, f"/var/log/app/{name}"), name
+    assert not knows(trie, "/var/log/app/app.log.sh")
+    assert not knows(trie, "/var/log/app/other.log.1")
+    for name in ("12345678", "abcdefab", "20261124", "01HXYZ5K3M9Q"):
+        assert knows(trie, f"/data/img-{name}.jpg"), name
+    assert knows(trie, "/tmp/tmpabcdefgh/in")
+
+
 def test_many_peers_of_one_domain_fall_into_it():
     """`*.shop.svc` after the fourth; another domain is still news."""
-    trie = Trie(LIMIT, widen_network)
+    trie = Trie(NETWORK)
     for name in ("alpha", "beta", "gamma", "delta"):
         trie.learn(network_path(network_event(domain=f"{name}.shop.svc", remote_port=80)))
     assert trie.find(network_path(network_event(domain="omega.shop.svc", remote_port=80))).known
@@ -137,66 +192,134 @@ def test_many_peers_of_one_domain_fall_into_it():
     assert not trie.find(network_path(network_event(domain="*.evil.example", remote_port=80))).known
 
 
-@given(paths)
-def test_learned_is_known(learned):
-    """Whatever was learned, in whatever order, is known afterwards."""
-    trie = Trie(LIMIT, widen_file)
+def grown(rules, learned):
+    trie = Trie(rules)
     for path in learned:
         trie.learn(path)
-    assert all(trie.find(path).known for path in learned)
+    return trie
 
 
-@given(paths, st.randoms(use_true_random=False))
-def test_the_order_of_learning_does_not_matter(learned, random):
+def nodes_of(trie):
+    """Yield (the names above, node) of every node, the root included."""
+    stack = [((), trie.root)]
+    while stack:
+        above, node = stack.pop()
+        yield above, node
+        stack.extend(((*above, name), child) for name, child in node.children.items())
+
+
+either = st.one_of(st.tuples(st.just(FILES), paths), st.tuples(st.just(NETWORK), flows))
+
+
+@given(either)
+def test_learned_is_known_and_stays_so_whatever_collapses(given_paths):
+    """After each further path every earlier one is still known, and brings nothing new."""
+    rules, learned = given_paths
+    trie = Trie(rules)
+    for number, path in enumerate(learned, 1):
+        trie.learn(path)
+        assert all(trie.find(earlier).known for earlier in learned[:number])
+    assert sum(count for _, count in trie.leaves()) == len(learned)
+    assert all(trie.learn(path) == 0 for path in learned)
+
+
+@given(either, st.randoms(use_true_random=False))
+def test_the_order_of_learning_does_not_matter(given_paths, random):
     """The same paths make the same trie."""
+    rules, learned = given_paths
     shuffled = list(learned)
     random.shuffle(shuffled)
-    one, other = Trie(LIMIT, widen_file), Trie(LIMIT, widen_file)
-    for path in learned:
-        one.learn(path)
-    for path in shuffled:
-        other.learn(path)
+    one, other = grown(rules, learned), grown(rules, shuffled)
     assert list(one.leaves()) == list(other.leaves())
     assert one.size == other.size
 
 
-@given(paths)
-def test_a_trie_is_what_its_leaves_say(learned):
-    """restore ∘ leaves is the identity, wildcards and counts included."""
-    trie, again = Trie(LIMIT, widen_file), Trie(LIMIT, widen_file)
-    for path in learned:
-        trie.learn(path)
+@given(either)
+def test_a_trie_is_what_its_leaves_say(given_paths):
+    """restore ∘ leaves is the identity: wildcards, counts and what is learned afterwards included."""
+    rules, learned = given_paths
+    trie, again = grown(rules, learned), Trie(rules)
     for path, ends in trie.leaves():
         again.restore(path, ends)
     assert list(again.leaves()) == list(trie.leaves())
     assert again.size == trie.size
     for path in learned:
-        assert again.find(path) is not None
         assert again.find(path).known
+    for path in reversed(learned):
+        trie.learn((*path[:2], "z", *path[3:]))
+        again.learn((*path[:2], "z", *path[3:]))
+    assert list(again.leaves()) == list(trie.leaves())
 
 
-@given(paths)
-def test_what_is_known_brings_nothing_new(learned):
-    """A path that is known adds no node."""
-    trie = Trie(LIMIT, widen_file)
-    for path in learned:
-        trie.learn(path)
-    assert all(trie.learn(path) == 0 for path in learned)
+@given(either)
+def test_a_node_has_no_more_children_of_one_kind_than_its_limit(given_paths):
+    """Siblings that could share a wildcard are few, or are that wildcard; `size` is their number."""
+    rules, learned = given_paths
+    trie = grown(rules, learned)
+    nodes = list(nodes_of(trie))
+    assert trie.size == len(nodes) - 1
+    for above, node in nodes:
+        kinds = Counter(filter(None, (rules.widen(above, name) for name in node.children)))
+        assert all(count <= rules.limit(above, kind) for kind, count in kinds.items())
+
+
+def test_a_flood_of_names_does_not_grow_a_trie_for_ever(monkeypatch):
+    """Where names may fall, thousands are one; where they may not, the trie ends at its bound."""
+    trie = grown(FILES, (("java", "read", "data", f"file-{chr(97 + at % 26)}{at}x") for at in range(5000)))
+    assert trie.size < 10
+    monkeypatch.setattr("habitus_profiler.trie.MAX_NODES", 100)
+    trie = grown(FILES, (("java", "read", "etc", f"name{at}") for at in range(500)))
+    assert trie.size <= 100
+    assert trie.find(("java", "read", "etc", "name0")).known
+    assert trie.learn(("java", "read", "etc", "name499")) > 0
 
 
 @given(st.text(max_size=40), st.sampled_from(["open", "rename", "chmod"]))
 def test_hostile_paths_never_raise(path, op):
     """Any text is a path, and once learned it is known."""
-    trie = Trie(LIMIT, widen_file)
+    trie = Trie(FILES)
     habits = file_paths(file_event(path or "/", op=op))
     for habit in habits:
         trie.learn(habit)
     assert all(trie.find(habit).known for habit in habits)
 
 
+def test_many_networks_fall_by_class_and_the_metadata_service_never_does():
+    """Public ones into one, private ones into their /16."""
+    trie = Trie(NETWORK)
+    for net in range(5):
+        for address in (f"203.0.{net}.9", f"10.1.{net}.9", f"169.254.{net}.9"):
+            trie.learn(network_path(network_event(remote_ip=address, remote_port=443)))
+    known = {
+        address: trie.find(network_path(network_event(remote_ip=address, remote_port=443))).known
+        for address in ("198.51.100.7", "10.1.77.1", "10.2.0.1", "169.254.169.254")
+    }
+    assert known == {"198.51.100.7": True, "10.1.77.1": True, "10.2.0.1": False, "169.254.169.254": False}
+    assert not trie.find(network_path(network_event(remote_ip="198.51.100.7", remote_port=4444))).known
+
+
+def test_strangers_who_share_a_domain_do_not_fall_into_it():
+    """Pages of two users of one host are two peers."""
+    trie = Trie(NETWORK)
+    for name in ("alpha", "beta", "gamma", "delta"):
+        for domain in ("github.io", "eu-west-1.elb.amazonaws.com"):
+            trie.learn(network_path(network_event(domain=f"{name}.{domain}", remote_port=443)))
+    assert not trie.find(network_path(network_event(domain="omega.github.io", remote_port=443))).known
+    elb = network_event(domain="omega.eu-west-1.elb.amazonaws.com", remote_port=443)
+    assert not trie.find(network_path(elb)).known
+
+
+def test_no_name_of_a_host_spells_another_kind_of_peer():
+    """A DNS answer is anybody's text: it is neither a wildcard, nor a network, nor a Pod."""
+    trie = Trie(NETWORK)
+    for peer in ("*.shop.svc", "<public>", "10.0.0.0/24", "pod/shop/web"):
+        trie.learn(("java", "egress tcp", peer, "443"))
+        assert not trie.find(network_path(network_event(domain=peer, remote_port=443))).known
+
+
 def test_a_unix_socket_is_known_by_its_path():
     """To have spoken to the name service is no leave to speak to the container runtime."""
-    trie = Trie(LIMIT, widen_network)
+    trie = Trie(NETWORK)
     trie.learn(network_path(network_event(protocol="unix", path="/run/nscd/socket")))
     assert trie.find(network_path(network_event(protocol="unix", path="/run/nscd/socket"))).known
     assert not trie.find(network_path(network_event(protocol="unix", path="/run/docker.sock"))).known

@@ -8,8 +8,10 @@ import pytest
 import yaml
 from scorer_making import anomaly
 
+from habitus_scorer.falco.loading import Book
+from habitus_scorer.rules_model import Refusal
+from habitus_scorer.ruleset import read_file
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.ruleset import Refusal, read_file
 
 ARGV = ["/usr/bin/java", "-Jar", "App.jar", "--port=80"]
 NETWORK = {"direction": "egress", "remote_ip": "10.1.2.3", "remote_port": 4444, "domain": "Pool.Example.com"}
@@ -19,7 +21,7 @@ def holds(tmp_path: Path, detection: dict[str, Any], record: Record, logsource=N
     document = {"title": "t", "logsource": logsource or {"product": "linux"}, "detection": detection}
     path = tmp_path / "rule.yml"
     path.write_text(yaml.safe_dump(document))
-    [rule] = read_file(path)
+    [rule] = read_file(path, Book())
     assert not isinstance(rule, Refusal), rule
     return rule.hits(record)
 
@@ -187,3 +189,34 @@ def test_hostile_text_is_only_text(tmp_path: Path):
     assert holds(tmp_path, {"s": {"Argument": "\\*\\?[]()"}, "condition": "s"}, record)
     assert holds(tmp_path, {"s": {"CommandLine|re": "^sh"}, "condition": "s"}, record)
     assert not holds(tmp_path, {"s": {"CommandLine|contains": "xmrig"}, "condition": "s"}, record)
+
+
+AUDITD = {"product": "linux", "service": "auditd"}
+AUDITS = [
+    ({"type": "EXECVE", "a0|endswith": "java", "a1": "-Jar"}, process(), True),
+    ({"type": "execve", "a2|contains": "-jar"}, process(), False),
+    ({"type": "SYSCALL", "exe": "/usr/bin/java", "comm": "java"}, process(), True),
+    ({"type": "PATH", "name": "/etc/passwd"}, process(), False),
+    ({"type": "PATH", "name|startswith": "/etc/", "nametype": "CREATE"}, None, True),
+    ({"type": "EXECVE"}, None, False),
+]
+
+
+@pytest.mark.parametrize(("selection", "record", "wanted"), AUDITS, ids=[str(each) for each, *_ in AUDITS])
+def test_rules_for_auditds_log_hold_over_our_events(tmp_path: Path, selection, record, wanted: bool):  # noqa: FBT001
+    """An exec is auditd's EXECVE and SYSCALL, a file event its PATH."""
+    created = anomaly(class_="file", op="create", file={"path": "/etc/cron.d/x", "flags": ["write"]})
+    given = record or Record(created)
+    assert holds(tmp_path, {"s": selection, "condition": "s"}, given, AUDITD) is wanted
+
+
+def test_what_is_opened_for_writing_is_written(tmp_path: Path):
+    """Our collector tells the open, not each write: rules on changed files hold all the same."""
+    opened = anomaly(class_="file", op="open", file={"path": "/etc/passwd", "flags": ["write"]})
+    read = anomaly(class_="file", op="open", file={"path": "/etc/passwd", "flags": ["read"]})
+    detection = {"s": {"TargetFilename": "/etc/passwd"}, "condition": "s"}
+    for source in ("file_event", "file_change"):
+        logsource = {"product": "linux", "category": source}
+        assert holds(tmp_path, detection, Record(opened), logsource)
+        assert not holds(tmp_path, detection, Record(read), logsource)
+    assert holds(tmp_path, {"s": {"Event.Op": "write"}, "condition": "s"}, Record(opened))

@@ -7,9 +7,10 @@ import pytest
 from scorer_making import anomaly
 
 from habitus_scorer.engines.rule import SHIPPED
+from habitus_scorer.rules_model import LEVEL_POINTS, Rule
+from habitus_scorer.ruleset import RuleSet
 from habitus_scorer.sigma.cases import CaseFault, faults_of, read_cases
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.ruleset import LEVEL_POINTS, Rule, RuleSet
 
 RULES = RuleSet([SHIPPED])
 BY_NAME = pytest.mark.parametrize("rule", RULES.rules.values(), ids=lambda rule: rule.id)
@@ -102,7 +103,15 @@ BAD = [
     (GOOD.replace("level: low", "level: dreadful"), 8, "'dreadful' is not a valid Sigma rule level"),
     (GOOD.replace("condition: selection", "condition: selection and other"), 7, "'other' not defined"),
     (GOOD.replace("condition: selection", "condition: selection and ("), 7, "Expected"),
-    (GOOD.replace("category: process_creation", "service: auditd"), 3, "service 'auditd' is not collected"),
+    (GOOD.replace("category: process_creation", "service: sshd"), 3, "service 'sshd' is not collected"),
+    (GOOD.replace("category: process_creation", "service: auditd"), 6, "auditd's field 'Image'"),
+    (
+        GOOD.replace("category: process_creation", "service: auditd").replace(
+            "Image|endswith: /one", "type: TTY"
+        ),
+        6,
+        "auditd's record 'TTY'",
+    ),
     (GOOD.replace("product: linux", "product: windows"), 3, "product 'windows' is not ours"),
     (GOOD.replace("endswith", "endswit"), 4, "Unknown modifier"),
     (GOOD + "habitus: {points: 99}\n", 9, "habitus.points"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The anomaly: an event that a profile in detect does not contain, with the reason.
 
+`new-remote` is a peer that the process never spoke to, on a port on which it speaks to others.
 `blind-interval` is no departure: events of the image were lost, and any of them may have been one.
 """
 
@@ -11,7 +12,7 @@ import msgspec
 from habitus.events import Event
 from habitus.wire import Message
 
-Reason = Literal["unknown-path", "unknown-argument", "novel-slot", "blind-interval"]
+Reason = Literal["unknown-path", "new-remote", "unknown-argument", "novel-slot", "blind-interval"]
 
 
 class Neighbour(msgspec.Struct, gc=False):

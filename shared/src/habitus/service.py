@@ -37,15 +37,17 @@ class Service:
     bus: Bus
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def announce(self, about: str, *endpoints: EndpointConfig) -> MicroService:
+    async def announce(
+        self, about: str, *endpoints: EndpointConfig, metadata: dict[str, str] | None = None
+    ) -> MicroService:
         """Answer `$SRV.PING` as `habitus-<name>` from now on: others learn that we are ready.
 
-        The endpoints are served before the first ping is answered.
+        `metadata` is part of the answer. The endpoints are served before the first ping is answered.
         """
-        micro = MicroService(
-            self.bus.nc,
-            ServiceConfig(name=f"habitus-{self.name}", version=__version__, description=about),
+        config = ServiceConfig(
+            name=f"habitus-{self.name}", version=__version__, description=about, metadata=metadata
         )
+        micro = MicroService(self.bus.nc, config)
         for endpoint in endpoints:
             await micro.add_endpoint(endpoint)
         await micro.start()

@@ -7,7 +7,7 @@ The environment wins over the file. A key that does not exist is an error that n
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -21,6 +21,10 @@ from habitus.llm_settings import LlmSettings
 from habitus.sections import Names, Section
 
 PREFIX = "HABITUS_"
+# Below these, names are many by nature.
+PATH_CHILDREN: Final = {
+    "/tmp": 8, "/var/tmp": 8, "/dev/shm": 8, "/var/log": 16, "/var/cache": 16, "/var/lib": 16,  # noqa: S108
+}  # fmt: skip
 
 
 class SettingsFault(ValueError):
@@ -75,6 +79,9 @@ class CollectorSettings(Section):
         default=Path("/"), description="the node's file system, for the discovery `bundle`"
     )
     max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
+    file_totals: bool = Field(
+        default=True, description="what is read and written of open files is told, with sums at their close"
+    )
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
     ring_mb: float | None = Field(
@@ -98,9 +105,25 @@ class ProfilerSettings(Section):
     window_s: float = Field(default=3600, gt=0, description="sliding window of convergence")
     epsilon: int = Field(default=0, ge=0, description="new nodes + vectors allowed inside the window")
     min_events: int = Field(default=100, ge=1, description="events a profile must have seen")
+    max_alerts_per_day: float | None = Field(
+        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; None: any"
+    )
+    forecast_confidence: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="0: the forecast itself must be below; 0.95: its upper bound, which takes "
+        "3 / max_alerts_per_day days without news, and as long again before",
+    )
+    detect: Literal["evidence", "command"] = Field(
+        default="evidence", description="what ends learning: the evidence, or `habitus profile detect` alone"
+    )
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")
+    path_children: dict[str, Annotated[int, Field(ge=-1)]] = Field(
+        default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
+    )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="cosine; None takes the model's own"
@@ -111,11 +134,35 @@ class EmbedderSettings(Section):
     """Which model turns texts into vectors."""
 
     model: str = Field(default="lexical", description="plugin of group habitus.models")
+    path: Path | None = Field(default=None, description="folder of a model that has one; see `habitus model`")
+    file: str | None = Field(default=None, description="graph in that folder, where it has several")
+    served_name: str | None = Field(default=None, description="name for callers; None: the model's own")
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino", "rocm"] = Field(
+        default="cpu", description="what ONNX Runtime runs on: cpu, cuda, tensorrt, openvino, rocm"
+    )
+    device: int = Field(default=0, ge=0, description="number of the GPU")
+    threads: int = Field(default=0, ge=0, description="of one run; 0: every processor that we may use")
+    numa_node: int | None = Field(default=None, ge=0, description="stay on this node's processors")
+    spin: bool = Field(default=False, description="threads wait busily: faster alone, bad beside others")
+    dimension: int | None = Field(default=None, ge=1, description="of a vector; None: the model's own")
+    max_length: int | None = Field(default=None, ge=2, description="tokens of a text; None: 2048 at most")
+    instruction: str | None = Field(
+        default=None, max_length=2000, description="task said before each text, for models that take one"
+    )
+    threshold: float | None = Field(
+        default=None, ge=-1, le=1, description="cosine that means the same; None: the model's own"
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8601, ge=0, le=65535, description="HTTP; 0 takes a free one")
     max_batch: int = Field(default=64, ge=1, description="texts a run of the model")
+    batch_tokens: int | None = Field(
+        default=None, ge=1, description="texts × longest of a run, in tokens; None: the model's own"
+    )
     queue: int = Field(default=4096, ge=1, description="texts waiting before `overloaded` is answered")
     cache: int = Field(default=16384, ge=0, description="vectors kept in memory, about 4 KiB each")
+    shared_cache_mb: int = Field(
+        default=256, ge=0, description="vectors kept in the broker for all embedders; 0: none"
+    )
 
 
 class ScorerSettings(Section):

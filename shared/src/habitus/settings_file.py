@@ -2,6 +2,7 @@
 """Writes the documented settings file from the settings themselves, so that the two never differ."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,14 @@ def _keys(section: type[Section]) -> Iterator[str]:
         yield f"# {key} =" + ("" if unset else f" {_value(field.default)}")
 
 
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+
+
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return (
-            "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+            "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
             if value
             else "{}"
         )

@@ -14,6 +14,8 @@ PROFILES: Final = "PROFILES"
 POLICIES: Final = "POLICIES"
 NODES: Final = "NODES"
 TARGETS: Final = "TARGETS"
+VECTORS: Final = "VECTORS"
+"""What embedders share of their caches; may be lost at any time."""
 
 REVISIONS: Final = "habitus.revisions"
 """Revisions in force, profiler → every collector (core NATS, repeated)."""
@@ -62,6 +64,11 @@ def parked(stream: str) -> str:
     return f"habitus.parked.{stream.lower()}"
 
 
+def snapshots(partition: int | str, name: str) -> str:
+    """Snapshots of one partition's profiles and the list of them (stream PROFILES, the profiler's own)."""
+    return f"habitus.snapshots.{partition}.{name}"
+
+
 def profile(operation: str, partition: int) -> str:
-    """Operator's requests to the owner of one partition: `list`, `show`, `converge`, `sync`."""
+    """Operator's requests to the owner of one partition: `list`, `show`, `converge`, `sync`, `owner`."""
     return f"habitus.profile.{operation}.{partition}"

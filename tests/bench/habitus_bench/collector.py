@@ -20,7 +20,8 @@ from habitus import wire
 from habitus_bench import figures, peers
 from habitus_bench.figures import Readings
 from habitus_bench.line import Line, cpu_seconds, resident_mb
-from habitus_bench.workload import Workload, container
+from habitus_bench.workload import Workload
+from habitus_cgroups import container
 from habitus_collector import cgroups
 
 _COUNTS: Final = {"open": 200_000, "spawn": 1000, "connect": 10_000, "mixed": 1000}

@@ -3,13 +3,9 @@
 
 import contextlib
 import os
-import secrets
 import socket
 import subprocess
 import threading
-import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -59,23 +55,3 @@ class Workload:
         while True:
             with contextlib.suppress(OSError):
                 self._listener.accept()[0].close()
-
-
-@contextlib.contextmanager
-def container(tree: Path) -> Iterator[Path]:
-    """Make a cgroup named as a Pod's container is; its image stays unresolved, and is one all the same."""
-    pod = tree / "kubepods" / "besteffort" / f"pod{uuid.uuid4()}"
-    folder = pod / secrets.token_hex(32)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        for each in (folder, pod, pod.parent, pod.parent.parent):
-            deadline = time.monotonic() + 2  # the last process may still be on its way out
-            while each.is_dir() and time.monotonic() < deadline:
-                try:
-                    each.rmdir()
-                except OSError:
-                    time.sleep(0.05)
-                    if any(child.is_dir() for child in each.iterdir()):
-                        break

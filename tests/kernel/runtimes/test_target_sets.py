@@ -35,6 +35,9 @@ async def test_only_what_is_chosen_is_seen_and_the_choice_changes_at_once(contai
     await targets({"label": "app=late-*"}, {"label": "app=early-*"})
     for pod in (early, late):
         assert (await seen.first_exec(pod.container)).container.pod.namespace == "ops"
+        # Its exec was told to nobody: it is listed, although the kernel had sent it once.
+        first = await seen.first(pod.container, lambda event, pid=pod.pid: event.process.pid == pid)
+        assert (first.op, first.process.running) == ("exec", True)
     seen.events.clear()
     await seen.quiet(1)
     assert {event.container.id for event in seen.events} == {early.container, late.container}

@@ -18,12 +18,14 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed")
+SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed", "lost_of")
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
-_TARGET: Final = struct.Struct("=QII")
+TARGET: Final = struct.Struct("=QIHH")
+"""struct target of bpf/lib/container.h: root, profile, ignored, epoch."""
 _KNOWN: Final = struct.Struct("=QQ")
+_EPOCHS: Final = 0xFFFF
 _UNLISTED: Final = "processes that run already are not listed"
 PROFILES_LIMIT: Final = 4095
 """Numbers of profiles, from 1; PROFILES_MAX of bpf/lib/known.h."""
@@ -40,8 +42,11 @@ class Sensors:
         take: Callable[[bytes], None],
         *,
         ring_bytes: int | None = None,
+        file_totals: bool = True,
     ) -> None:
         """Load from `folder`. `ring_bytes`: room of each ring, where not what its sensor asks for.
+
+        `file_totals`: what is read and written of open files is told, too.
 
         Raises:
             LibbpfFault: an object does not load here.
@@ -56,9 +61,7 @@ class Sensors:
         self._ring_bytes = ring_bytes
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
-        constants = records.SETTINGS.pack(
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
-        )
+        constants = constants_of(max_argv, file_totals=file_totals)
         try:
             for sensor in sensors:
                 if sensor.object:
@@ -100,29 +103,32 @@ class Sensors:
             self.take(raw)
         return more
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
         """Send the events of `cgroup`, part of the container whose own cgroup is `root`.
 
-        `profile` is the number of its image's profile, 0 while nobody knows the image.
+        `profile` is the number of its image's profile, 0 while nobody knows the image. With another
+        `epoch`, `list_running` tells again what was told under the one before.
         """
-        self._set("targets", cgroup, _TARGET.pack(root, profile, 0))
+        self._set("targets", cgroup, TARGET.pack(root, profile, 0, epoch & _EPOCHS))
         self.hooks_of_containers.attach(root)
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
-        self._set("targets", cgroup, _TARGET.pack(0, 0, 1))
+        self._set("targets", cgroup, TARGET.pack(0, 0, 1, 0))
         self.hooks_of_containers.detach(cgroup)
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
         for name in ("targets", "seen"):
             self._maps[name].delete(_ID.pack(cgroup))
+        for class_ in range(len(records.LOSS_CLASSES)):
+            self._maps["lost_of"].delete(_ID.pack(cgroup * len(records.LOSS_CLASSES) + class_))
         self.hooks_of_containers.detach(cgroup)
 
     def list_running(self) -> None:
         """Have each process of a watched container that nobody told of yet told once, as running.
 
-        To be asked again whenever cgroups are watched that were ignored before.
+        To be asked again whenever cgroups are watched that were ignored before, or in a new epoch.
         """
         for lister in self._listers:
             try:
@@ -168,6 +174,15 @@ class Sensors:
         if skipped:
             lost["skipped"] = skipped
         return lost | self._by_class("losses")
+
+    def losses_of(self) -> dict[int, dict[str, int]]:
+        """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
+        found: dict[int, dict[str, int]] = {}
+        for key in list(self._maps["lost_of"].keys()):
+            cgroup, class_ = divmod(_ID.unpack(key)[0], len(records.LOSS_CLASSES))
+            (count,) = _ID.unpack(self._maps["lost_of"].lookup(key) or bytes(_ID.size))
+            found.setdefault(cgroup, {})[records.LOSS_CLASSES[class_]] = count
+        return found
 
     def ring_use(self) -> float:
         """Return the share of the fullest ring buffer in use, 0 … 1."""
@@ -226,6 +241,12 @@ class Sensors:
             if name not in self._full:  # said once: it would be said for every cgroup
                 self._full.add(name)
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+
+
+def constants_of(max_argv: int, *, file_totals: bool = True) -> bytes:
+    """Return the settings that objects are loaded with, with a secret of their own."""
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return records.SETTINGS.pack(now, max_argv, file_totals, secrets.token_bytes(16))
 
 
 def _pages(size: int) -> int:

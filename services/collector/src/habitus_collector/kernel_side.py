@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a loader that watches a kernel needs of it, however it gets it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from habitus_collector.libbpf import Map, RingBuffer
@@ -21,7 +21,7 @@ class KernelSide(Protocol):
     def drain(self) -> bool:
         """Hand over the records that wait; say whether there are more."""
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
         """Send the events of `cgroup`, part of the container whose own cgroup is `root`."""
 
     def ignore(self, cgroup: int) -> None:
@@ -44,6 +44,9 @@ class KernelSide(Protocol):
 
     def losses(self) -> dict[str, int]:
         """Return how many events of each class were lost."""
+
+    def losses_of(self) -> Mapping[int, Mapping[str, int]]:
+        """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
 
     def ring_use(self) -> float:
         """Return the share of the fullest buffer in use, 0 … 1."""

@@ -10,6 +10,8 @@ from typing import Final
 from habitus import wire
 
 _FORGET_NS: Final = 60 * 10**9
+_NOTHING: Final[Mapping[str, int]] = {}
+_NONE: Final[Mapping[tuple[str, int], Mapping[str, int]]] = {}
 
 
 @dataclass
@@ -26,7 +28,8 @@ class _Lost:
 class Losses:
     """Gathers losses between two notices.
 
-    What cannot be laid to one image concerns each that is watched: any of them may be the one.
+    What is known to be of one container concerns its image. What cannot be laid to one concerns each that
+    is watched: any of them may be the one.
 
     Attributes:
         total: what user space lost since the start, by class.
@@ -37,6 +40,8 @@ class Losses:
         self._clock = clock
         self._looked = clock()
         self._kernel: Mapping[str, int] = {}
+        self._parts: Mapping[tuple[str, int], Mapping[str, int]] = {}
+        self._open: Counter[str] = Counter()
         self._images: frozenset[str] = frozenset()
         self._gathered: dict[tuple[str | None, str], _Lost] = {}
         self.total: Counter[str] = Counter()
@@ -51,16 +56,27 @@ class Losses:
         """Take back a notice that had no room itself."""
         self._gather(loss.image, loss.class_, loss.count, loss.since, loss.until)
 
-    def notices(self, seen: Mapping[str, int], images: Collection[str]) -> list[wire.Loss]:
+    def notices(
+        self,
+        seen: Mapping[str, int],
+        images: Collection[str],
+        parts: Mapping[tuple[str, int], Mapping[str, int]] = _NONE,
+    ) -> list[wire.Loss]:
         """Return what was lost since the last call, a notice for each image and class.
 
-        `seen` is what others lost since the start, by class; `images` are those watched now.
+        `seen` is what others lost since the start, by class; `images` are those watched now. `parts`, read
+        after `seen`, is how much of it is known to be of one image: (image key, cgroup) → class → count.
         """
         now = self._clock()
-        for class_, count in seen.items():
-            new = count - self._kernel.get(class_, 0)
-            if new > 0:
-                self._gather(None, class_, new, self._looked, now)
+        for class_, new in _grown(seen, self._kernel):
+            self._open[class_] += new
+        for part, counts in parts.items():
+            for class_, new in _grown(counts, self._parts.get(part, _NOTHING)):
+                self._open[class_] -= new  # below 0 where a part is ahead of the sum, until the next look
+                self._gather(part[0], class_, new, self._looked, now)
+        for class_ in [class_ for class_, count in self._open.items() if count > 0]:
+            self._gather(None, class_, self._open.pop(class_), self._looked, now)
+        self._parts = parts
         watched = self._images.union(images)  # also of those that ended meanwhile
         self._kernel, self._looked, self._images = dict(seen), now, frozenset(images)
         gathered, self._gathered = self._gathered, {}
@@ -89,3 +105,9 @@ class Losses:
             self._gathered[image, class_] = _Lost(count, since, until)
         else:
             lost.add(count, since, until)
+
+
+def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return (class, by how much) for each count that has grown."""
+    grown = [(class_, count - before.get(class_, 0)) for class_, count in now.items()]
+    return [(class_, new) for class_, new in grown if new > 0]

@@ -50,7 +50,7 @@ class StatusReporter:
     def look(self) -> None:
         """Tell the profilers what was lost since the last look."""
         loader = self._loader.status()
-        self._outlet.lost(self._losses.notices(loader.lost, loader.images))
+        self._outlet.lost(self._losses.notices(loader.lost, loader.images, loader.lost_of))
 
     async def write(self) -> None:
         """Write once; a broker that is away is left to the bus to report."""

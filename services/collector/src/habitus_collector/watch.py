@@ -25,8 +25,11 @@ ROOT: Final = 1
 class Kernel(Protocol):
     """The maps by which the kernel sorts events."""
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
-        """Send the events of `cgroup`, which belongs to the container whose own cgroup is `root`."""
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
+        """Send the events of `cgroup`, which belongs to the container whose own cgroup is `root`.
+
+        `epoch`: how often it was chosen anew; what was told in another one counts as never told.
+        """
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
@@ -55,6 +58,7 @@ class Watched:
     Attributes:
         identity, container: None until it is named; `container` then goes into every event.
         chosen: the target set wants its events; true as long as nobody can tell.
+        epoch: how often it was chosen after it had not been.
         profile, key: number and image key of its image's profile.
         folder: path of its own cgroup from the root of the tree, as the last scan found it.
     """
@@ -63,6 +67,7 @@ class Watched:
     identity: Identity | None = None
     container: Container | None = None
     chosen: bool = True
+    epoch: int = 0
     profile: int = NONE
     key: str = ""
     folder: str = ""
@@ -239,16 +244,17 @@ class Watch:
     def _choose(self, watched: Watched, identity: Identity, profile: int) -> None:
         chosen = self._targets.choose(identity.container, identity.labels)
         before = watched.chosen
+        watched.epoch += chosen and not before  # what it told meanwhile was dropped
         if (watched.profile, before) != (profile, chosen):
             watched.profile, watched.chosen = profile, chosen
             for cgroup in watched.cgroups:
                 self._tell(watched, cgroup)
-        if chosen and not before:  # what it did meanwhile was not wanted
+        if chosen and not before:
             self._listener.late(watched.place)
 
     def _tell(self, watched: Watched, cgroup: int) -> None:
         if watched.chosen:
-            self._kernel.target(cgroup, watched.place.cgroup, watched.profile)
+            self._kernel.target(cgroup, watched.place.cgroup, watched.profile, watched.epoch)
         else:
             self._kernel.ignore(cgroup)
 

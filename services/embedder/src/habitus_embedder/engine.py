@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches the texts of many requests through the model's three steps, each on a thread of its own."""
+"""Batches the texts of many requests through the model: bounded, sorted by length, each text once."""
 
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
@@ -15,25 +13,29 @@ from habitus.embedding import EmbeddingModel
 from habitus.text import printable
 from habitus_embedder.cache import Cache
 from habitus_embedder.faults import EmbedFault, ModelFailed, Overloaded, Refused, TooLate, UnknownModel
+from habitus_embedder.metrics import Metrics
+from habitus_embedder.steps import Steps
+from habitus_embedder.waiting import Batch, Job, Waiting, batches, room
 
 MAX_TEXTS: Final = 10_000
 MAX_CHARACTERS: Final = 65_536
-# What a batch may hold together: one long text must not make its neighbours' batch huge.
-_BATCH_CHARACTERS: Final = 1 << 18
-_STEPS: Final = ("pre", "core", "post")
+# Batches' worth of texts that are sorted together: more sort better, and the oldest wait longer.
+_WINDOW: Final = 8
+# One batch runs and one lies ready, so that the model never waits for the loop.
+_AHEAD: Final = 2
 _RETRY_MS: Final = (10, 5000)
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    """One request: its distinct texts with the rows known so far, and how many are missing."""
+class SecondLevel(Protocol):
+    """Vectors that embedders share. It never raises and never keeps a caller waiting for long."""
 
-    rows: dict[str, bytes]
-    missing: int
-    done: asyncio.Future[None]
+    async def get(self, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return the rows that it has."""
+        ...
 
-
-_Batch = list[tuple[_Job, str]]
+    def put(self, rows: dict[str, bytes]) -> None:
+        """Keep rows, in its own time."""
+        ...
 
 
 class Engine:
@@ -45,18 +47,33 @@ class Engine:
         queue: texts that may wait; beyond, requests are refused as overloaded. A request larger
             than the queue is taken when nothing waits.
         cache: vectors kept in memory.
+        batch_tokens: texts × longest of a run; None takes the model's own.
+        second: vectors shared with other embedders, asked before the model is.
     """
 
-    def __init__(self, model: EmbeddingModel, *, max_batch: int, queue: int, cache: int) -> None:
+    def __init__(
+        self,
+        model: EmbeddingModel,
+        *,
+        max_batch: int,
+        queue: int,
+        cache: int,
+        batch_tokens: int | None = None,
+        second: SecondLevel | None = None,
+    ) -> None:
         self.model = model
+        self.metrics = Metrics()
         self._max_batch = max_batch
+        self._max_tokens = batch_tokens or model.batch_tokens
         self._limit = queue
         self._cache = Cache(cache)
-        self._queue: asyncio.Queue[tuple[_Job, str]] = asyncio.Queue()
-        self._free = asyncio.Semaphore(len(_STEPS))
-        self._threads = {step: ThreadPoolExecutor(1, f"encode-{step}") for step in _STEPS}
-        self._batches: set[asyncio.Task[None]] = set()
+        self._second = second
+        self._waiting = Waiting()
+        self._ahead = asyncio.Semaphore(_AHEAD)
+        self._steps = Steps(model, self.metrics)
+        self._running: set[asyncio.Task[None]] = set()
         self._seconds_per_text = 1e-4
+        self.metrics.waiting.set_function(lambda: self._waiting.texts)
 
     async def __aenter__(self) -> Self:
         self._feeder = asyncio.create_task(self._feed())
@@ -68,26 +85,39 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        tasks = [self._feeder, *self._batches]
+        tasks = [self._feeder, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for threads in self._threads.values():
-            threads.shutdown(wait=False, cancel_futures=True)
+        self._steps.close()
 
     async def embed(
-        self, texts: Sequence[str], *, model: str | None = None, deadline_ms: int = 0
+        self, texts: Sequence[str], *, model: str | None = None, deadline_ms: int = 0, dimension: int = 0
     ) -> list[bytes]:
-        """Return one row a text: little-endian float32 [dimension], of length 1.
+        """Return one row a text: little-endian float32, of length 1; `dimension` 0 is the model's own.
 
         Raises:
-            Refused: too many texts, or one too long.
+            Refused: too many texts, one too long, or a dimension that the model does not have.
             UnknownModel: `model` is neither None nor the one that is served.
             Overloaded: too many texts wait.
             TooLate: `deadline_ms` milliseconds passed; 0 waits for ever.
             ModelFailed: the model raised.
         """
-        self._check(texts, model)
+        outcome = "cancelled"
+        start = time.perf_counter()
+        try:
+            self._check(texts, model, dimension)
+            rows = await self._rows(texts, deadline_ms)
+            outcome = "done"
+        except EmbedFault as fault:
+            outcome = fault.outcome
+            raise
+        finally:
+            self.metrics.requests.labels(outcome).inc()
+        self.metrics.seconds.observe(time.perf_counter() - start)
+        return _cut(rows, dimension) if dimension not in (0, self.model.dimension) else rows
+
+    async def _rows(self, texts: Sequence[str], deadline_ms: int) -> list[bytes]:
         job = self._admit(texts)
         if job.missing:
             try:
@@ -97,103 +127,137 @@ class Engine:
                 raise TooLate(f"not done within the deadline of {deadline_ms} ms") from None
         return [job.rows[text] for text in texts]
 
-    def _check(self, texts: Sequence[str], model: str | None) -> None:
-        if model not in (None, self.model.name):
+    def _check(self, texts: Sequence[str], model: str | None, dimension: int) -> None:
+        served = self.model
+        if model not in (None, served.name):
             raise UnknownModel(
-                f"no model {printable(repr(model), 100)}; this embedder serves {self.model.name!r}"
+                f"no model {printable(repr(model), 100)}; this embedder serves {served.name!r}"
             )
+        if dimension and not served.smallest <= dimension <= served.dimension:
+            many = f"{served.smallest} to {served.dimension}"
+            own = f"{served.dimension}, and only those" if served.smallest == served.dimension else many
+            raise Refused(f"dimensions: {served.name} has {own}")
         if len(texts) > MAX_TEXTS:
             raise Refused(f"{len(texts)} texts; a request takes at most {MAX_TEXTS}")
         for place, text in enumerate(texts):
             if len(text) > MAX_CHARACTERS:
                 raise Refused(f"text {place} has {len(text)} characters; at most {MAX_CHARACTERS}")
 
-    def _admit(self, texts: Sequence[str]) -> _Job:
+    def _admit(self, texts: Sequence[str]) -> Job:
         name = self.model.name
         known = {text: self._cache.get(name, text) for text in texts}
         rows = {text: row for text, row in known.items() if row is not None}
         missing = [text for text, row in known.items() if row is None]
-        waiting = self._queue.qsize()
-        if waiting and waiting + len(missing) > self._limit:
+        waiting = self._waiting
+        if waiting.room and waiting.room + sum(map(room, missing)) > self._limit:
             low, high = _RETRY_MS
-            raise Overloaded(min(max(round(waiting * self._seconds_per_text * 1000), low), high))
-        job = _Job(rows, len(missing), asyncio.get_running_loop().create_future())
-        for text in missing:
-            self._queue.put_nowait((job, text))
+            raise Overloaded(min(max(round(waiting.texts * self._seconds_per_text * 1000), low), high))
+        self.metrics.texts.labels("memory").inc(len(rows))
+        job = Job(rows, len(missing), asyncio.get_running_loop().create_future())
+        waiting.add(job, missing)
         return job
 
     async def _feed(self) -> None:
         while True:
-            await self._free.acquire()
-            batch = self._gathered(await self._queue.get())
-            task = asyncio.create_task(self._run(batch))
-            self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
+            texts = await self._waiting.window(_WINDOW * self._max_batch)
+            if self._second is not None:
+                texts = await self._asked_of(self._second, texts)
+            for batch in await self._prepared(texts):
+                await self._ahead.acquire()
+                wanted = self._still_wanted(batch)
+                if not wanted.texts:
+                    self._ahead.release()
+                    continue
+                task = asyncio.create_task(self._run(wanted))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
 
-    def _gathered(self, first: tuple[_Job, str]) -> _Batch:
-        """Take what waits, up to a batch; texts that nobody waits for any more are left out."""
-        batch: _Batch = []
-        characters = 0
-        item: tuple[_Job, str] | None = first
-        while item is not None:
-            if not item[0].done.done():
-                batch.append(item)
-                characters += len(item[1])
-            full = len(batch) >= self._max_batch or characters >= _BATCH_CHARACTERS
-            item = None if full or self._queue.empty() else self._queue.get_nowait()
-        return batch
+    async def _asked_of(self, second: SecondLevel, texts: list[str]) -> list[str]:
+        """Answer what the second level has; return the rest."""
+        found = await second.get(texts)
+        self.metrics.texts.labels("shared").inc(len(found))
+        for text, row in found.items():
+            self._waiting.started(text)
+            self._keep(text, row)
+        return [text for text in texts if text not in found]
 
-    async def _run(self, batch: _Batch) -> None:
+    async def _prepared(self, texts: list[str]) -> list[Batch]:
+        """Tokenise and cut into batches; a text that cannot be tokenised fails alone."""
+        if not texts:
+            return []
         try:
-            await self._answer(batch)
-        finally:
-            self._free.release()
-
-    async def _answer(self, batch: _Batch) -> None:
-        try:
-            distinct = list(dict.fromkeys(text for _, text in batch))
-            rows = await self._encoded(distinct) if distinct else {}
+            features = await self._steps.features(texts)
         except Exception as error:  # noqa: BLE001  # a model is a plugin: whatever it raises is an answer
-            await self._failed(batch, error)
-            return
-        for text, row in rows.items():
-            self._cache.put(self.model.name, text, row)
-        for job, text in batch:
-            _fill(job, text, rows[text])
+            if len(texts) == 1:
+                self._waiting.started(texts[0])
+                self._fail(texts[0], error)
+                return []
+            middle = len(texts) // 2
+            return [*await self._prepared(texts[:middle]), *await self._prepared(texts[middle:])]
+        return list(batches(texts, features, self._max_batch, self._max_tokens))
 
-    async def _failed(self, batch: _Batch, error: Exception) -> None:
-        shares: dict[_Job, _Batch] = {}
-        for item in batch:
-            shares.setdefault(item[0], []).append(item)
-        if len(shares) > 1:
-            # One caller's text must not fail its neighbours: each request runs again on its own.
-            for share in shares.values():
-                await self._answer(share)
-            return
-        line = printable(f"the model failed: {type(error).__name__}: {error}", 300)
-        for job in shares:
-            if not job.done.done():
-                job.done.set_exception(error if isinstance(error, EmbedFault) else ModelFailed(line))
+    def _still_wanted(self, batch: Batch) -> Batch:
+        both = zip(batch.texts, batch.features, strict=True)
+        kept = [(text, feature) for text, feature in both if self._waiting.wanted(text)]
+        for text, _ in kept:
+            self._waiting.started(text)
+        return Batch([text for text, _ in kept], [feature for _, feature in kept])
 
-    async def _encoded(self, texts: list[str]) -> dict[str, bytes]:
+    async def _run(self, batch: Batch) -> None:
         start = time.perf_counter()
-        features = await self._on("pre", self.model.encode_pre, texts)
-        outputs = await self._on("core", self.model.encode_core, features)
-        vectors = await self._on("post", self.model.encode_post, outputs)
-        wanted = (len(texts), self.model.dimension)
-        if np.shape(vectors) != wanted:
-            raise ModelFailed(f"{self.model.name} gave vectors of shape {np.shape(vectors)}, not {wanted}")
-        took = (time.perf_counter() - start) / len(texts)
+        try:
+            outputs = await self._steps.outputs(batch.features)
+        except Exception as error:  # noqa: BLE001  # as above
+            await self._split(batch, error)
+            return
+        finally:
+            self._ahead.release()
+        await self._finish(batch, outputs)
+        took = (time.perf_counter() - start) / len(batch.texts)
         self._seconds_per_text += 0.1 * (took - self._seconds_per_text)
-        rows = np.ascontiguousarray(vectors, dtype="<f4")
-        return {text: row.tobytes() for text, row in zip(texts, rows, strict=True)}
 
-    async def _on(self, step: str, function: Any, value: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads[step], function, value)
+    async def _finish(self, batch: Batch, outputs: object) -> None:
+        try:
+            rows = await self._steps.rows(outputs, len(batch.texts))
+        except Exception as error:  # noqa: BLE001  # as above
+            await self._split(batch, error)
+            return
+        self.metrics.sizes.observe(len(rows))
+        self.metrics.tokens.inc(batch.tokens)
+        self.metrics.padding.inc(batch.padded - batch.tokens)
+        self.metrics.texts.labels("model").inc(len(rows))
+        found = dict(zip(batch.texts, rows, strict=True))
+        for text, row in found.items():
+            self._keep(text, row)
+        if self._second is not None:
+            self._second.put(found)
+
+    async def _split(self, batch: Batch, error: Exception) -> None:
+        """One text must not fail its neighbours: try the halves, down to the text that it is."""
+        self.metrics.failures.inc()
+        if len(batch.texts) == 1:
+            self._fail(batch.texts[0], error)
+            return
+        for half in batch.halves():
+            try:
+                outputs = await self._steps.outputs(half.features)
+            except Exception as again:  # noqa: BLE001  # as above
+                await self._split(half, again)
+            else:
+                await self._finish(half, outputs)
+
+    def _keep(self, text: str, row: bytes) -> None:
+        self._cache.put(self.model.name, text, row)
+        self._waiting.answer(text, row)
+
+    def _fail(self, text: str, error: Exception) -> None:
+        line = printable(f"the model failed: {type(error).__name__}: {error}", 300)
+        self._waiting.fail(text, error if isinstance(error, EmbedFault) else ModelFailed(line))
 
 
-def _fill(job: _Job, text: str, row: bytes) -> None:
-    job.rows[text] = row
-    job.missing -= 1
-    if job.missing == 0 and not job.done.done():
-        job.done.set_result(None)
+def _cut(rows: list[bytes], dimension: int) -> list[bytes]:
+    if not rows:
+        return []
+    part = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1)[:, :dimension]
+    unit = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return [row.tobytes() for row in np.ascontiguousarray(unit, dtype="<f4")]

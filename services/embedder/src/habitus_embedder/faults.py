@@ -6,10 +6,14 @@ class EmbedFault(Exception):
     """A request that failed; the text is one printable line for the caller."""
 
     retry_after_ms = 0
+    outcome = "failed"
+    """as the metrics name it"""
 
 
 class Refused(EmbedFault):
     """The request itself is wrong: the same one will fail again."""
+
+    outcome = "refused"
 
 
 class UnknownModel(Refused):
@@ -19,6 +23,8 @@ class UnknownModel(Refused):
 class Overloaded(EmbedFault):
     """Too many texts wait. `retry_after_ms` is when they may be done, in milliseconds."""
 
+    outcome = "overloaded"
+
     def __init__(self, retry_after_ms: int) -> None:
         super().__init__(f"overloaded: retry after {retry_after_ms} ms")
         self.retry_after_ms = retry_after_ms
@@ -26,6 +32,8 @@ class Overloaded(EmbedFault):
 
 class TooLate(EmbedFault):
     """The request's deadline passed before its vectors were ready."""
+
+    outcome = "too_late"
 
 
 class ModelFailed(EmbedFault):

@@ -11,6 +11,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, BeforeValidator, Field, StrictStr
 from starlette.exceptions import HTTPException
 
@@ -47,7 +48,7 @@ class EmbeddingsRequest(BaseModel):
     ]
     model: str | None = None
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = None
+    dimensions: int | None = Field(default=None, ge=1)
 
 
 def application(engine: Engine, ready: http.Ready) -> FastAPI:
@@ -60,9 +61,7 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
     @app.post("/v1/embeddings", response_class=Response)
     async def embeddings(body: EmbeddingsRequest) -> Response:
         """Embed one text or many."""
-        if body.dimensions not in (None, engine.model.dimension):
-            raise Refused(f"dimensions: {engine.model.name} has {engine.model.dimension}, and only those")
-        rows = await engine.embed(body.input, model=body.model)
+        rows = await engine.embed(body.input, model=body.model, dimension=body.dimensions or 0)
         # Two million numbers take a while to write: not in the loop that others wait for.
         content = await asyncio.to_thread(_written, engine.model.name, body, rows)
         return Response(content, media_type="application/json")
@@ -77,11 +76,17 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
             "created": 0,
             "owned_by": "habitus",
             "dimension": model.dimension,
+            "smallest_dimension": model.smallest,
             "max_length": model.max_length,
             "threshold": model.threshold,
             "licence": model.licence,
         }
         return {"object": "list", "data": [about]}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return the figures in Prometheus' text format."""
+        return Response(engine.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return app
 

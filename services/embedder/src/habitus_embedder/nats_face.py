@@ -39,16 +39,22 @@ class NatsFace:
 
     async def _embedded(self, request: EmbedRequest) -> EmbedReply:
         model = self._engine.model
-        most = (self._client.max_payload - _ENVELOPE) // (model.dimension * 4)
+        dimension = request.dimension if 0 < request.dimension < model.dimension else model.dimension
+        most = (self._client.max_payload - _ENVELOPE) // (dimension * 4)
         if len(request.texts) > most:
             raise Refused(
-                f"{len(request.texts)} texts of {model.dimension} dimensions exceed the broker's max_payload "
+                f"{len(request.texts)} texts of {dimension} dimensions exceed the broker's max_payload "
                 f"of {self._client.max_payload} bytes; send at most {most} texts a request"
             )
-        rows = await self._engine.embed(request.texts, model=request.model, deadline_ms=request.deadline_ms)
+        rows = await self._engine.embed(
+            request.texts,
+            model=request.model,
+            deadline_ms=request.deadline_ms,
+            dimension=request.dimension,
+        )
         return EmbedReply(
             model=model.name,
-            dimension=model.dimension,
+            dimension=dimension,
             threshold=model.threshold,
             vectors=b"".join(rows),
         )

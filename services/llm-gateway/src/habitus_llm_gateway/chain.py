@@ -60,14 +60,24 @@ class Link:
     provider: Provider
     breaker: Breaker
     rate: Rate
-    preparing: "asyncio.Future[None] | None" = None
+    preparing: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
-        """Have the provider import what it needs, off the loop, once; a failure is tried again."""
-        known = self.preparing
-        if known is None or (known.done() and (known.cancelled() or known.exception())):
-            known = self.preparing = asyncio.ensure_future(asyncio.to_thread(self.provider.prepare))
-        await asyncio.shield(known)
+        """Have the provider import what it needs, off the loop, once, also when a caller gives up."""
+        if self.preparing is None:
+            self.preparing = asyncio.create_task(asyncio.to_thread(self.provider.prepare))
+        preparing = self.preparing
+        try:
+            await asyncio.shield(preparing)
+        finally:
+            if preparing.done() and (preparing.cancelled() or preparing.exception()):
+                self.preparing = None  # the next who asks tries again
+
+    async def close(self) -> None:
+        """Give back what the provider holds, also what is only being made."""
+        if self.preparing:
+            await asyncio.gather(self.preparing, return_exceptions=True)
+        await self.provider.close()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -263,7 +273,7 @@ class Chain:
 
     async def close(self) -> None:
         """Give back what the providers hold."""
-        await asyncio.gather(*(link.provider.close() for link in self.links), return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in self.links), return_exceptions=True)
 
 
 class _Spent(Exception):

@@ -47,6 +47,13 @@ _ZONES: Final = words(
     va vc ve vg vn vu ws ye za zm zw
     """
 )
+# Names that somebody gives inside a cluster or a company, not for money and for good.
+_INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
+# Whatever stands below these, a stranger may own the neighbour.
+_SHARED_BELOW: Final = (
+    ".amazonaws.com", ".cloudapp.azure.com", ".core.windows.net", ".googleusercontent.com", ".aliyuncs.com",
+    ".myqcloud.com", ".in-addr.arpa", ".ip6.arpa",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=8192)
@@ -87,6 +94,8 @@ def remote_of(host: str) -> str:
     Loopback by that word; private addresses by their network; every other address by itself (the
     cloud's metadata service is link-local); a name in lower case with its volatile parts typed.
     """
+    if host in {"+", "*"}:
+        return "any"
     address = parsed(host)
     if address is None:
         name = host.rstrip(".").lower()
@@ -122,6 +131,11 @@ def is_full_name(text: str) -> bool:
 def suffix_of(name: str) -> str | None:
     """Return the domain above a host, where its neighbours may be trusted alike, else None."""
     suffix = name.partition(".")[2]
-    if suffix.count(".") + 1 < _MIN_SUFFIX_LABELS or suffix in _SHARED or parsed(name):
+    if suffix.count(".") + 1 < _MIN_SUFFIX_LABELS or suffix in _SHARED or suffix.endswith(_SHARED_BELOW):
         return None
-    return suffix
+    return None if parsed(name) else suffix
+
+
+def is_internal(name: str) -> bool:
+    """Say whether a name's last label is one that is given inside a cluster or a company."""
+    return name.rpartition(".")[2] in _INTERNAL

@@ -15,7 +15,8 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from habitus_profiler.profile import Profile
-from habitus_profiler.store import STORE_FAULTS, Store
+from habitus_profiler.store import STORE_FAULTS
+from habitus_profiler.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,9 @@ class Held:
 class Ledger:
     """Sequence in EVENTS → batch."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, tenure: Tenure) -> None:
         self.held: dict[int, Held] = {}
-        self._store = store
+        self._tenure = tenure
         self._changed = asyncio.Condition()
         self._saving = asyncio.Lock()
 
@@ -79,27 +80,26 @@ class Ledger:
             )
 
     async def save(self, profiles: Mapping[str, Profile]) -> None:
-        """Keep every dirty profile, then acknowledge the batches that snapshots now contain."""
+        """Keep every dirty profile, then acknowledge the batches that snapshots now contain.
+
+        Raises:
+            Fenced: another replica owns the partition.
+        """
         async with self._saving:
-            for profile in list(profiles.values()):
-                if profile.dirty:
-                    await self._save_one(profile)
+            try:
+                kept = await self._tenure.save(profiles)
+            except STORE_FAULTS as error:
+                log.warning("snapshots: %s; later again", error or type(error).__name__)
+                return
+            for key, contained in kept.items():
+                for sequence in contained & self.held.keys():
+                    self.held[sequence].unsaved.discard(key)
+            for held in self.held.values():
+                held.unsaved.intersection_update(profiles)  # a profile that was forgotten keeps nothing up
             done = [(at, held) for at, held in self.held.items() if held.settled and held.learners]
             await asyncio.gather(
                 *(self._confirm(at, held, profiles) for at, held in done if not held.unsaved)
             )
-
-    async def _save_one(self, profile: Profile) -> None:
-        contained = set(profile.applied)
-        try:
-            await self._store.save(profile)
-        except STORE_FAULTS as error:
-            log.warning("snapshot of %s: %s; later again", profile.image_key, error or type(error).__name__)
-            return
-        for sequence in contained:
-            held = self.held.get(sequence)
-            if held is not None:
-                held.unsaved.discard(profile.image_key)
 
     async def _confirm(self, sequence: int, held: Held, profiles: Mapping[str, Profile]) -> None:
         # Confirmed, because only then may a profile forget that it has applied the batch.
@@ -111,7 +111,7 @@ class Ledger:
             log.warning("batch %d is not acknowledged: %s", sequence, error or type(error).__name__)
             return
         self.held.pop(sequence, None)
-        for key in held.learners:
+        for key in held.learners & profiles.keys():
             profiles[key].applied.discard(sequence)
 
     async def keep_alive(self) -> None:

@@ -14,9 +14,11 @@ from habitus import subjects
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
+from habitus_profiler.exchange import Exchange
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
 from habitus_profiler.store import STORE_FAULTS
+from habitus_profiler.tenure import Fenced
 
 _LARGEST: Final = 900_000
 _FIRST_PAUSE_S: Final = 0.005
@@ -36,6 +38,7 @@ class Operator:
             "show": self.show,
             "converge": self.converge,
             "sync": self.sync,
+            **Exchange(partition).answers,
         }
 
     def subjects(self) -> list[str]:
@@ -54,6 +57,8 @@ class Operator:
             reply = ProfileReply(error=printable(f"{operation}: {where}: {first['msg']}".strip(), 300))
         except STORE_FAULTS as error:
             reply = ProfileReply(error=printable(f"{operation}: {error or type(error).__name__}", 300))
+        except Fenced:
+            return  # another replica owns the partition: it answers
         with contextlib.suppress(nats.errors.Error):
             await message.respond(_encoded(reply))
 

@@ -23,9 +23,10 @@ from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Held, Ledger, mark
-from habitus_profiler.profile import Ask, Limits, Profile
+from habitus_profiler.profile import Ask, Echo, Limits, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
+from habitus_profiler.tenure import Tenure
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import Verdicts
 
@@ -69,16 +70,22 @@ class _Work:
 class Partition:
     """The profiles of one partition and the batches that wait for them."""
 
-    def __init__(self, number: int, services: Services) -> None:
+    def __init__(self, number: int, services: Services, tenure: Tenure) -> None:
         self.number = number
         self.profiles: dict[str, Profile] = {}
-        self.frozen = False
-        self.ledger = Ledger(services.store)
+        self.frozen = tenure.frozen
+        self.ledger = Ledger(tenure)
         self.verdicts = Verdicts(services.bus, self.profiles)
+        self._tenure = tenure
         self._services = services
         self._publisher = Publisher(services.bus, number)
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
+
+    @property
+    def services(self) -> Services:
+        """What this partition works with."""
+        return self._services
 
     # -- batches ------------------------------------------------------------------------------
 
@@ -160,7 +167,7 @@ class Partition:
                 self.verdicts.known(event, profile, profile.revision)
         elif isinstance(verdict, Ask):
             work.asked.append(_Asked(event, profile, profile.revision, verdict))
-        else:
+        elif not isinstance(verdict, Echo):
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
     def _lost(self, losses: list[wire.Loss], sequence: int, work: _Work) -> None:
@@ -256,10 +263,14 @@ class Partition:
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""
         self.frozen = True
-        await insist(subjects.PROFILES, lambda: self._services.store.freeze(self.number))
+        await insist(subjects.PROFILES, self._tenure.freeze)
 
     async def save(self) -> None:
-        """Keep what changed and acknowledge what is kept."""
+        """Keep what changed and acknowledge what is kept.
+
+        Raises:
+            Fenced: another replica owns the partition.
+        """
         await self.ledger.save(self.profiles)
         await self.verdicts.compare()
 

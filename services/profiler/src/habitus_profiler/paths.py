@@ -35,10 +35,14 @@ HARMLESS: Final = frozenset(
 )
 _LONGEST: Final = 10
 _TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
-_CODE: Final = words(
+_PROGRAMS: Final = words(
     """
     sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf bin exe dll
     wasm rpm deb apk whl gem ps1 awk sed tcl r jsp
+    """
+)
+_CODE: Final = _PROGRAMS | words(
+    """
     conf cfg cnf ini env yaml yml toml xml properties service timer desktop rules policy
     pem key crt p12 jks kubeconfig sql
     """
@@ -141,6 +145,11 @@ def extension_of(name: str) -> str:
 def is_code(name: str) -> bool:
     """Say whether a file of this name holds code or configuration."""
     return extension_of(name) in _CODE
+
+
+def is_program(name: str) -> bool:
+    """Say whether a file of this name holds code."""
+    return extension_of(name) in _PROGRAMS
 
 
 def place_of(path: str) -> str:

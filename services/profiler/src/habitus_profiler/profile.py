@@ -5,33 +5,39 @@ Pure: no clock but the one it is given, no I/O. Texts that need a vector are han
 `pending`) and come back with it (`resolve`, `settle`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from habitus.anomalies import Neighbour, Reason
 from habitus.events import Event
 from habitus.profiles import State
-from habitus_profiler import convergence, habits
+from habitus.settings import PATH_CHILDREN
+from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
-from habitus_profiler.leaf import Leaf, Vector
+from habitus_profiler.keys import is_habit, key_of
+from habitus_profiler.leaf import Leaf, Vector, gated
 from habitus_profiler.trie import Found, Trie
+from habitus_profiler.widening import FileRules, NetworkRules
 
 _MAX_KNOWN: Final = 4096
+_MAX_OPENED: Final = 1024
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
-EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
-"""Operations that are neither learned nor judged."""
 _OBSERVING: Final = frozenset({"learn", "relearn"})
 
 
 class Limits(NamedTuple):
-    """Bounds of growth, and the cosine that the settings fix (None: the model's own)."""
+    """Bounds of growth, and the cosine that the settings fix (None: the model's own).
+
+    `path_children` bounds siblings below a prefix; elsewhere `max_children` does.
+    """
 
     max_children: int
     max_vectors: int
     threshold: float | None
+    path_children: Mapping[str, int] = PATH_CHILDREN
 
 
 class Miss(NamedTuple):
@@ -42,6 +48,10 @@ class Miss(NamedTuple):
     detail: str
     usual: list[str]
     nearest: Sequence[Neighbour] = ()
+
+
+class Echo(NamedTuple):
+    """A read or a write of what the profile does not contain, and the file's open said so already."""
 
 
 class Ask(NamedTuple):
@@ -69,8 +79,8 @@ class Profile:
         self.revision = 1
         self.kept = 0
         self.process: dict[str, dict[str, Leaf]] = {}
-        self.file = Trie(limits.max_children, habits.widen_file)
-        self.network = Trie(limits.max_children, habits.widen_network)
+        self.file = Trie(FileRules(limits.max_children, limits.path_children))
+        self.network = Trie(NetworkRules(limits.max_children))
         self.model = ""
         self.first_event: int | None = None
         self.last_event: int | None = None
@@ -79,7 +89,8 @@ class Profile:
         self.dirty = True
         self.bytes = 0
         self._known: set[tuple[object, ...]] = set()
-        self._unseen: float | None = None
+        self._opened: dict[tuple[str, str | None], None] = {}  # files whose open was a miss
+        self._seen: tuple[int, int] | None = None
 
     @property
     def observing(self) -> bool:
@@ -97,9 +108,9 @@ class Profile:
         """Take an event as a habit."""
         self._span(event.ts)
         self.dirty = True
-        habit = _is_habit(event)
+        habit = is_habit(event) and not self._follows_open(event)
         new = self._learn(event) if habit else 0
-        self.learning.saw(event.ts, int(habit), new)
+        self.learning.saw(event.ts, int(habit), new, event.node or "")
         if new:
             self._changed()
 
@@ -112,7 +123,7 @@ class Profile:
         if event.class_ == "file":
             return sum(self.file.learn(path) for path in habits.file_paths(event))
         if event.class_ == "network":
-            return self.network.learn(habits.network_path(event))
+            return self.network.learn(habits.workload_path(event) or habits.network_path(event))
         return self._learn_process(event)
 
     def _learn_process(self, event: Event) -> int:
@@ -128,7 +139,7 @@ class Profile:
             if len(names) >= _MAX_NAMES:
                 return new + 1
             leaf, new = names.setdefault(name, Leaf()), new + 1
-        return new + leaf.learn(_exe(event), _form(event))
+        return new + leaf.learn(_exe(event), _form(event), _layer(event))
 
     def _span(self, ts: int) -> None:
         self.first_event = ts if self.first_event is None else min(ts, self.first_event)
@@ -136,7 +147,7 @@ class Profile:
 
     def _changed(self) -> None:
         self.revision += 1
-        self._unseen = None
+        self._seen = None
         self._known.clear()
 
     def leaves(self) -> Iterator[Leaf]:
@@ -176,7 +187,9 @@ class Profile:
 
     def ready(self) -> bool:
         """Say whether the habits are learned."""
-        return self.state == "learn" and self.learning.converged() and not self.lacks_vectors
+        if not self.observing or not self.learning.rule.by_evidence:
+            return False
+        return self.learning.converged() and not self.lacks_vectors
 
     def detect(self, now: int) -> None:
         """Judge from now on (nanoseconds since the epoch)."""
@@ -187,13 +200,13 @@ class Profile:
 
     # -- judging ------------------------------------------------------------------------------
 
-    def judge(self, event: Event) -> Miss | Ask | None:
+    def judge(self, event: Event) -> Miss | Ask | Echo | None:
         """Return what of an event the profile does not contain, None when it contains it."""
-        key = _raw(event)
+        key = key_of(event)
         if key is None or key in self._known:
             return None
         verdict = self._judged(event, key)
-        if verdict is None:
+        if verdict is None and not (event.network and event.network.peer):
             self._remember(key)
         return verdict
 
@@ -210,25 +223,54 @@ class Profile:
         return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours)
 
     def _needed(self, threshold: float) -> float:
-        return threshold if self.limits.threshold is None else self.limits.threshold
+        return gated(threshold) if self.limits.threshold is None else self.limits.threshold
 
     def _remember(self, key: tuple[object, ...]) -> None:
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known.add(key)
 
-    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | None:
+    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | Echo | None:
         if event.class_ == "process":
             return self._judge_process(event, key)
         if event.class_ == "network":
-            return self._missing(self.network, habits.network_path(event))
+            return self._judge_network(event)
+        return self._judge_file(event)
+
+    def _judge_file(self, event: Event) -> Miss | Echo | None:
+        if self._follows_open(event):
+            return None
         misses = (self._missing(self.file, path) for path in habits.file_paths(event))
-        return next((miss for miss in misses if miss), None)
+        miss = next((miss for miss in misses if miss), None)
+        if not miss or not event.file:
+            return miss
+        opened = event.process_name, event.file.path
+        if event.op in habits.OPENS:
+            self._opened[opened] = None
+            if len(self._opened) > _MAX_OPENED:
+                del self._opened[next(iter(self._opened))]
+        elif event.file.bytes is not None and opened in self._opened:
+            return Echo()
+        return miss
+
+    def _follows_open(self, event: Event) -> bool:
+        """Whether an event reads or writes a file that it is a habit to open for that: no other habit."""
+        return any(self.file.find(path).known for path in habits.opening_paths(event))
+
+    def _judge_network(self, event: Event) -> Miss | None:
+        path, workload = habits.network_path(event), habits.workload_path(event)
+        if workload and not self.network.find(path).known:
+            # The kernel would hold back the whole network by this event's token.
+            event.token = b""
+            path = workload
+        return self._missing(self.network, path)
 
     def _missing(self, trie: Trie, path: tuple[str, ...]) -> Miss | None:
         found = trie.find(path)
         if found.known:
             return None
+        if trie is self.network and habits.is_known_port(path, found):
+            return _new_remote(self.image_key, path, found)
         above = " → ".join((self.image_key, *path[: found.depth]))
         first = path[found.depth] if found.depth < len(path) else f"{path[-1]} itself"
         return Miss(
@@ -249,7 +291,7 @@ class Profile:
             detail = f"process {name}: never seen started by {parent or 'the runtime'}"
             return Miss("unknown-path", path, detail, sorted(names)[:_USUAL])
         form = _form(event)
-        novelty = leaf.novelty(_exe(event), form)
+        novelty = leaf.novelty(_exe(event), form, _layer(event))
         if novelty:
             return Miss("novel-slot", path, novelty.detail, novelty.usual)
         return None if form.text in leaf.forms else Ask(leaf, form, path, key)
@@ -259,17 +301,21 @@ class Profile:
     @property
     def unseen(self) -> float:
         """Good–Turing: the chance that the next event is new. Forms that cosine absorbs are not."""
-        if self._unseen is None or self.observing:
-            self._unseen = self._estimate()
-        return self._unseen
+        return estimates.unseen(*self.seen())
 
-    def _estimate(self) -> float:
+    def seen(self) -> tuple[int, int]:
+        """Return (observations, habits seen once), as Good and Turing count."""
+        if self._seen is None or self.observing:
+            self._seen = self._counted()
+        return self._seen
+
+    def _counted(self) -> tuple[int, int]:
         counts = [ends for trie in (self.file, self.network) for _, ends in trie.leaves()]
         total, single = sum(counts), counts.count(1)
         for leaf in self.leaves():
             total += sum(leaf.forms.values())
             single += sum(1 for text, count in leaf.forms.items() if count == 1 and text not in leaf.absorbed)
-        return convergence.unseen(total, single)
+        return total, single
 
     @property
     def confidence(self) -> float:
@@ -278,9 +324,10 @@ class Profile:
         return round((1 - self.unseen) * events / (events + _YOUNG), 4)
 
 
-def _is_habit(event: Event) -> bool:
-    """Say whether an event is learned and judged; the others are evidence only."""
-    return event.op not in EVIDENCE
+def _new_remote(image_key: str, path: tuple[str, ...], found: Found) -> Miss:
+    name, way, peer, port = path
+    detail = f"{peer}: never seen as {way} peer of {name}, though others are on port {port}"
+    return Miss("new-remote", [image_key, *path], detail, _near(found))
 
 
 def _near(found: Found) -> list[str]:
@@ -291,27 +338,11 @@ def _exe(event: Event) -> str | None:
     return event.process.exe if event.process else None
 
 
+def _layer(event: Event) -> str | None:
+    return event.process.exe_class if event.process else None
+
+
 def _form(event: Event) -> Form:
     process = event.process
     argv = process.argv if process else None
     return form_of(tuple(argv)) if argv else form_of((event.process_name,))
-
-
-def _raw(event: Event) -> tuple[object, ...] | None:
-    """Return all that the verdict on an event depends on, None for what is no habit of its own."""
-    process = event.process
-    if not _is_habit(event):
-        return None
-    if event.class_ == "process":
-        if process is None:
-            return None
-        return (process.parent, process.name, process.exe, *(process.argv or ()), event.parent_name)
-    name = event.process_name
-    if event.class_ == "file":
-        file = event.file
-        return (name, event.op, file.path, file.new_path, *(file.flags or ())) if file else None
-    net = event.network
-    if net is None:
-        return None
-    ends = (net.remote_ip, net.remote_port, net.local_port, net.domain, net.path)
-    return (name, event.op, net.direction, net.protocol, *ends)

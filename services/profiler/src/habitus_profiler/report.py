@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from habitus.profiles import ProfileDetail, ProfileSummary, ProfileTree
+from habitus.profiles import Convergence, ProfileDetail, ProfileSummary, ProfileTree
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 from habitus_profiler.trie import Trie
@@ -29,8 +29,14 @@ def summary(profile: Profile) -> ProfileSummary:
         first_event=profile.first_event,
         last_event=profile.last_event,
         converged=profile.converged,
-        convergence=profile.learning.report(profile.unseen),
+        convergence=_convergence(profile),
     )
+
+
+def _convergence(profile: Profile) -> Convergence:
+    figures = profile.learning.report(*profile.seen())
+    figures.blockers += ["vectors"] if profile.lacks_vectors else []
+    return figures
 
 
 def detail(profile: Profile, most: int) -> ProfileDetail:

@@ -1,92 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running profiler: loads snapshots, serves its partitions, keeps what changed, stops cleanly."""
+"""The running profiler: stands for its partitions beside its replicas, keeps what changed, stops cleanly."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import nats.errors
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
-from habitus.images import PARTITIONS
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
+from habitus_profiler import replicas
 from habitus_profiler.convergence import Rule
-from habitus_profiler.operator import Operator
 from habitus_profiler.partition import Partition, Services
 from habitus_profiler.profile import Limits
-from habitus_profiler.pull import ACK_WAIT_S, MAX_UNACKNOWLEDGED, Pull
+from habitus_profiler.pull import ACK_WAIT_S, MAX_UNACKNOWLEDGED
+from habitus_profiler.replicas import partitions_of
+from habitus_profiler.seat import Seat
 from habitus_profiler.store import Store
+from habitus_profiler.tenure import Fenced
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import RENEW_S
 
 log = logging.getLogger(__name__)
 
 ABOUT: Final = "learns what each image normally does and publishes what departs from it"
+OLDEST_SERVER: Final = (2, 11)
 _TICK_S: Final = 0.5
-_DRAIN_S: Final = 2.0
-
-
-def partitions_of(text: str) -> list[int]:
-    """Return the partitions that a setting such as `0-31` or `0,3,5-7` names.
-
-    Raises:
-        ServiceFault: not numbers and ranges, or outside 0 … PARTITIONS-1.
-    """
-    numbers: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        try:
-            numbers.update(range(int(first), int(last if dash else first) + 1))
-        except ValueError:
-            raise ServiceFault(f"profiler.partitions: {text!r} is not like 0-31 or 0,3,5-7") from None
-    if not numbers or min(numbers) < 0 or max(numbers) >= PARTITIONS:
-        raise ServiceFault(f"profiler.partitions: {text!r} is not inside 0-{PARTITIONS - 1}")
-    return sorted(numbers)
-
-
-class _Served:
-    """One partition with its consumer and its operator's face."""
-
-    def __init__(self, partition: Partition, service: Service) -> None:
-        self.partition = partition
-        self.pull = Pull(service.bus, partition.number)
-        self.operator = Operator(partition, self.pull)
-        self.subscriptions: list[Subscription] = []
-        self._requests: set[asyncio.Task[None]] = set()
-        self._nc = service.bus.nc
-
-    async def open(self) -> None:
-        await self.pull.open()
-        for subject in self.operator.subjects():
-            self.subscriptions.append(await self._nc.subscribe(subject, cb=self._asked))
-
-    async def _asked(self, message: Msg) -> None:
-        # A task of its own: `sync` waits for what the same subscription must not hold up.
-        task = asyncio.ensure_future(self.operator.answer(message))
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
-
-    async def work(self) -> None:
-        while True:
-            await self.partition.take(await self.pull.next())
-
-    async def close(self) -> None:
-        for task in list(self._requests):
-            task.cancel()
-        await asyncio.gather(*self._requests, return_exceptions=True)
-        with contextlib.suppress(nats.errors.Error):
-            await self.pull.close()
-            for subscription in self.subscriptions:
-                await subscription.unsubscribe()
+_LOOK_S: Final = 1.0
+_FIRST_LOOK_S: Final = 0.05
+_START_S: Final = 15.0
+_ORPHANED: Final = 3
 
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
-    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold)
-    return limits, Rule(settings.window_s, settings.epsilon, settings.min_events)
+    limits = Limits(settings.max_children, settings.max_vectors, settings.threshold, settings.path_children)
+    rule = Rule(
+        settings.window_s,
+        settings.epsilon,
+        settings.min_events,
+        settings.max_alerts_per_day,
+        settings.forecast_confidence,
+        by_evidence=settings.detect == "evidence",
+    )
+    return limits, rule
 
 
 async def run(service: Service) -> None:
@@ -94,39 +53,73 @@ async def run(service: Service) -> None:
     settings = service.settings.profiler
     limits, rule = _bounds(settings)
     numbers = partitions_of(settings.partitions)
+    _able(service)
     store = await Store.open(service.bus, service.settings.nats.replicas)
     services = Services(service.bus, store, Vectors(service.bus), limits, rule)
-    served = await _loaded(service, services, numbers)
-    tasks = [asyncio.ensure_future(services.vectors.run())]
-    for each in served:
-        await each.open()
-        tasks.append(asyncio.ensure_future(each.work()))
-    tasks += [
-        asyncio.ensure_future(_every(settings.snapshot_s, served, Partition.save)),
-        asyncio.ensure_future(_every(ACK_WAIT_S / 4, served, Partition.keep_alive)),
-        asyncio.ensure_future(_every(min(_TICK_S, rule.window_s / 4), served, Partition.tick)),
-        asyncio.ensure_future(_every(RENEW_S, served, Partition.renew)),
-        asyncio.ensure_future(_relieve(served)),
+    name = f"profiler-{secrets.token_hex(4)}"
+    log.info("named %s", name)
+    seats = [Seat(number, services, name) for number in numbers]
+    standing = [asyncio.ensure_future(seat.run()) for seat in seats]
+    tasks = [
+        asyncio.ensure_future(services.vectors.run()),
+        asyncio.ensure_future(_every(settings.snapshot_s, seats, Partition.save)),
+        asyncio.ensure_future(_every(ACK_WAIT_S / 4, seats, Partition.keep_alive)),
+        asyncio.ensure_future(_every(min(_TICK_S, rule.window_s / 4), seats, Partition.tick)),
+        asyncio.ensure_future(_every(RENEW_S, seats, Partition.renew)),
+        asyncio.ensure_future(_relieve(seats)),
     ]
-    micro = await service.announce(ABOUT)
+    await _all_owned(seats, standing)
+    micro = await service.announce(ABOUT, metadata={replicas.METADATA: settings.partitions})
+    tasks.append(asyncio.ensure_future(_share(service, seats, micro.id)))
     try:
-        await _until(service.stop, tasks)
+        await _until(service.stop, [*tasks, *standing])
     finally:
-        await _stopped(served, tasks)
+        await _stopped(tasks, standing)
         with contextlib.suppress(nats.errors.Error):
             await micro.stop()
 
 
-async def _loaded(service: Service, services: Services, numbers: list[int]) -> list[_Served]:
-    profiles, frozen = await services.store.load(numbers, services.limits, services.rule)
-    partitions = {number: Partition(number, services) for number in numbers}
-    for profile in profiles:
-        partitions[profile.partition].profiles[profile.image_key] = profile
-    for number in frozen:
-        partitions[number].frozen = True
-    if profiles:
-        log.info("resumed %d profiles", len(profiles))
-    return [_Served(partition, service) for partition in partitions.values()]
+def _able(service: Service) -> None:
+    """Refuse a broker that cannot pin.
+
+    Raises:
+        ServiceFault: it is older than 2.11.
+    """
+    version = service.bus.nc.connected_server_version
+    if (version.major, version.minor) < OLDEST_SERVER:
+        raise ServiceFault(
+            f"NATS {version.major}.{version.minor} cannot give a partition to one replica: "
+            "nats-server 2.11 or newer is needed"
+        )
+
+
+async def _all_owned(seats: list[Seat], standing: Sequence["asyncio.Future[None]"]) -> None:
+    """Return when each partition has an owner, here or elsewhere, or after a while."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_START_S):
+            pause = _FIRST_LOOK_S
+            while not all([await seat.look() for seat in seats]):
+                _failed(standing)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LOOK_S)
+            return
+    log.warning("some partitions have no owner yet")
+
+
+async def _share(service: Service, seats: list[Seat], own_id: str) -> None:
+    """See to it that each partition has an owner and each replica its fair share of them."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        numbers = [seat.number for seat in seats]
+        share = replicas.fair_share(numbers, await replicas.others(service.bus, own_id))
+        owned = [seat for seat in seats if seat.partition]
+        for seat in owned[share:]:
+            log.info("partition %d: another replica shall have it", seat.number)
+            seat.give_way()
+        for seat in seats:
+            # What nobody stands for is taken even above the share.
+            seat.stand = bool(seat.partition) or len(owned) < share or seat.orphaned >= _ORPHANED
+        await asyncio.gather(*(seat.look() for seat in seats))
 
 
 async def _until(stop: asyncio.Event, tasks: Sequence["asyncio.Future[None]"]) -> None:
@@ -135,38 +128,49 @@ async def _until(stop: asyncio.Event, tasks: Sequence["asyncio.Future[None]"]) -
     either: list[asyncio.Future[Any]] = [waiting, *tasks]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    _failed(tasks)
+
+
+def _failed(tasks: Sequence["asyncio.Future[None]"]) -> None:
     for task in tasks:
         if task.done():
             raise ServiceFault(f"stopped: {task.exception() or 'a task ended'}") from task.exception()
 
 
-async def _stopped(served: list[_Served], tasks: Sequence["asyncio.Future[None]"]) -> None:
+async def _stopped(
+    tasks: Sequence["asyncio.Future[None]"], standing: Sequence["asyncio.Future[None]"]
+) -> None:
     vectors, *others = tasks
-    for task in others:
+    for task in (*others, *standing):
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.gather(*(each.close() for each in served))
-    await asyncio.gather(*(each.partition.drain(_DRAIN_S) for each in served))
+    await asyncio.gather(*others, *standing, return_exceptions=True)
     vectors.cancel()
     await asyncio.gather(vectors, return_exceptions=True)
-    for each in served:
-        await each.partition.save()
 
 
-async def _every(seconds: float, served: list[_Served], call: Callable[[Partition], Awaitable[None]]) -> None:
+def _owned(seats: list[Seat]) -> Iterator[Partition]:
+    for seat in seats:
+        if seat.partition:
+            yield seat.partition
+
+
+async def _every(seconds: float, seats: list[Seat], call: Callable[[Partition], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        for each in served:
+        for partition in list(_owned(seats)):
             try:
-                await call(each.partition)
+                await call(partition)
             except nats.errors.Error as error:
-                log.warning("partition %d: %s", each.partition.number, error)
+                log.warning("partition %d: %s", partition.number, error)
+            except Fenced:
+                log.debug("partition %d is another's", partition.number)
 
 
-async def _relieve(served: list[_Served]) -> None:
+async def _relieve(seats: list[Seat]) -> None:
     """Keep snapshots early where the broker would soon give out no more."""
     while True:
         await asyncio.sleep(0.1)
-        for each in served:
-            if len(each.partition.ledger.held) > MAX_UNACKNOWLEDGED // 4:
-                await each.partition.save()
+        for partition in list(_owned(seats)):
+            if len(partition.ledger.held) > MAX_UNACKNOWLEDGED // 4:
+                with contextlib.suppress(Fenced):
+                    await partition.save()

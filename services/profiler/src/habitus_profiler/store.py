@@ -1,117 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps snapshots in the object store PROFILES: one object a profile, one a frozen partition."""
+"""The stream PROFILES: snapshots, each under its own name, and each partition's list of those that count.
+
+A snapshot is written once and never changed; a partition's list names each profile's newest and the one
+before. Who may replace the list is the matter of `tenure`.
+"""
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from hashlib import blake2b
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+import msgspec
 import nats.errors
+from nats.js.api import DiscardPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NotFoundError
-from nats.js.object_store import ObjectStore
 
 from habitus import subjects
 from habitus.bus import Bus
 from habitus.service import ServiceFault
 from habitus_profiler import snapshot
-from habitus_profiler.convergence import Rule
-from habitus_profiler.profile import Limits, Profile
 
 log = logging.getLogger(__name__)
-
-_FROZEN: Final = b"frozen"
-_GET_TIMEOUT_S: Final = 30.0
 
 STORE_FAULTS: Final = (nats.errors.Error, JetStreamError, TimeoutError, OSError)
 """What the broker may answer instead of storing."""
 
+_CHUNK: Final = 256 << 10
+_ATTEMPTS: Final = 5
+_PAUSE_S: Final = 0.2
 
-def _prefix(partition: int) -> str:
-    return f"p{partition}."
+
+class Kept(msgspec.Struct, frozen=True):
+    """One snapshot: its name and in how many messages it lies."""
+
+    name: str
+    chunks: int
 
 
-def object_name(partition: int, image_key: str) -> str:
-    """Return the name of a profile's object: the partition and a hash of the image key."""
-    return _prefix(partition) + blake2b(image_key.encode("utf-8", "replace"), digest_size=16).hexdigest()
+class Entry(msgspec.Struct):
+    """What is kept of one profile."""
+
+    newest: Kept
+    before: Kept | None = None
+
+    def kept(self) -> set[Kept]:
+        """Return the snapshots that count."""
+        return {self.newest, self.before} if self.before else {self.newest}
+
+
+class Listing(msgspec.Struct):
+    """What a partition keeps. `tenure` names who wrote it, `frozen`: images never seen are judged."""
+
+    tenure: str = ""
+    frozen: bool = False
+    profiles: dict[str, Entry] = {}
+
+    def kept(self) -> set[Kept]:
+        """Return the snapshots that count."""
+        return {kept for entry in self.profiles.values() for kept in entry.kept()}
+
+
+_decoder = msgspec.msgpack.Decoder(Listing)
 
 
 class Store:
-    """The bucket. `stream` is the incarnation of EVENTS that sequences belong to."""
+    """The stream PROFILES. `stream` is the incarnation of EVENTS that sequences belong to."""
 
-    def __init__(self, bucket: ObjectStore, stream: str) -> None:
-        self._bucket = bucket
+    def __init__(self, bus: Bus, stream: str) -> None:
+        self.bus = bus
         self.stream = stream
 
     @classmethod
     async def open(cls, bus: Bus, replicas: int) -> "Store":
-        """Open the bucket, making it if there is none."""
+        """Make sure that the stream stands."""
+        config = StreamConfig(
+            name=subjects.PROFILES,
+            subjects=[subjects.snapshots("*", ">")],
+            max_msgs_per_subject=2,
+            discard=DiscardPolicy.NEW,
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+        )
         try:
             created = (await bus.js.stream_info(subjects.EVENTS)).created
             try:
-                bucket = await bus.js.object_store(subjects.PROFILES)
-            except NotFoundError:
-                bucket = await bus.js.create_object_store(subjects.PROFILES, replicas=replicas)
+                await bus.js.add_stream(config)
+            except BadRequestError:
+                log.debug("stream %s stands with limits of its own", subjects.PROFILES)
         except STORE_FAULTS as error:
-            raise ServiceFault(f"bucket {subjects.PROFILES}: {error or type(error).__name__}") from None
-        return cls(bucket, str(created))
+            raise ServiceFault(f"stream {subjects.PROFILES}: {error or type(error).__name__}") from None
+        return cls(bus, str(created))
 
-    async def save(self, profile: Profile) -> None:
-        """Keep the profile as it is now; when this returns, `profile.applied` of the call is kept.
+    async def current(self, partition: int) -> tuple[Listing, int]:
+        """Return the partition's list and its sequence, an empty one and 0 if there is none."""
+        subject = subjects.snapshots(partition, "list")
+        try:
+            message = await self.bus.js.get_last_msg(subjects.PROFILES, subject)
+        except NotFoundError:
+            return Listing(), 0
+        sequence = message.seq or 0
+        try:
+            return _opened(message.data or b""), sequence
+        except snapshot.SnapshotFault as fault:
+            log.error("the snapshots' list of partition %d is refused: %s", partition, fault)  # noqa: TRY400
+        try:
+            older = await self.bus.js.get_msg(subjects.PROFILES, seq=1, subject=subject, next=True)
+            found = _opened(older.data or b"")
+        except (NotFoundError, snapshot.SnapshotFault):
+            log.error("partition %d has no older list: its profiles start anew", partition)  # noqa: TRY400
+            return Listing(), sequence
+        log.error("partition %d goes on from the list before", partition)
+        return found, sequence
+
+    async def write(self, partition: int, name: str, data: bytes) -> Kept:
+        """Store one snapshot under a name that was never used."""
+        size = min(_CHUNK, self.bus.nc.max_payload // 2)
+        chunks = [data[at : at + size] for at in range(0, len(data), size)]
+        for number, chunk in enumerate(chunks):
+            await self.bus.js.publish(subjects.snapshots(partition, f"{name}.{number}"), chunk)
+        return Kept(name, len(chunks))
+
+    async def read(self, partition: int, kept: Kept) -> bytes:
+        """Return a snapshot as it was written.
 
         Raises:
-            one of STORE_FAULTS: the broker does not take it; the profile is dirty again.
+            SnapshotFault: a part of it is gone.
+            one of STORE_FAULTS: the broker doesn't answer.
         """
-        data = snapshot.sealed(profile, self.stream)
-        profile.dirty, profile.bytes = False, len(data)
-        revision = profile.revision
-        try:
-            await self._bucket.put(object_name(profile.partition, profile.image_key), data)
-        except BaseException:
-            profile.dirty = True
-            raise
-        profile.kept = revision
-
-    async def freeze(self, partition: int) -> None:
-        """Remember that images never seen are judged in this partition."""
-        await self._bucket.put(_prefix(partition) + "frozen", snapshot.seal(_FROZEN))
-
-    async def load(
-        self, partitions: Iterable[int], limits: Limits, rule: Rule
-    ) -> tuple[list[Profile], set[int]]:
-        """Return the profiles of `partitions`, and which of these are frozen.
-
-        A damaged snapshot gets one line in the log, and its profile starts anew.
-        """
-        wanted = set(partitions)
-        profiles, frozen = [], set[int]()
-        for name in await self._names():
-            partition = int(name[1:].split(".", 1)[0])
-            if partition not in wanted:
-                continue
+        parts = []
+        for number in range(kept.chunks):
+            subject = subjects.snapshots(partition, f"{kept.name}.{number}")
             try:
-                data = await self._read(name)
-                if name.endswith(".frozen"):
-                    if snapshot.opened(data) == _FROZEN:
-                        frozen.add(partition)
-                    continue
-                profiles.append(snapshot.parsed(data, limits, rule, self.stream))
-            except snapshot.SnapshotFault as fault:
-                log.error("snapshot %s refused: %s; its profile starts anew", name, fault)  # noqa: TRY400
-        return profiles, frozen
+                message = await insistent(lambda at=subject: self._last(at))  # type: ignore[misc]
+            except NotFoundError:
+                raise snapshot.SnapshotFault(f"part {number + 1} of {kept.chunks} is gone") from None
+            parts.append(message)
+        return b"".join(parts)
 
-    async def _names(self) -> list[str]:
+    async def _last(self, subject: str) -> bytes:
+        return (await self.bus.js.get_last_msg(subjects.PROFILES, subject)).data or b""
+
+    async def drop(self, partition: int, names: Iterable[str]) -> None:
+        """Free the room of snapshots that no list names."""
+        for name in names:
+            try:
+                await self.bus.js.purge_stream(
+                    subjects.PROFILES, subject=subjects.snapshots(partition, f"{name}.*")
+                )
+            except STORE_FAULTS as error:
+                log.debug("snapshot %s stays: %s", name, error or type(error).__name__)
+
+    async def names(self, partition: int) -> set[str]:
+        """Return the name of every snapshot that takes room."""
+        subject = subjects.snapshots(partition, ">")
+        state = (await self.bus.js.stream_info(subjects.PROFILES, subjects_filter=subject)).state
+        parts = (each.split(".") for each in state.subjects or {})
+        return {part[-2] for part in parts if part[-1].isdigit()}
+
+
+def _opened(data: bytes) -> Listing:
+    try:
+        return _decoder.decode(snapshot.opened(data))
+    except msgspec.DecodeError as error:
+        raise snapshot.SnapshotFault(f"not a list of snapshots: {error}") from None
+
+
+async def insistent(call: Callable[[], Awaitable[bytes]]) -> bytes:
+    """Ask a few times before a silence of the broker counts as a fault."""
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            entries = await self._bucket.list()
+            return await call()
         except NotFoundError:
-            return []
-        names = [entry.name for entry in entries if entry.name and not entry.deleted]
-        return [name for name in names if name[0] == "p" and name[1:].split(".", 1)[0].isdigit()]
-
-    async def _read(self, name: str) -> bytes:
-        try:
-            result = await asyncio.wait_for(self._bucket.get(name), _GET_TIMEOUT_S)
-        except STORE_FAULTS as error:
-            raise snapshot.SnapshotFault(f"cannot be read: {error or type(error).__name__}") from None
-        return result.data or b""
+            raise
+        except STORE_FAULTS:
+            if attempt == _ATTEMPTS:
+                raise
+            await asyncio.sleep(_PAUSE_S * attempt)
+    raise AssertionError

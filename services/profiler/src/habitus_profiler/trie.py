@@ -1,32 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """A prefix trie of names, without I/O.
 
-Boundaries: a path is a sequence of whole names; `/data` knows nothing of `/database`. A path is
-known when each of its names is, and the last one was an end of a learned path.
+Boundaries. A path is a sequence of whole names; `/data` says nothing of `/database`. A path is known
+when each of its names is and the last one was an end of a learned path: `/data/in/x` says nothing of
+`/data/in`. Names are compared exactly, without case folding; what makes names alike (ids, dates,
+rotated logs) is done before, by who makes the path.
 
-Wildcards: a `Widen` function says for each place into which wildcard a name may fall there, or None
-if it must stay by itself; a wildcard falls into itself. When more than `limit` siblings of one node
-could fall into the same wildcard, they do: the wildcard takes their place, with the union of what
-lay under them, and from then on stands for every name that could fall into it, there. So each name
-has exactly one place at any time, what was learned stays known, and the outcome does not depend on
-the order of learning. A name that holds a wildcard's spelling literally is escaped by who makes the
-path.
+Wildcards. `Rules.widen` says for each place into which wildcard a name may fall there, or None if it
+must stay by itself; a wildcard falls into itself. When more than `Rules.limit` siblings of one node
+could fall into the same wildcard, they do: the wildcard takes their place, with the union of what lay
+under them, and from then on stands for every name that could fall into it, there and only there. A
+wildcard stands for one name, never for several in a row, and never for none.
+
+So each name has exactly one place at any time, and
+
+- what was learned is known, and stays known: a union forgets nothing;
+- the outcome does not depend on the order of learning, as long as `MAX_NODES` is not reached;
+- a node has at most `limit` children for each wildcard, besides those that must stay by themselves.
+
+A name that holds a wildcard's spelling literally is escaped by who makes the path.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
 
 MAX_NODES: Final = 200_000
-"""Beyond, a path that does not widen stays news: bounded memory before completeness."""
-
-Widen = Callable[[Sequence[str], str], str | None]
-"""(the names above, a name) → the wildcard that the name may fall into at that place, or None."""
+"""Beyond, a path that is not there yet stays news: bounded memory before completeness."""
 
 
-def never(above: Sequence[str], name: str) -> str | None:
-    """Widen nothing."""
-    del above, name
-    return None
+class Rules(Protocol):
+    """What may widen in a trie, and when."""
+
+    def widen(self, above: Sequence[str], name: str) -> str | None:
+        """Return the wildcard into which `name` may fall below the names `above`, or None."""
+
+    def limit(self, above: Sequence[str], wildcard: str) -> int:
+        """Return how many siblings below `above` could fall into `wildcard` before they do."""
 
 
 class Node:
@@ -51,11 +60,10 @@ class Found(NamedTuple):
 class Trie:
     """Paths that were seen, with how often. `size` counts its nodes, the root not included."""
 
-    __slots__ = ("limit", "root", "size", "widen")
+    __slots__ = ("root", "rules", "size")
 
-    def __init__(self, limit: int, widen: Widen = never) -> None:
-        self.limit = limit
-        self.widen = widen
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
         self.root = Node()
         self.size = 0
 
@@ -63,15 +71,14 @@ class Trie:
         """Add one observation of `path`; return how many nodes are new."""
         node, new = self.root, 0
         for depth, name in enumerate(path):
-            child = self._child(node, path[:depth], name)
+            child = self._child(node, path, depth)
             if child is None:
                 if self.size >= MAX_NODES:
                     return new + 1
                 child, new = Node(), new + 1
                 node.children[name] = child
                 self.size += 1
-                if len(node.children) > self.limit:
-                    child = self._widened(node, path[:depth], name) or child
+                child = self._widened(node, path[:depth], name) or child
             node = child
         new += not new and not node.ends  # a directory of known paths that is now one itself
         node.ends += 1
@@ -80,8 +87,8 @@ class Trie:
     def find(self, path: Sequence[str]) -> Found:
         """Look for `path`."""
         node = self.root
-        for depth, name in enumerate(path):
-            child = self._child(node, path[:depth], name)
+        for depth in range(len(path)):
+            child = self._child(node, path, depth)
             if child is None:
                 return Found(node, depth, known=False)
             node = child
@@ -103,58 +110,59 @@ class Trie:
             child = node.children.get(name)
             if child is None:
                 child = node.children[name] = Node()
-                node.wild = node.wild or self.widen(path[:depth], name) == name
+                node.wild = node.wild or self.rules.widen(path[:depth], name) == name
                 self.size += 1
             node = child
         node.ends += ends
 
-    def _child(self, node: Node, above: Sequence[str], name: str) -> Node | None:
-        child = node.children.get(name)
+    def _child(self, node: Node, path: Sequence[str], depth: int) -> Node | None:
+        child = node.children.get(path[depth])
         if child is not None or not node.wild:
             return child
-        wildcard = self.widen(above, name)
+        wildcard = self.rules.widen(path[:depth], path[depth])
         return node.children.get(wildcard) if wildcard else None
 
     def _widened(self, node: Node, above: Sequence[str], name: str) -> Node | None:
         """Let the siblings of `name` fall into their wildcard if they are too many; return it then."""
-        wildcard = self.widen(above, name)
+        wildcard = self.rules.widen(above, name)
         if wildcard is None:
             return None
-        falling = [each for each in node.children if self.widen(above, each) == wildcard]
-        if len(falling) <= self.limit:
+        limit = self.rules.limit(above, wildcard)
+        if len(node.children) <= limit:
+            return None
+        falling = [each for each in node.children if self.rules.widen(above, each) == wildcard]
+        if len(falling) <= limit:
             return None
         taken = Node()
         for each in falling:
             self._merge(taken, node.children.pop(each))
         node.children[wildcard] = taken
         node.wild = True
+        self.size += 1
         self._settle(taken, (*above, wildcard))
-        self.size = sum(1 for _ in _below(self.root))
         return taken
 
     def _merge(self, into: Node, other: Node) -> None:
+        """Put all that is known of `other` into `into`; `other` is gone."""
+        self.size -= 1
         into.ends += other.ends
         into.wild = into.wild or other.wild
         for name, child in other.children.items():
-            self._merge(into.children.setdefault(name, Node()), child)
+            mine = into.children.get(name)
+            if mine is None:
+                into.children[name] = child
+            else:
+                self._merge(mine, child)
 
     def _settle(self, node: Node, above: Sequence[str]) -> None:
         """After a union: names that a wildcard beside them stands for, or that are too many, fall."""
         if node.wild:
             for name in list(node.children):
-                wildcard = self.widen(above, name)
+                wildcard = self.rules.widen(above, name)
                 if wildcard and wildcard != name and wildcard in node.children:
                     self._merge(node.children[wildcard], node.children.pop(name))
         for name in list(node.children):
-            if len(node.children) > self.limit and name in node.children:
+            if name in node.children:
                 self._widened(node, above, name)
         for name, child in node.children.items():
             self._settle(child, (*above, name))
-
-
-def _below(node: Node) -> Iterator[Node]:
-    stack = list(node.children.values())
-    while stack:
-        child = stack.pop()
-        yield child
-        stack.extend(child.children.values())

@@ -16,7 +16,8 @@ import nats.errors
 from habitus import subjects, wire
 from habitus.bus import Bus
 from habitus.events import Event
-from habitus_profiler.profile import EVIDENCE, Profile
+from habitus_profiler.keys import EVIDENCE
+from habitus_profiler.profile import Profile
 
 log = logging.getLogger(__name__)
 

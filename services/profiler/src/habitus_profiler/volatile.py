@@ -18,6 +18,7 @@ DATE: Final = rf"{_YEAR}[-_./]{_MONTH}[-_./]{_DAY}|{_YEAR}{_MONTH}{_DAY}"
 VERSION: Final = r"v?\d+\.\d+(?:\.\d+)+(?:[-+](?:rc|alpha|beta|r)\.?\d*)?"
 HEX: Final = (
     r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,64}|(?=[0-9A-F]*[A-F])(?=[0-9A-F]*\d)[0-9A-F]{7,64}"
+    r"|[a-f]{8,64}"
 )
 
 _EMBEDDED: Final = re.compile(
@@ -54,6 +55,13 @@ _STRICT: Final = re.compile(
     r"(?![0-9A-Za-z])"
 )
 _TEMPORARY: Final = re.compile(r"(?<![0-9A-Za-z])(tmp[._-]?)([0-9A-Za-z_]{6,12})(?![0-9A-Za-z])")
+_ANY_TEMPORARY: Final = re.compile(
+    r"(?<![0-9A-Za-z])(tmp[._-]?)(?:[0-9A-Za-z_]{8}|(?=[a-z_]*[0-9A-Z])[0-9A-Za-z_]{6,12})(?![0-9A-Za-z_])"
+)
+# What follows a Pod's or ReplicaSet's hash: five of Kubernetes' own alphabet.
+_HASHED: Final = re.compile(r"(<(?:id|hex|number)>-)[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+_SHORTEST_HEX: Final = 8
+_TYPES: Final = re.compile(r"<\w+>")
 _SWITCHES: Final = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
 _GENERATED: Final = frozenset("bcdfghjklmnpqrstvwxz2456789")
 _GENERATED_LENGTH: Final = range(5, 11)
@@ -68,11 +76,34 @@ def softened(text: str) -> str:
 
     `backup-20261124T1502.tar.gz` → `backup-<timestamp>.tar.gz`, `req-7f3a9c12` → `req-<hex>`.
     """
-    if not any(map(str.isdigit, text)):
+    if not any(map(str.isdigit, text)) and len(text) < _SHORTEST_HEX:
         return _TEMPORARY.sub(_temporary, text) if "tmp" in text else text
     if "tmp" in text:
         text = _TEMPORARY.sub(_temporary, text)
-    return _EMBEDDED.sub(_replaced, text)
+    return _unhashed(_EMBEDDED.sub(_replaced, text))
+
+
+@lru_cache(maxsize=8192)
+def coarsely_softened(text: str) -> str:
+    """Return `text` as `softened` does, with one type, `<id>`, for all but versions.
+
+    A short random id is a number, a date, hex or a word by chance: where types decide nothing, the
+    difference would only be noise.
+    """
+    if "tmp" in text:
+        text = _ANY_TEMPORARY.sub(r"\1<id>", text)
+    elif not any(map(str.isdigit, text)) and len(text) < _SHORTEST_HEX:
+        return text
+    return _unhashed(_EMBEDDED.sub(_coarse, text))
+
+
+def _unhashed(text: str) -> str:
+    return _HASHED.sub(r"\1<id>", text) if ">-" in text else text
+
+
+def _coarse(match: re.Match[str]) -> str:
+    found = _replaced(match)
+    return found if found == "<version>" else _TYPES.sub("<id>", found)
 
 
 @lru_cache(maxsize=4096)

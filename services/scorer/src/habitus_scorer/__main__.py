@@ -34,6 +34,7 @@ async def run(service: Service) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(intake.run(service.stop))
+            group.create_task(panel.run(service.stop))
             for sink in sinks:
                 group.create_task(sink.run(service.stop))
     finally:

@@ -36,6 +36,9 @@ _TITLES: Final[dict[tuple[EventClass, Reason], Bilingual]] = {
     ("network", "unknown-path"): Bilingual(
         en="network activity never seen in this image", zh="镜像中从未出现过的网络行为"
     ),
+    ("network", "new-remote"): Bilingual(
+        en="known kind of connection to a new remote", zh="已知类型的连接指向了新的远端"
+    ),
 }
 _REVIEW: Final = Bilingual(
     en="Look at the process, its lineage and its arguments. If the work is legitimate, let the profile "

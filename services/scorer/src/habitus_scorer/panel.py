@@ -2,6 +2,7 @@
 """The panel of engines: loads those that the settings name and lets each judge, within its time."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from habitus.engines import GROUP, Context, Engine, EngineScore, EngineServices,
 from habitus.plugins import PluginFault
 from habitus.settings import ScorerSettings
 from habitus.text import printable
+
+log = logging.getLogger(__name__)
 
 Request = Callable[[str, bytes, float], Awaitable[bytes]]
 
@@ -93,6 +96,27 @@ class Panel:
             given = await _asked(seat, anomaly, Context(scores=scores), pending)
             scores[seat.name] = bounded(given, seat.max_points)
         return Verdict(scores, pending)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Let the engines that have work of their own (a coroutine `run`) do it until `stop`.
+
+        One that fails is logged and asked on as before.
+        """
+        works = [_work(seat) for seat in self._seats if callable(getattr(seat.engine, "run", None))]
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            await stop.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _work(seat: Seat) -> None:
+    try:
+        await seat.engine.run()  # type: ignore[attr-defined]  # looked for by the caller: it is optional
+    except Exception:
+        log.exception("engine %s: its own work failed; it is asked on", seat.name)
 
 
 def _seat(name: str, settings: ScorerSettings, request: Request, late_s: float) -> Seat:

@@ -6,7 +6,7 @@ from typing import Final
 
 from habitus.alerts import Severity
 from habitus.engines import EngineScore, Finding
-from habitus_scorer.sigma.ruleset import LEVELS
+from habitus_scorer.rules_model import LEVELS
 
 _FLOORS: Final = ((90, Severity.CRITICAL), (70, Severity.HIGH), (40, Severity.MEDIUM), (20, Severity.LOW))
 _MODEL: Final = "llm"

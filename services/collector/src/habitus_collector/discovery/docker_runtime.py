@@ -82,14 +82,23 @@ class DockerRuntime:
             container_id, attributes = str(actor["ID"]), dict(actor["Attributes"])
         except _SHAPE:
             return None
-        try:
+        with contextlib.suppress(DiscoveryFault):  # an engine that is removing it may answer with a fault
             found = await self.find(container_id)
-            if found or not attributes.get("image"):
+            if found:
                 return found
-            image = await self._http.get("images", attributes["image"], "json") or {}
+        return await self._by_words(container_id, attributes)
+
+    async def _by_words(self, container_id: str, attributes: dict[str, str]) -> Identity | None:
+        reference = attributes.get("image")
+        if not reference:
+            return None  # `find` is asked again when the container's cgroup comes
+        image: dict[str, Any] = {}
+        with contextlib.suppress(HttpFault):  # without the image there is no digest, and still a name
+            image = await self._http.get("images", reference, "json") or {}
+        try:
             return _told(container_id, attributes, image)
-        except (DiscoveryFault, HttpFault, *_SHAPE):
-            return None  # `find` is asked again when the container's cgroup comes, and says it
+        except _SHAPE:
+            return None
 
     async def _network_of(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the container whose network this one has: itself, or another that it joined."""

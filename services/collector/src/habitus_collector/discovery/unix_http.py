@@ -19,6 +19,8 @@ BODY_LIMIT: Final = 4 << 20
 _HEAD_LIMIT: Final = 64 << 10
 _OK: Final = 200
 _NOT_FOUND: Final = 404
+_GONE: Final = re.compile(rb'"cause": ?"no such ')
+"""What Podman says, with status 500, of a container that was removed while it looked at it."""
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 
@@ -34,7 +36,7 @@ class UnixHttp:
         self._timeout_s = timeout_s
 
     async def get(self, *path: str) -> Any:
-        """Return the JSON document at a path of these parts, or None where there is none (404).
+        """Return the JSON document at a path of these parts, or None where there is none (any more).
 
         Raises:
             HttpFault: no answer within the timeout, another status, no JSON.
@@ -44,7 +46,7 @@ class UnixHttp:
                 body = await _rest(reader)
         except TimeoutError:
             raise HttpFault(f"no answer within {self._timeout_s:g} s") from None
-        if status == _NOT_FOUND:
+        if status == _NOT_FOUND or (status != _OK and _GONE.search(body)):
             return None
         if status != _OK:
             raise HttpFault(f"status {status}: {body[:200].decode('utf-8', 'replace').strip()!r}")

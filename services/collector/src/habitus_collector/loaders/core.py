@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,6 +106,7 @@ class CoreLoader:
             sources=sources,
             containers=self._watch.containers,
             lost=lost,
+            lost_of=self._lost_of(self._watch),
             known=known,
             images=self._watch.images(),
             ring=self._sensors.ring_use(),
@@ -125,6 +126,7 @@ class CoreLoader:
                 self._settings.max_argv_bytes,
                 self._take,
                 ring_bytes=int(ring * _MEBIBYTE) if ring else None,
+                file_totals=self._settings.file_totals,
             )
         except LibbpfFault as fault:
             log.debug("%s", fault.log)
@@ -155,6 +157,10 @@ class CoreLoader:
                 watch.take(head.cgroup, event)
         else:
             raise records.RecordFault
+
+    def _lost_of(self, watch: Watch) -> dict[tuple[str, int], Mapping[str, int]]:
+        found = ((watch.of(cgroup), cgroup, counts) for cgroup, counts in self._sensors.losses_of().items())
+        return {(watched.key, cgroup): counts for watched, cgroup, counts in found if watched and watched.key}
 
     def _map(self, name: str) -> Map | None:
         return self._sensors.map(name) if self._watch else None

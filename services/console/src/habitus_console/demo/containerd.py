@@ -5,8 +5,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +13,7 @@ from typing import Final, Self
 from habitus.cri import runtime_pb2 as cri
 from habitus.cri.client import CriClient, CriFault
 from habitus_console.children import Child, start
+from habitus_console.demo import own_pods
 
 _CONFIG: Final = """\
 version = 2
@@ -69,7 +68,7 @@ class Containerd:
         self._folder = folder
         self.socket = folder / "containerd.sock"
         self._pods: list[Pod] = []
-        self._parents = _absent_parents()
+        self._parents: list[Path] = []
         self._daemon: Child | None = None
         self.cri: CriClient = CriClient(str(self.socket))
 
@@ -77,6 +76,8 @@ class Containerd:
         for program in ("containerd", "ctr", "runc"):
             if shutil.which(program) is None:
                 raise ContainerdFault(f"{program} is missing: apt-get install containerd runc")
+        own_pods.clear_leftovers()
+        self._parents = _absent_parents()
         config = self._folder / "containerd.toml"
         config.write_text(_CONFIG.format(folder=self._folder))
         (self._folder / "cni").mkdir()
@@ -98,8 +99,8 @@ class Containerd:
         await self.cri.close()
         if self._daemon is not None:
             await self._daemon.stop()
-        _remove_empty(root / pod.cgroup.lstrip("/") for pod in self._pods for root in _hierarchies())
-        _remove_empty(self._parents)
+        made = (root / pod.cgroup.lstrip("/") for pod in self._pods for root in own_pods.hierarchies())
+        own_pods.remove([*made, *self._parents], patience_s=0)
 
     async def load(self, archive: Path) -> None:
         """Import an image archive into the namespace that CRI uses."""
@@ -124,8 +125,8 @@ class Containerd:
 
         It is on the host's network, or with `POD` on one that a file in the folder `cni` describes.
         """
-        uid = str(uuid.uuid4())
-        cgroup = f"/kubepods/besteffort/pod{uid}"
+        uid = own_pods.pod_uid()
+        cgroup = f"/{own_pods.cgroup_of(uid)}"
         config = self._pod_config(name, namespace, uid, cgroup, network)
         sandbox = await self.cri.run_pod(config)
         self._pods.append(Pod(name, namespace, uid, sandbox, "", cgroup, 0))
@@ -185,19 +186,7 @@ def _namespaces(network: cri.NamespaceMode) -> cri.NamespaceOption:
     return cri.NamespaceOption(network=network, pid=cri.CONTAINER, ipc=cri.POD)
 
 
-def _hierarchies() -> list[Path]:
-    """Return where each cgroup hierarchy is mounted: one by cgroup v2 alone, many in a hybrid."""
-    mounts = (line.partition(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    return [Path(mount.split()[4]) for mount, _, kind in mounts if kind.startswith(("cgroup ", "cgroup2 "))]
-
-
 def _absent_parents() -> list[Path]:
     """Return the folders above a Pod's cgroup that runc will make and leave; deepest first."""
-    parents = [root / part for root in _hierarchies() for part in ("kubepods/besteffort", "kubepods")]
+    parents = [root / part for root in own_pods.hierarchies() for part in ("kubepods/besteffort", "kubepods")]
     return [folder for folder in parents if not folder.exists()]
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

@@ -11,11 +11,14 @@ can build collisions: what security turns on is compared exactly, before any cos
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from habitus.settings import EmbedderSettings
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
@@ -68,28 +71,22 @@ class LexicalModel:
     name = "lexical"
     dimension = DIMENSION
     max_length = 65_536
+    # In characters, like all lengths here.
+    batch_tokens = 1 << 18
+    smallest = DIMENSION
     threshold = 0.65
     licence = "Apache-2.0"
+    fingerprint = ""
 
-    def encode_pre(self, texts: list[str]) -> Features:
-        """Replace volatile parts by their type and split at white space."""
-        tokens: list[str] = []
-        counts = []
-        for text in texts:
-            # The empty text is one empty token, so that it too has a direction.
-            found = typed(text).split() or [""]
-            tokens += found
-            counts.append(len(found))
-        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + 2
-        return Features(
-            codes=_marked(tokens, lengths),
-            lengths=lengths,
-            rows=np.repeat(np.arange(len(texts)), counts),
-            texts=len(texts),
-        )
+    def encode_pre(self, texts: list[str]) -> list[str]:
+        """Replace volatile parts by their type."""
+        return [typed(text) for text in texts]
 
-    def encode_core(self, features: Features) -> NDArray[np.float64]:
+    def encode_core(self, features: Sequence[str]) -> NDArray[np.float64]:
         """Hash and add up: → float64 [texts, 1024] of whole numbers."""
+        return self._sums(_tokens(features))
+
+    def _sums(self, features: Features) -> NDArray[np.float64]:
         hashes, owners, weights = _hashed(features)
         signs = 1 - 2 * (hashes & np.uint64(1)).astype(np.int64)
         bins = (hashes >> np.uint64(54)).astype(np.int64)
@@ -110,6 +107,11 @@ class LexicalModel:
         return vectors
 
 
+def lexical(_settings: EmbedderSettings) -> LexicalModel:
+    """The built-in model has nothing to set."""
+    return LexicalModel()
+
+
 def typed(text: str) -> str:
     """Return `text` with uuids, timestamps, hex and other numbers replaced by `<type>`."""
     return _VOLATILE.sub(_type_of, text)
@@ -117,6 +119,23 @@ def typed(text: str) -> str:
 
 def _type_of(found: re.Match[str]) -> str:
     return f"<{found.lastgroup}>" if found.lastgroup else found[0]
+
+
+def _tokens(texts: Sequence[str]) -> Features:
+    tokens: list[str] = []
+    counts = []
+    for text in texts:
+        # The empty text is one empty token, so that it too has a direction.
+        found = text.split() or [""]
+        tokens += found
+        counts.append(len(found))
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + 2
+    return Features(
+        codes=_marked(tokens, lengths),
+        lengths=lengths,
+        rows=np.repeat(np.arange(len(texts)), counts),
+        texts=len(texts),
+    )
 
 
 def _marked(tokens: list[str], lengths: Numbers) -> Hashes:

@@ -15,8 +15,8 @@ import yaml
 
 from habitus.anomalies import Anomaly, Reason
 from habitus.events import Event, fault_of
+from habitus_scorer.rules_model import Rule
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.ruleset import Rule
 
 _SHORT: Final = ("argv", "exe", "name", "parent", "uid", "cwd", "pid", "ppid", "ancestors")
 _OPS: Final = {"process": "exec", "file": "open", "network": "connect"}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A parsed Sigma rule becomes one predicate: `and`, `or`, `not`, `1 of`, `all of` over its values."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sigma.conditions import (
@@ -13,18 +14,23 @@ from sigma.conditions import (
 from sigma.rule import SigmaRule
 from sigma.types import SigmaString
 
-from habitus_scorer.sigma.matching import Predicate, Unsupported, keyword, matches, matches_any
+from habitus_scorer.sigma.faults import Unsupported
+from habitus_scorer.sigma.matching import Predicate, keyword, matches, matches_any
 
 
-def compiled(rule: SigmaRule) -> Predicate:
+def compiled(rule: SigmaRule, prepare: Callable[[Any], None] | None = None) -> Predicate:
     """Return the predicate of the whole rule; of several conditions one must hold.
+
+    `prepare` may change the tree of each condition before, e.g. rename its fields.
 
     Raises:
         Unsupported: a field or a value type that is not evaluated.
         SigmaError: pySigma cannot read the condition.
     """
-    tests = [_node(condition.parsed) for condition in rule.detection.parsed_condition]
-    return _any(tests)
+    trees = [condition.parsed for condition in rule.detection.parsed_condition]
+    for tree in trees if prepare else ():
+        prepare(tree)  # type: ignore[misc]  # it is there
+    return _any([_node(tree) for tree in trees])
 
 
 def _node(node: Any) -> Predicate:

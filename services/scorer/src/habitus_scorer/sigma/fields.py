@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sigma's field names and log sources over our events: the one place where they are spelt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from habitus.anomalies import Anomaly
 from habitus.events import Event, Network, Process
+from habitus_scorer.sigma import auditd
 
 Value = str | int
 Found = str | int | list[str] | None
@@ -38,7 +39,13 @@ CATEGORIES: Final = frozenset(
 
 
 def categories_of(event: Event) -> tuple[str, ...]:
-    """Return the Sigma log source categories of one event; empty for e.g. a fork."""
+    """Return the Sigma log sources of one event: categories, and `auditd`; empty for e.g. a fork."""
+    return (*_own_categories(event), *((auditd.SERVICE,) if auditd.is_told(event) else ()))
+
+
+def _own_categories(event: Event) -> tuple[str, ...]:
+    if changes(event):
+        return (*_FILE_CATEGORIES["open"], *_FILE_CATEGORIES["write"])
     if event.class_ == "file":
         return _FILE_CATEGORIES.get(event.op, ())
     return _OTHER_CATEGORIES.get((event.class_, event.op), ())
@@ -93,6 +100,18 @@ _NETWORK: Final[dict[str, Callable[[Network], Found]]] = {
 }
 
 
+_CHANGING: Final = frozenset({"write", "truncate", "append"})
+
+
+def changes(event: Event) -> bool:
+    """Say whether a file was opened for writing: our collector tells no writes of their own."""
+    return event.op == "open" and event.file is not None and not _CHANGING.isdisjoint(event.file.flags or ())
+
+
+def _ops(event: Event) -> Found:
+    return [event.op, "write"] if changes(event) else event.op
+
+
 def _target(event: Event) -> str | None:
     return (event.file.new_path or event.file.path) if event.file else None
 
@@ -105,7 +124,7 @@ _EVENT: Final[dict[str, Callable[[Event], Found]]] = {
     "ParentImage": lambda event: _rooted(event.parent_name) or None,
     "ParentName": lambda event: event.parent_name or None,
     "Event.Class": lambda event: event.class_,
-    "Event.Op": lambda event: event.op,
+    "Event.Op": _ops,
     "Node": lambda event: event.node,
     "Container.Image": lambda event: event.container.image,
     "Container.Name": lambda event: event.container.name,
@@ -126,8 +145,14 @@ _TEXT: Final = (
     "QueryName",
 )
 
-FIELDS: Final = frozenset((*_PROCESS, *_NETWORK, *_EVENT, *_ANOMALY))
+FIELDS: Final = frozenset((*_PROCESS, *_NETWORK, *_EVENT, *_ANOMALY, *auditd.FIELDS))
 """Every field that a rule may ask for."""
+
+
+def _listed(found: Value | Sequence[Value] | None) -> tuple[Value, ...]:
+    if found is None:
+        return ()
+    return (found,) if isinstance(found, str | int) else tuple(found)
 
 
 class Record:
@@ -163,14 +188,20 @@ class Record:
             known = self._folded[field] = tuple(text.lower() for text in self.texts(field))
         return known
 
-    def _found(self, field: str) -> tuple[Value, ...]:
-        found = self._read(field)
-        if found is None:
-            return ()
-        return tuple(found) if isinstance(found, list) else (found,)
+    def under(self, name: str, read: Callable[[Anomaly], Found | Sequence[Value]]) -> tuple[str, ...]:
+        """Return, as text, what `read` finds in the anomaly; read once and kept under `name`."""
+        known = self._texts.get(name)
+        if known is None:
+            known = self._texts[name] = tuple(map(str, _listed(read(self._anomaly))))
+        return known
 
-    def _read(self, field: str) -> Found:
+    def _found(self, field: str) -> tuple[Value, ...]:
+        return _listed(self._read(field))
+
+    def _read(self, field: str) -> Found | Sequence[Value]:
         event = self._anomaly.event
+        if field in auditd.FIELDS:
+            return auditd.FIELDS[field](event)
         if field in _EVENT:
             return _EVENT[field](event)
         if field in _PROCESS:

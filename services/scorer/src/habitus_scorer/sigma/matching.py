@@ -26,6 +26,7 @@ from sigma.types import (
     SpecialChars,
 )
 
+from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.fields import FIELDS, KEYWORDS, Record
 
 Predicate = Callable[[Record], bool]
@@ -49,14 +50,6 @@ _COMPARE: Final = {
     CompareOperators.GTE: operator.ge,
     CompareOperators.NEQ: operator.ne,
 }
-
-
-class Unsupported(ValueError):
-    """A rule asks for what this evaluator or our events lack; `key` is the place in the rule."""
-
-    def __init__(self, reason: str, key: str = "detection") -> None:
-        super().__init__(reason)
-        self.key = key
 
 
 def matches(field: str, value: SigmaType) -> Predicate:
@@ -166,11 +159,14 @@ def _regex(field: str, value: SigmaRegularExpression) -> Predicate:
     if value.contains_placeholder():
         raise Unsupported("a placeholder has no list of values here", field)
     pattern = re.compile(value.regexp.to_plain_regex(), flags)
-    return lambda record: any(pattern.search(_bounded(text)) for text in record.texts(field))
+    return lambda record: any(pattern.search(bounded(text)) for text in record.texts(field))
 
 
-def _bounded(text: str) -> str:
-    # The text is an attacker's and a regular expression may cost its square: both ends are looked at.
+def bounded(text: str) -> str:
+    """Return what a regular expression sees of `text`: it is an attacker's and may cost its square.
+
+    Of what is longer than 8192 characters both ends are looked at.
+    """
     return text if len(text) <= _REGEX_SEES else text[: _REGEX_SEES // 2] + "\n" + text[-_REGEX_SEES // 2 :]
 
 

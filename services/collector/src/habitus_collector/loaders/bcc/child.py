@@ -21,9 +21,11 @@ from typing import Any, Final
 FRAME: Final = struct.Struct("=II")
 SAYS, RECORD, LOST = 0, 1, 2
 POLL_MS: Final = 20
-PAGES: Final = 128  # of a CPU's buffer
+PAGES: Final = {"process": 128, "file": 128, "network": 32, "container": 16}  # of a CPU's buffer
 ARGV_BYTES: Final = 4096  # a power of two: the verifier takes a mask for a bound
 TIME: Final = struct.Struct("=Q")
+LOSS: Final = struct.Struct("=IQ")
+CLASSES: Final = ("process", "file", "network", "container")  # as the collector numbers them
 _NONE: Final = -2  # a call that this processor's kernels do not have
 
 CALLS: Final = {
@@ -83,13 +85,19 @@ def text_of(settings: dict[str, Any], machine: str) -> str:
     return "\n".join([*head, (here / "common.c").read_text(), (here / "programs.c").read_text()])
 
 
-def sort(targets: Any, line: list[int]) -> None:
-    """Put one cgroup where the line says: [id, root, ignored], or [id] to forget it."""
-    key = targets.Key(line[0])
-    if line[1:]:
-        targets[key] = targets.Leaf(*line[1:])
-    elif key in targets:
-        del targets[key]
+def sort(programs: Any, line: dict[str, list[int]]) -> None:
+    """Do what a line says.
+
+    `target`: [cgroup, root, ignored], or [cgroup] to forget it; `arrived`: [pid, cgroup], a process that
+    was listed counts as one that was seen to start.
+    """
+    (name, (number, *values)), *_ = line.items()
+    table = programs[{"target": "targets", "arrived": "arrived"}[name]]
+    key = table.Key(number)
+    if values:
+        table[key] = table.Leaf(*values)
+    elif key in table:
+        del table[key]
 
 
 def lines_of(rest: bytes) -> tuple[list[Any] | None, bytes]:
@@ -121,11 +129,12 @@ def main() -> int:
         lines = str(error).strip().splitlines() or [repr(error)]
         pipe.send(SAYS, json.dumps({"fault": lines[-1]}).encode())
         return 1
-    programs["out"].open_perf_buffer(
-        lambda _, data, size: pipe.take(ctypes.string_at(data, size)),
-        page_cnt=PAGES,
-        lost_cb=lambda count: pipe.send(LOST, TIME.pack(count)),
-    )
+    for number, name in enumerate(CLASSES):
+        programs[f"out_{name}"].open_perf_buffer(
+            lambda _, data, size: pipe.take(ctypes.string_at(data, size)),
+            page_cnt=PAGES[name],
+            lost_cb=lambda count, number=number: pipe.send(LOST, LOSS.pack(number, count)),
+        )
     hooks = sorted(name.decode() for name in programs.raw_tracepoint_fds)
     pipe.send(SAYS, json.dumps({"hooks": hooks}).encode())
     serve(programs, pipe, rest)
@@ -142,7 +151,6 @@ def _first_line() -> tuple[bytes, bytes]:
 
 def serve(programs: Any, pipe: Pipe, rest: bytes) -> None:
     """Pass records on and take cgroups in, until the collector closes the pipe."""
-    targets = programs["targets"]
     waiting = selectors.DefaultSelector()
     waiting.register(0, selectors.EVENT_READ)
     while True:
@@ -151,7 +159,7 @@ def serve(programs: Any, pipe: Pipe, rest: bytes) -> None:
             if lines is None:
                 return
             for line in lines:
-                sort(targets, line)
+                sort(programs, line)
         programs.perf_buffer_poll(POLL_MS)
         pipe.flush()
 

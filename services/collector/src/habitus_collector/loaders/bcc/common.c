@@ -131,7 +131,11 @@ struct target {
 	u64 ignored;
 };
 
-BPF_PERF_OUTPUT(out);
+/* A buffer each: a storm of files takes no room from an exec, and what is lost has a class. */
+BPF_PERF_OUTPUT(out_process);
+BPF_PERF_OUTPUT(out_file);
+BPF_PERF_OUTPUT(out_network);
+BPF_PERF_OUTPUT(out_container);
 BPF_HASH(targets, u64, struct target, 32768);
 /* process → the cgroup that it has arrived in */
 BPF_TABLE("lru_hash", u32, u64, arrived, 65536);

@@ -32,8 +32,10 @@ _MACROS: Final = """\
 #define LINUX_VERSION_CODE KERNEL_VERSION({version})
 #define NULL ((void *)0)
 #define offsetof(type, member) __builtin_offsetof(type, member)
-#endif
+{late}#endif
 """
+# bcc names every helper that it knows, and needs them declared; 6.1 does not have these yet.
+_LATE: Final = {"BPF_FUNC_cgrp_storage_get": 210, "BPF_FUNC_cgrp_storage_delete": 211}
 
 
 def environment(scratch: Path, release: str | None = None, modules: Path = _MODULES) -> dict[str, str]:
@@ -91,7 +93,12 @@ def from_btf(folder: Path, release: str) -> Path:
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise ServiceFault(f"bpftool cannot write {BTF} as C: {said[-1] if said else 'no reason'}") from None
-    (include / "linux" / "kconfig.h").write_text(_MACROS.replace("{version}", _version(release)))
+    types = (include / "vmlinux.h").read_bytes()
+    late = "".join(
+        f"#define {name} {number}\n" for name, number in _LATE.items() if name.encode() not in types
+    )
+    macros = _MACROS.replace("{version}", _version(release)).replace("{late}", late)
+    (include / "linux" / "kconfig.h").write_text(macros)
     return folder
 
 

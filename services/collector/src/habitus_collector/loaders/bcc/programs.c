@@ -21,7 +21,7 @@ RAW_TRACEPOINT_PROBE(cgroup_mkdir)
 	record->head.kind = KIND_GROUP;
 	record->head.cgroup = group_id(group);
 	bpf_probe_read_kernel_str(record->path, TEXT, (void *)ctx->args[1]);
-	out.perf_submit(ctx, record, sizeof(*record));
+	out_container.perf_submit(ctx, record, sizeof(*record));
 	return 0;
 }
 
@@ -88,7 +88,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exec)
 	GET(exe, mm->exe_file);
 	walk(&record->exe, &exe->f_path);
 	read_argv(record, mm);
-	out.perf_submit(ctx, record, sizeof(*record));
+	out_process.perf_submit(ctx, record, sizeof(*record));
 	return 0;
 }
 
@@ -107,7 +107,7 @@ RAW_TRACEPOINT_PROBE(sched_process_fork)
 		return 0; /* a runtime puts a child into a container: it has not arrived */
 	arrived.update(&pid, &group);
 	fill_head(&record.head, KIND_FORK, child, group);
-	out.perf_submit(ctx, &record, sizeof(record));
+	out_process.perf_submit(ctx, &record, sizeof(record));
 	return 0;
 }
 
@@ -130,7 +130,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	fill_head(&record.head, KIND_EXIT, task, group);
 	record.code = (status >> 8) & 0xff;
 	record.signal = status & 0x7f;
-	out.perf_submit(ctx, &record, sizeof(record));
+	out_process.perf_submit(ctx, &record, sizeof(record));
 	return 0;
 }
 
@@ -169,7 +169,7 @@ static inline void on_open(void *ctx, struct task_struct *task, u64 group, long 
 	walk(&record->path, &file->f_path);
 	if (mode & 0x100000) /* FMODE_CREATED */
 		record->path.flags |= CREATED;
-	out.perf_submit(ctx, record, sizeof(*record));
+	out_file.perf_submit(ctx, record, sizeof(*record));
 }
 
 static inline void begin_name(struct name_record *record, struct task_struct *task, int folder)
@@ -204,7 +204,7 @@ static inline void on_name(void *ctx, struct task_struct *task, u64 group, u32 o
 		return;
 	if (op == OP_RENAME)
 		bpf_probe_read_user_str(record->new_name, TEXT, (void *)new_name);
-	out.perf_submit(ctx, record, sizeof(*record));
+	out_file.perf_submit(ctx, record, sizeof(*record));
 }
 
 #endif
@@ -228,7 +228,7 @@ static inline void on_flow(void *ctx, struct task_struct *task, u64 group, u32 o
 		bpf_probe_read_kernel(record.remote, 4, &sk->__sk_common.skc_daddr);
 	else
 		bpf_probe_read_kernel(record.remote, 16, &sk->__sk_common.skc_v6_daddr);
-	out.perf_submit(ctx, &record, sizeof(record));
+	out_network.perf_submit(ctx, &record, sizeof(record));
 }
 
 static inline void on_accept(void *ctx, struct task_struct *task, u64 group, long accepted)

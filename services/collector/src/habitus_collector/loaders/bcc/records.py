@@ -16,6 +16,8 @@ from habitus_collector.translate import NOBODY
 
 PARTS: Final = 20
 PART_BYTES: Final = 96
+ARGV_BYTES: Final = 4096
+"""Room for arguments in a record, as child.py says it to the programs; the last byte stays free."""
 _NAMES: Final = 8
 _COMM: Final = 16
 _TEXT: Final = 512
@@ -29,8 +31,7 @@ _OPEN: Final = struct.Struct("=II")  # then a path
 _NAME: Final = struct.Struct("=II")  # then a path, then two names
 _FLOW: Final = struct.Struct("=IHHHHI16s")
 
-GROUP: Final = 1
-_EXEC_KIND, _FORK_KIND, _EXIT_KIND, _OPEN_KIND, _NAME_KIND, _FLOW_KIND = range(2, 8)
+GROUP, EXEC, FORK, EXIT, _OPEN_KIND, _NAME_KIND, _FLOW_KIND = range(1, 8)
 _CUT, _CREATED, _NAMELESS = 1, 2, 4
 _ARGV_CUT, _ARGV_UNREAD = 1, 2
 _UNLINK, _RENAME = 1, 2
@@ -197,9 +198,9 @@ def _address(raw: bytes) -> str:
 
 
 _READERS: Final[dict[int, Callable[[Event, bytes], Event | None]]] = {
-    _EXEC_KIND: _exec,
-    _FORK_KIND: _fork,
-    _EXIT_KIND: _exit,
+    EXEC: _exec,
+    FORK: _fork,
+    EXIT: _exit,
     _OPEN_KIND: _open,
     _NAME_KIND: _name,
     _FLOW_KIND: _flow,

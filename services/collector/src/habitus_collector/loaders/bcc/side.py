@@ -8,30 +8,45 @@ import os
 import struct
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
 from habitus.text import printable
 from habitus_collector.libbpf import Map, RingBuffer
 from habitus_collector.loaders.bcc import headers
+from habitus_collector.records import LOSS_CLASSES
 
 PYTHON: Final = Path("/usr/bin/python3")
 ADVICE: Final = "the loader bcc needs Debian's bcc for the system's Python: apt-get install python3-bpfcc"
 CLASSES: Final = ("process", "file", "network")
+"""Sensors that it has something for."""
 _CHILD: Final = Path(__file__).with_name("child.py")
 _FRAME: Final = struct.Struct("=II")
-_COUNT: Final = struct.Struct("=Q")
+_LOSS: Final = struct.Struct("=IQ")
 _SAYS, _RECORD, _LOST = 0, 1, 2
 _AT_ONCE: Final = 1 << 18
-_COMPILES_S: Final = 120.0
+_COMPILES_S: Final = 300.0  # a busy, emulated machine took 50 s with a kernel's headers, 4 s are usual
 _ENDS_S: Final = 3.0
 
 
+class Target(NamedTuple):
+    """A cgroup whose events are wanted; `root` is its container's own, `epoch` that of its choice."""
+
+    root: int
+    epoch: int
+
+
 class BccSide:
-    """Stands where the core loader has its sensors. Losses have no class: a buffer holds them all."""
+    """Stands where the core loader has its sensors.
+
+    Attributes:
+        hooks: names of the attached programs.
+        targets: the cgroups whose events are wanted, by id.
+    """
 
     rings: Sequence[RingBuffer] = ()
 
@@ -41,9 +56,9 @@ class BccSide:
         self._scratch = tempfile.TemporaryDirectory(prefix="habitus-bcc-", ignore_cleanup_errors=True)
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._lost = 0
-        self._counted: tuple[str, ...] = ()
+        self._lost: Counter[str] = Counter()
         self.hooks: list[str] = []
+        self.targets: dict[int, Target] = {}
 
     async def start(self, settings: CollectorSettings) -> None:
         """Compile and attach.
@@ -58,12 +73,16 @@ class BccSide:
                 PYTHON, "-I", _CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 env={**os.environ, **environment}, limit=_AT_ONCE,
             )  # fmt: skip
-        self._counted = tuple(name for name in CLASSES if name in settings.sensors)
-        self._write({"argv_bytes": settings.max_argv_bytes, "sensors": self._counted})
+        watched = [name for name in CLASSES if name in settings.sensors]
+        self._write({"argv_bytes": settings.max_argv_bytes, "sensors": watched})
         try:
             kind, payload = await asyncio.wait_for(self._frame(), _COMPILES_S)
-        except (asyncio.IncompleteReadError, TimeoutError):
-            raise ServiceFault("bcc ended, or took too long, before it said anything") from None
+        except asyncio.IncompleteReadError:
+            raise ServiceFault(f"bcc ended before it said anything{_first_error(words)}") from None
+        except TimeoutError:
+            raise ServiceFault(
+                f"bcc still compiles after {_COMPILES_S:g} s: try again when this node has less to do"
+            ) from None
         said = json.loads(payload) if kind == _SAYS else {}
         if "hooks" not in said:
             fault = said.get("fault", "it speaks another version")
@@ -74,22 +93,33 @@ class BccSide:
         """Read records from now on."""
         self._tasks.append(asyncio.ensure_future(self._read()))
 
-    def target(self, cgroup: int, root: int, profile: int = 0) -> None:
+    def target(self, cgroup: int, root: int, profile: int = 0, epoch: int = 0) -> None:
         """Send the events of `cgroup`; a profile's number says nothing here, there is no cache."""
         del profile
-        self._write([cgroup, root, 0])
+        self.targets[cgroup] = Target(root, epoch)
+        self._write({"target": [cgroup, root, 0]})
 
     def ignore(self, cgroup: int) -> None:
         """Send no event of `cgroup`."""
-        self._write([cgroup, 0, 1])
+        self.targets.pop(cgroup, None)
+        self._write({"target": [cgroup, 0, 1]})
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        self._write([cgroup])
+        self.targets.pop(cgroup, None)
+        self._write({"target": [cgroup]})
+
+    def arrived(self, pid: int, cgroup: int) -> None:
+        """Let a process that was listed count as one that was seen to start."""
+        self._write({"arrived": [pid, cgroup]})
 
     def losses(self) -> dict[str, int]:
-        """Return the records lost, under every class that they may have been of: none converges on them."""
-        return dict.fromkeys(self._counted, self._lost) if self._lost else {}
+        """Return how many records of each class their buffers could not take."""
+        return dict(self._lost)
+
+    def losses_of(self) -> dict[int, dict[str, int]]:
+        """Return nothing: a buffer does not tell whose record it could not take."""
+        return {}
 
     def revise(self, profile: int, revision: int) -> None:
         """Do nothing: there is no cache."""
@@ -106,7 +136,7 @@ class BccSide:
         return 0.0
 
     def list_running(self) -> None:
-        """Do nothing: older kernels cannot list tasks from a program."""
+        """Do nothing: the loader reads /proc, for older kernels cannot list tasks from a program."""
 
     def map(self, name: str) -> Map | None:
         """Return None: the maps are the child's."""
@@ -161,7 +191,8 @@ class BccSide:
                 if kind == _RECORD:
                     self._take(payload)
                 elif kind == _LOST:
-                    self._lost += _COUNT.unpack(payload)[0]
+                    class_, count = _LOSS.unpack(payload)
+                    self._lost[LOSS_CLASSES[class_]] += count
         except asyncio.IncompleteReadError:
             self._ended()
 

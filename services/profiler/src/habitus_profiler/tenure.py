@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One replica's ownership of one partition's snapshots, fenced against former owners.
+
+The partition's list alone decides which snapshots count, and it is replaced only if it is still the one
+that its writer read or wrote last (the broker compares sequences). Who takes a partition writes the list
+anew, so whoever held it before can't replace it any more, however late he wakes.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from nats.js.errors import APIError
+
+from habitus import subjects
+from habitus.text import printable
+from habitus_profiler import snapshot
+from habitus_profiler.convergence import Rule
+from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.store import Entry, Kept, Listing, Store
+
+log = logging.getLogger(__name__)
+
+_READERS: Final = 16
+_WRONG_SEQUENCE: Final = 10071
+_EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Fenced(Exception):
+    """Another replica has taken the partition: nothing of ours is written any more."""
+
+
+async def claim(store: Store, partition: int) -> "Tenure":
+    """Take a partition: from now on nobody else's snapshots of it count.
+
+    Raises:
+        one of STORE_FAULTS: the broker can't be asked; nothing is taken.
+    """
+    while True:
+        current, sequence = await store.current(partition)
+        current.tenure = secrets.token_hex(8)
+        tenure = Tenure(store, partition, current, sequence)
+        try:
+            await tenure.begin()
+        except APIError as error:
+            if error.err_code != _WRONG_SEQUENCE:
+                raise
+            continue  # somebody wrote between our reading and our writing
+        return tenure
+
+
+class Tenure:
+    """One replica's ownership of one partition's snapshots."""
+
+    def __init__(self, store: Store, partition: int, current: Listing, sequence: int) -> None:
+        self.fenced = asyncio.Event()
+        self._store = store
+        self._partition = partition
+        self._list = current
+        self._sequence = sequence
+        self._lock = asyncio.Lock()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether images never seen are judged in this partition."""
+        return self._list.frozen
+
+    async def begin(self) -> None:
+        """Replace the list by the same one in our name, and sweep what a former owner left behind."""
+        self._sequence = await self._publish(self._list)
+        kept = {each.name for each in self._list.kept()}
+        await self._store.drop(self._partition, await self._store.names(self._partition) - kept)
+
+    async def load(self, limits: Limits, rule: Rule) -> list[Profile]:
+        """Return the partition's profiles.
+
+        A damaged snapshot gets a line in the log, and the one before it is used.
+        """
+        readers = asyncio.Semaphore(_READERS)
+
+        async def one(key: str, entry: Entry) -> Profile | None:
+            async with readers:
+                return await self._load_one(key, entry, limits, rule)
+
+        entries = list(self._list.profiles.items())
+        profiles = await asyncio.gather(*(one(key, entry) for key, entry in entries))
+        return [profile for profile in profiles if profile]
+
+    async def _load_one(self, key: str, entry: Entry, limits: Limits, rule: Rule) -> Profile | None:
+        name = printable(key, 200)
+        try:
+            return await self._parsed(entry.newest, limits, rule)
+        except snapshot.SnapshotFault as fault:
+            log.error("snapshot of %s refused: %s", name, fault)  # noqa: TRY400
+        if entry.before:
+            try:
+                profile = await self._parsed(entry.before, limits, rule)
+            except snapshot.SnapshotFault as fault:
+                log.error("the snapshot before of %s refused: %s", name, fault)  # noqa: TRY400
+            else:
+                log.error(
+                    "%s goes on from the snapshot before (revision %d, %s): what came after is lost",
+                    name,
+                    profile.revision,
+                    profile.state,
+                )
+                self._list.profiles[key] = Entry(entry.before)
+                profile.dirty = True
+                return profile
+        log.error("no usable snapshot of %s: its profile starts anew", name)
+        return None
+
+    async def _parsed(self, kept: Kept, limits: Limits, rule: Rule) -> Profile:
+        data = await self._store.read(self._partition, kept)
+        return snapshot.parsed(data, limits, rule, self._store.stream)
+
+    async def save(self, profiles: Mapping[str, Profile]) -> dict[str, frozenset[int]]:
+        """Keep every dirty profile, forget those that are no longer in `profiles`.
+
+        Returns:
+            image key → the sequences in EVENTS that its new snapshot contains.
+
+        Raises:
+            Fenced: another replica owns the partition.
+            one of STORE_FAULTS: the broker does not take it; the profiles are dirty again.
+        """
+        async with self._lock:
+            if self.fenced.is_set():
+                raise Fenced
+            written: dict[str, tuple[Profile, int, frozenset[int], Kept]] = {}
+            try:
+                for key, profile in list(profiles.items()):
+                    if profile.dirty:
+                        written[key] = await self._written(profile)
+                if written or self._list.profiles.keys() - profiles.keys():
+                    await self._replace(profiles, {key: each[3] for key, each in written.items()})
+            except BaseException:
+                for profile, *_ in written.values():
+                    profile.dirty = True
+                raise
+            for profile, revision, _, _ in written.values():
+                profile.kept = revision
+            return {key: contained for key, (_, _, contained, _) in written.items()}
+
+    async def _written(self, profile: Profile) -> tuple[Profile, int, frozenset[int], Kept]:
+        data = snapshot.sealed(profile, self._store.stream)
+        revision, contained = profile.revision, frozenset(profile.applied)
+        profile.dirty, profile.bytes = False, len(data)
+        try:
+            kept = await self._store.write(self._partition, secrets.token_hex(8), data)
+        except BaseException:
+            profile.dirty = True
+            raise
+        return profile, revision, contained, kept
+
+    async def _replace(self, profiles: Mapping[str, Profile], written: Mapping[str, Kept]) -> None:
+        entries = {key: entry for key, entry in self._list.profiles.items() if key in profiles}
+        for key, kept in written.items():
+            old = entries.get(key)
+            entries[key] = Entry(kept, old.newest if old else None)
+        await self._put(Listing(self._list.tenure, self._list.frozen, entries))
+
+    async def freeze(self) -> None:
+        """Remember that images never seen are judged in this partition.
+
+        Raises:
+            Fenced, STORE_FAULTS: as `save`.
+        """
+        async with self._lock:
+            await self._put(Listing(self._list.tenure, frozen=True, profiles=self._list.profiles))
+
+    async def _put(self, new: Listing) -> None:
+        if self.fenced.is_set():
+            raise Fenced
+        unused = self._list.kept()
+        try:
+            self._sequence = await self._publish(new)
+        except APIError as error:
+            if error.err_code != _WRONG_SEQUENCE:
+                raise
+            current, self._sequence = await self._store.current(self._partition)
+            if current.tenure != new.tenure:
+                self.fenced.set()
+                raise Fenced from None
+            unused |= current.kept()  # ours: the broker took it and its answer was lost
+            self._sequence = await self._publish(new)
+        self._list = new
+        await self._store.drop(self._partition, {each.name for each in unused - new.kept()})
+
+    async def _publish(self, new: Listing) -> int:
+        subject = subjects.snapshots(self._partition, "list")
+        data = snapshot.seal(_encoder.encode(new))
+        ack = await self._store.bus.js.publish(subject, data, headers={_EXPECTED: str(self._sequence)})
+        return ack.seq

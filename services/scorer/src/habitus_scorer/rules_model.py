@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rule that can be evaluated, and a refusal of one that cannot: whatever format it was written in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from habitus.languages import Bilingual
+from habitus.text import printable
+from habitus_scorer.sigma.fields import Record
+from habitus_scorer.sigma.matching import Predicate
+
+SCALE: Final = 40.0
+"""Points of rules are written on this scale, whatever the engine's weight is."""
+
+LEVEL_POINTS: Final = {"informational": 0.0, "low": 10.0, "medium": 20.0, "high": 30.0, "critical": 40.0}
+LEVELS: Final = tuple(LEVEL_POINTS)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule that can be evaluated. `points` is on the scale of 0 … 40.
+
+    `narrowed` names what the rule asks for beside and our events never are; the rest of it holds.
+    """
+
+    id: str
+    title: Bilingual
+    level: str
+    points: float
+    techniques: tuple[str, ...]
+    advice: Bilingual | None
+    categories: frozenset[str]
+    test: Predicate
+    source: Path
+    narrowed: tuple[str, ...] = ()
+
+    def hits(self, record: Record) -> bool:
+        """Say whether the rule's log source and detection hold for `record`."""
+        return (not self.categories or not self.categories.isdisjoint(record.categories)) and self.test(
+            record
+        )
+
+
+class Refusal(NamedTuple):
+    """A rule that is not used, and why, in one line."""
+
+    file: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.file}:{self.line}: {self.reason}", 400)
