@@ -21,7 +21,7 @@ SHORT = "You judge commands. Answer with the JSON object."
 
 
 def provider(model: str = MODEL, **own):
-    table = ProviderSettings(threads=2, context=2048, **own)
+    table = ProviderSettings(context=2048, **own)
     return built(place_of("local", LlmSettings(provider="local", model=model, providers={"local": table})))
 
 
@@ -36,7 +36,7 @@ def loaded():
     return one
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_grammar_makes_every_answer_parse(loaded):
     said = await loaded.complete(prompt('arguments: ["/tmp/x/xmrig","-o","pool.example:3333"]'))
     answer = parsed_or_none(said.text)
@@ -54,7 +54,7 @@ def parsed_or_none(text: str):
         return None
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_cut_answer_and_a_question_beyond_the_context_are_told(loaded):
     with pytest.raises(ProviderFault, match=r"truncated: the answer reached llm\.max_tokens"):
         await loaded.complete(prompt("say much", most=8))
@@ -62,7 +62,7 @@ async def test_a_cut_answer_and_a_question_beyond_the_context_are_told(loaded):
         await loaded.complete(prompt("word " * 4000))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_question_that_was_given_up_makes_room_for_the_next(loaded):
     first = asyncio.create_task(loaded.complete(prompt("explain at length", most=1500)))
     await asyncio.sleep(1)
@@ -81,9 +81,9 @@ def test_half_a_model_is_named(tmp_path):
         provider(str(half)).prepare()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_the_gateway_gives_a_verdict_of_the_model():
-    chosen = LlmSettings(provider="local", model=MODEL, providers={"local": ProviderSettings(threads=2)})
+    chosen = LlmSettings(provider="local", model=MODEL)
     gateway = Gateway.opened(chosen)
     try:
         process = {"name": "java", "exe": "/tmp/java", "argv": ["./java", "-o", "pool.example:3333"]}

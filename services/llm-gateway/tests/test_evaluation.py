@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from gateway_wire import KEY, VERDICT, Wire, said
+from gateway_wire import KEY, VERDICT, Wire, refused, said
 
 from habitus.judging import JudgeReply
 from habitus_llm_gateway.evaluation import cases
@@ -55,6 +55,22 @@ async def test_the_command_prints_and_keeps_the_figures_of_a_provider(tmp_path):
     assert kept["m.balanced_accuracy"] > 0.6
     assert {"m.balanced_accuracy.no_profile", "m.injection_flips", "m.p50_s", "m.usd"} < set(kept)
     assert "m.balanced_accuracy" in done.stdout
+
+
+@pytest.mark.timeout(60)
+async def test_a_provider_that_leaves_much_unanswered_gets_no_figures(tmp_path):
+    def judge(call):
+        return refused(call, 400) if "usual_here" not in call.question else said(call, json.dumps(VERDICT))
+
+    (tmp_path / "key").write_text(KEY)
+    figures = tmp_path / "llm.json"
+    async with Wire(judge).serving() as wire:
+        given = {"BASE_URL": f"{wire.address}/v1", "KEY_FILE": str(tmp_path / "key")}
+        done = await _evaluated(
+            given, "--provider", "vllm", "--model", "m", "--few", "20", "--figures", figures
+        )
+    assert (done.returncode, done.stdout, figures.exists()) == (1, "", False)
+    assert "questions had no answer: no figures" in done.stderr.splitlines()[-1]
 
 
 async def test_a_provider_that_is_not_there_is_one_line():

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 from gateway_making import opened, request, settings_for
@@ -17,6 +18,7 @@ from habitus.plugins import PluginFault
 from habitus_llm_gateway.faces import answer
 from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.ledger import Ledger, Spend
+from habitus_llm_gateway.providers import Completion
 
 NOTE = "no LLM provider is set; see HABITUS_LLM_PROVIDER"
 
@@ -280,6 +282,18 @@ async def test_a_megabyte_of_argv_is_judged_from_its_ends(gatewayed):
     assert reply.verdict == "malicious"
     assert len(wire.calls[0].text) < 20_000
     assert "characters left out" in wire.calls[0].text
+
+
+async def test_loading_a_library_is_no_part_of_an_attempt_and_costs_nothing(gatewayed):
+    gateway, _ = await gatewayed(own={"timeout_s": 0.5})
+    provider = gateway.chain.links[0].provider
+
+    async def at_once(_prompt):
+        return Completion(json.dumps(VERDICT), "m", 900, 100)
+
+    provider.complete, provider.prepare = at_once, lambda: time.sleep(0.6)
+    reply = await gateway.judge(request())
+    assert (reply.note, reply.verdict, reply.tokens) == ("", "malicious", 1000)
 
 
 async def test_no_library_is_imported_in_the_loop_of_others(gatewayed):

@@ -242,18 +242,28 @@ class Chain:
             self.ledger.settle(most, spent)
 
     async def _completed(self, link: Link, prompt: Prompt, deadline: float) -> Completion:
+        try:
+            # No part of the attempt: nothing was sent yet that the provider could bill.
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                await link.ready()
+        except TimeoutError:
+            raise ProviderFault("unavailable", "its library or model is still being loaded") from None
+        except PluginFault as fault:
+            raise ProviderFault("no such model", str(fault)) from None
+        except Exception as error:  # noqa: BLE001  # a plugin: see below
+            raise ProviderFault("unreadable", type(error).__name__) from None
+        return await self._said(link, prompt, deadline)
+
+    async def _said(self, link: Link, prompt: Prompt, deadline: float) -> Completion:
         begun = time.perf_counter()
         left = max(min(link.place.timeout_s, deadline - time.monotonic()), 0)
         try:
             async with asyncio.timeout(left):
-                await link.ready()
                 said = await link.provider.complete(prompt)
         except TimeoutError:
             raise ProviderFault("too slow", f"no answer within {left:.3g} s") from None
         except ProviderFault:
             raise
-        except PluginFault as fault:
-            raise ProviderFault("no such model", str(fault)) from None
         except Exception as error:  # noqa: BLE001  # a provider is a plugin: whatever it raises is an outcome
             # A client library's text may hold a key or a URL that does: only the kind is said.
             raise ProviderFault("unreadable", type(error).__name__) from None

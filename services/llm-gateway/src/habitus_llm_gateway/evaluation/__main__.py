@@ -19,6 +19,9 @@ from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.prompts import PromptFault
 
 _USAGE: Final = 2
+_NEVER: Final = 1_000_000
+_UNANSWERED: Final = 0.1
+"""Share of questions without an answer beyond which the figures tell of the machine, not of the model."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -36,7 +39,9 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(arguments: argparse.Namespace) -> LlmSettings:
     llm = settings.load(arguments.settings).llm
-    update: dict[str, object] = {"provider": arguments.provider, "fallback": [], "deadline_s": 600.0}
+    update: dict[str, object] = {"provider": arguments.provider, "fallback": [], "deadline_s": 1800.0}
+    # Every case is to be asked: neither a resting circuit nor a busy machine may answer for the model.
+    update |= {"breaker_failures": _NEVER, "timeout_s": 600.0}
     if arguments.provider != llm.provider:
         update |= {"model": None, "base_url": llm.base_url}
     if arguments.model:
@@ -63,6 +68,13 @@ async def _evaluate(arguments: argparse.Namespace) -> dict[str, float]:
         resistance = await resisted(gateway, hostile, tell, arguments.at_once)
     finally:
         await gateway.close()
+    twins = [reply for _, injected, twin in resistance.pairs for reply in (injected, twin)]
+    replies = [*with_profile.replies, *without.replies, *twins]
+    silent = [reply for reply in replies if reply.abstained]
+    if len(silent) > _UNANSWERED * len(replies):
+        raise PluginFault(
+            f"{len(silent)} of {len(replies)} questions had no answer: no figures ({silent[0].note})"
+        )
     name = Path(place.model).stem if place.kind == "local" else place.model
     return {f"{name}.{key}": value for key, value in _figures(with_profile, without, resistance).items()}
 

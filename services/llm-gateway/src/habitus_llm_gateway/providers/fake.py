@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import time
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI
@@ -88,7 +89,8 @@ class FakeProvider(OpenAiProvider):
         log.warning("provider %s: no model is asked, its verdicts are invented", place.name)
 
     def prepare(self) -> None:
-        """Nothing yet: the first question opens the port, in the loop that asks."""
+        """Import the client; the port opens with the first question, in the loop that asks."""
+        import_module("openai")
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask over the loopback."""
