@@ -34,6 +34,7 @@ from habitus_profiler.programs import (
     program,
 )
 from habitus_profiler.slots import Slot, is_tuning
+from habitus_profiler.standins import shows, stood_in
 from habitus_profiler.tokens import Token, typed
 from habitus_profiler.volatile import softened
 
@@ -43,6 +44,7 @@ _MAX_SLOTS: Final = 512
 _MAX_NESTED: Final = 4
 _MAX_SHELL: Final = 16384
 _SHORT: Final = 2000
+_QUOTES: Final = re.compile(r"[\\'\"]")
 
 
 class Form(NamedTuple):
@@ -54,11 +56,31 @@ class Form(NamedTuple):
 
 def form_of(argv: tuple[str, ...]) -> Form:
     """Return the normal form of an argument vector, argv[0] included. Never raises."""
-    return (_remembered if sum(map(len, argv)) <= _SHORT else _form_of)(argv)
+    joined = "\0" + "\0".join(argv)
+    if len(joined) > _SHORT:
+        return _form_of(argv)
+    key = stood_in(joined)
+    # Quotes that a shell takes off could join an id to what stands before it.
+    if key == joined or joined.count("\0") != len(argv) or _QUOTES.search(joined):
+        return _remembered(argv)
+    return _by_shape(key) or _form_of(argv)
+
+
+@lru_cache(maxsize=8192)
+def _by_shape(key: str) -> Form | None:
+    """Return the form of all command lines that differ in ids only; None if ids count in it."""
+    reader = _Reader()
+    form = _read(reader, tuple(key[1:].split("\0")))
+    if reader.literal or shows(form.text) or any(shows(slot.value) for slot in form.slots):
+        return None
+    return form
 
 
 def _form_of(argv: tuple[str, ...]) -> Form:
-    reader = _Reader()
+    return _read(_Reader(), argv)
+
+
+def _read(reader: "_Reader", argv: tuple[str, ...]) -> Form:
     words = argv[:MAX_TOKENS]
     if words:
         reader.take(_named(words[0]))
@@ -125,9 +147,13 @@ def _tunes(flag: str, value: str) -> bool:
 
 
 class _Reader:
-    """Collects texts and slots in order; a slot counts once."""
+    """Collects texts and slots in order; a slot counts once.
+
+    `literal`: ids were read as parts of words, so that another id may give another form.
+    """
 
     def __init__(self) -> None:
+        self.literal = False
         self.texts: list[str] = []
         self.slots: dict[Slot, None] = {}
 
@@ -274,6 +300,7 @@ class _Reader:
 
     def code(self, text: str) -> None:
         """Read inline code of an interpreter: each of its words is a slot."""
+        self.literal = True
         text = self.bounded(text)
         self.texts.append(softened(text))
         for word in _IDENTIFIER.findall(text)[:_ENOUGH_WORDS]:
@@ -282,6 +309,7 @@ class _Reader:
 
     def calls(self, text: str) -> None:
         """Take the names in a text that looks like code by which something would run."""
+        self.literal = True
         for word in _IDENTIFIER.findall(text)[:_ENOUGH_WORDS]:
             if word.lower() in CALLS:
                 self.slots[Slot("code", word)] = None

@@ -21,6 +21,7 @@ from typing import Final
 from habitus.events import Event, File, Network, Peer
 from habitus_profiler import addresses
 from habitus_profiler.paths import is_sensitive, leads_to_sensitive
+from habitus_profiler.standins import shows, stood_in
 from habitus_profiler.trie import Found
 from habitus_profiler.volatile import coarsely_softened, softened, strictly_softened
 from habitus_profiler.widening import HIGH, HIGH_PORT
@@ -69,9 +70,15 @@ def file_paths(event: Event) -> list[tuple[str, ...]]:
     return [(*above, *segments(path)) for path in (file.path, file.new_path) if path]
 
 
-@lru_cache(maxsize=4096)
 def segments(path: str) -> tuple[str, ...]:
     """Return the names of a path, volatile parts typed; deeper than 48 is one name."""
+    key = stood_in(path)
+    names = _segments(key)
+    return names if key == path or not any(map(shows, names)) else _segments(path)
+
+
+@lru_cache(maxsize=8192)
+def _segments(path: str) -> tuple[str, ...]:
     if "//" in path or "/." in path or path[-1:] == "/" or path[:1] == ".":
         path = posixpath.normpath(path)
     clean = path.lstrip("/")
@@ -79,7 +86,7 @@ def segments(path: str) -> tuple[str, ...]:
     if not slash or clean.count("/") > _DEEPEST:
         names = clean.split("/", _DEEPEST)
         return tuple(_segment("/".join(("", *names[:at])), each) for at, each in enumerate(names))
-    above = segments(folder)
+    above = _segments(folder)
     if _is_plain("/" + folder) and not name.endswith(".sock"):
         return (*above, _typed(name))
     return (*above, _segment("/" + folder, name))

@@ -18,6 +18,8 @@ from habitus_bench.profiler.streams import DIGEST, IMAGE, Source
 from habitus_profiler.convergence import Rule
 from habitus_profiler.partition import Partition, Services
 from habitus_profiler.profile import Limits
+from habitus_profiler.store import Listing
+from habitus_profiler.tenure import Tenure
 
 _EVENTS: Final = 20_000
 _TAUGHT: Final = 8_000
@@ -53,7 +55,8 @@ class _Unconnected:
 def partition() -> Partition:
     """Return a partition that speaks to no bus."""
     services = Services(_Unconnected(), None, None, _LIMITS, _RULE)
-    return Partition(partition_of(image_key(IMAGE, DIGEST)), services)
+    number = partition_of(image_key(IMAGE, DIGEST))
+    return Partition(number, services, Tenure(None, number, Listing(), 0))
 
 
 def taught(source: Source) -> Partition:
