@@ -33,6 +33,10 @@ GROUPS: Final = {
 """op → operation group; `open` is what its flags say."""
 
 _DEEPEST: Final = 48
+# What Kubernetes appends to a workload's name: a ReplicaSet's hash and a Pod's own five letters.
+_REPLICA: Final = re.compile(r"(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+_FAN: Final = 2
+_HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _PEER_AT: Final = 2
 _INCOMING: Final = frozenset({"accept", "listen"})
 _ENOUGH_PEERS: Final = 1024
@@ -107,6 +111,8 @@ def _segment(folder: str, name: str) -> str:
 
 
 def _typed(name: str) -> str:
+    if len(name) == _FAN and _HEX_DIGITS.issuperset(name):
+        return "<id>"  # one of 256 folders by which a cache spreads its files
     text = coarsely_softened(_escaped(name))
     return _unrotated(text) if "log" in text else text
 
@@ -174,7 +180,7 @@ def _workload(peer: Peer) -> str | None:
     if peer.service:
         return f"service/{space}/{peer.service}"
     if peer.pod and peer.pod.name:
-        return f"pod/{space}/{coarsely_softened(peer.pod.name)}"
+        return f"pod/{space}/{coarsely_softened(_REPLICA.sub('-<id>', peer.pod.name))}"
     return f"image/{peer.image}" if peer.image else None
 
 

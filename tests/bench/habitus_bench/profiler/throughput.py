@@ -23,8 +23,8 @@ from habitus_profiler.tenure import Tenure
 
 _EVENTS: Final = 20_000
 _TAUGHT: Final = 8_000
-_LIMITS: Final = Limits(max_children=64, max_vectors=256, threshold=None)
-_RULE: Final = Rule(window_s=3600, epsilon=0, min_events=100)
+LIMITS: Final = Limits(max_children=64, max_vectors=256, threshold=None)
+RULE: Final = Rule(window_s=3600, epsilon=0, min_events=100)
 
 
 class _Subject(NamedTuple):
@@ -54,7 +54,7 @@ class _Unconnected:
 
 def partition() -> Partition:
     """Return a partition that speaks to no bus."""
-    services = Services(_Unconnected(), None, None, _LIMITS, _RULE)
+    services = Services(_Unconnected(), None, None, LIMITS, RULE)
     number = partition_of(image_key(IMAGE, DIGEST))
     return Partition(number, services, Tenure(None, number, Listing(), 0))
 
