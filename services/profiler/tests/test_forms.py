@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normal forms and slots of whole command lines."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habitus_profiler.forms import MAX_TEXT, form_of
+from habitus_profiler.forms import MAX_TEXT, _form_of, form_of
+from habitus_profiler.habits import _segments, segments
 from habitus_profiler.shell import split
 from habitus_profiler.slots import Slot, SlotBook
 from habitus_profiler.tokens import typed
@@ -135,3 +136,48 @@ def test_hostile_text_never_raises(text):
 def test_typing_is_stable(text):
     """A normal text has no volatile part left that another round would replace by other slots."""
     assert typed(text) == typed(text)
+
+
+ids = st.sampled_from([8, 9, 12, 16, 31, 32, 40, 64]).flatmap(
+    lambda size: st.text("0123456789abcdef", min_size=size, max_size=size)
+) | st.uuids().map(str)
+around = st.sampled_from(
+    ["", "/", "-", "--", "-o", "a=", "--x=", ".", ":", "@", "/etc/", "/tmp/", "/data/img-", "/proc/", "http://",
+     "~/", ".jpg", ".com", ".sh", "/x", ":80", "?id=", ",", "tmp.", "0x", "$", "$(", " ", "e+", "1.5", "'",
+     "(", "_", "\\", "Z", "2026-11-24-", "=", "+=", "://", "|"]
+)  # fmt: skip
+worded = st.lists(around | ids, min_size=1, max_size=6).map("".join)
+commands = st.sampled_from(
+    [
+        ["java", "-jar"],
+        ["sh", "-c"],
+        ["node", "-e"],
+        ["curl", "-o"],
+        ["redis-cli", "-h"],
+        ["timeout", "5"],
+        ["chmod"],
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(commands, st.lists(worded, min_size=1, max_size=3))
+def test_a_form_read_through_a_stand_in_is_the_form(command, words):
+    """What is kept for one id is what reading any other id gives."""
+    argv = (*command, *words)
+    assert form_of(argv) == _form_of(argv)
+
+
+@settings(max_examples=300)
+@given(worded)
+def test_a_path_read_through_a_stand_in_is_the_path(path):
+    """The same of files."""
+    assert segments("/" + path) == _segments("/" + path)
+
+
+def test_an_id_that_somebody_owns_is_read_itself():
+    """Two random domains are two remotes, two random names below /etc two paths."""
+    assert slots("curl", "http://deadbee1.com/") != slots("curl", "http://deadbee2.com/")
+    assert slots("cat", "/etc/deadbee1") != slots("cat", "/etc/deadbee2")
+    assert form_of(("cat", "/data/deadbee1")) == form_of(("cat", "/data/deadbee2"))
+    assert form_of(("a\0b",)) != form_of(("a", "b"))

@@ -21,6 +21,7 @@ from typing import Final
 from habitus.events import Event, File, Network, Peer
 from habitus_profiler import addresses
 from habitus_profiler.paths import is_sensitive, leads_to_sensitive
+from habitus_profiler.standins import shows, stood_in
 from habitus_profiler.trie import Found
 from habitus_profiler.volatile import coarsely_softened, softened, strictly_softened
 from habitus_profiler.widening import HIGH, HIGH_PORT
@@ -35,6 +36,10 @@ _OPENINGS: Final = {"read": ("read", "write", "create-delete"), "write": ("write
 """op → groups of an open that it follows from."""
 
 _DEEPEST: Final = 48
+# What Kubernetes appends to a workload's name: a ReplicaSet's hash and a Pod's own five letters.
+_REPLICA: Final = re.compile(r"(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+_FAN: Final = 2
+_HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _PEER_AT: Final = 2
 _INCOMING: Final = frozenset({"accept", "listen"})
 _ENOUGH_PEERS: Final = 1024
@@ -84,9 +89,15 @@ def opening_paths(event: Event) -> list[tuple[str, ...]]:
     return [(name, group, *names) for group in _OPENINGS.get(event.op, ())]
 
 
-@lru_cache(maxsize=4096)
 def segments(path: str) -> tuple[str, ...]:
     """Return the names of a path, volatile parts typed; deeper than 48 is one name."""
+    key = stood_in(path)
+    names = _segments(key)
+    return names if key == path or not any(map(shows, names)) else _segments(path)
+
+
+@lru_cache(maxsize=8192)
+def _segments(path: str) -> tuple[str, ...]:
     if "//" in path or "/." in path or path[-1:] == "/" or path[:1] == ".":
         path = posixpath.normpath(path)
     clean = path.lstrip("/")
@@ -94,7 +105,7 @@ def segments(path: str) -> tuple[str, ...]:
     if not slash or clean.count("/") > _DEEPEST:
         names = clean.split("/", _DEEPEST)
         return tuple(_segment("/".join(("", *names[:at])), each) for at, each in enumerate(names))
-    above = segments(folder)
+    above = _segments(folder)
     if _is_plain("/" + folder) and not name.endswith(".sock"):
         return (*above, _typed(name))
     return (*above, _segment("/" + folder, name))
@@ -115,6 +126,8 @@ def _segment(folder: str, name: str) -> str:
 
 
 def _typed(name: str) -> str:
+    if len(name) == _FAN and _HEX_DIGITS.issuperset(name):
+        return "<id>"  # one of 256 folders by which a cache spreads its files
     text = coarsely_softened(_escaped(name))
     return _unrotated(text) if "log" in text else text
 
@@ -182,7 +195,7 @@ def _workload(peer: Peer) -> str | None:
     if peer.service:
         return f"service/{space}/{peer.service}"
     if peer.pod and peer.pod.name:
-        return f"pod/{space}/{coarsely_softened(peer.pod.name)}"
+        return f"pod/{space}/{coarsely_softened(_REPLICA.sub('-<id>', peer.pod.name))}"
     return f"image/{peer.image}" if peer.image else None
 
 

@@ -16,13 +16,16 @@ from habitus import wire
 from habitus.images import image_key, partition_of
 from habitus_bench.profiler.streams import DIGEST, IMAGE, Source
 from habitus_profiler.convergence import Rule
+from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
 from habitus_profiler.partition import Partition, Services
+from habitus_profiler.store import Listing
+from habitus_profiler.tenure import Tenure
 
 _EVENTS: Final = 20_000
 _TAUGHT: Final = 8_000
-_LIMITS: Final = Limits(max_children=64, max_vectors=256, threshold=None)
-_RULE: Final = Rule(window_s=3600, epsilon=0, min_events=100)
+LIMITS: Final = Limits(max_children=64, max_vectors=256, threshold=None)
+RULE: Final = Rule(window_s=3600, epsilon=0, min_events=100)
 
 
 class _Subject(NamedTuple):
@@ -51,9 +54,10 @@ class _Unconnected:
 
 
 def partition() -> Partition:
-    """Return a partition that speaks to no bus."""
-    services = Services(_Unconnected(), None, None, _LIMITS, _RULE)
-    return Partition(partition_of(image_key(IMAGE, DIGEST)), services)
+    """Return a partition that speaks to no bus, and waits for no rules while it learns."""
+    services = Services(_Unconnected(), None, None, LIMITS, RULE, Guarding(rules="off"))
+    number = partition_of(image_key(IMAGE, DIGEST))
+    return Partition(number, services, Tenure(None, number, Listing(), 0))
 
 
 def taught(source: Source) -> Partition:
@@ -74,7 +78,7 @@ async def _applied(into: Partition, batches: list[bytes]) -> float:
     for number, batch in enumerate(batches, 2):
         work = into.apply(wire.decode(wire.EventBatch, batch).events, number)
         if work.anomalies or work.asked or work.parked:
-            raise RuntimeError(f"the stream was to be known: {work.anomalies or work.asked or work.parked}")
+            raise RuntimeError("the stream was to be known")
         await into.verdicts.flush()
     return time.process_time() - started
 
