@@ -14,6 +14,7 @@ from habitus.profiles import State
 from habitus.settings import PATH_CHILDREN
 from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
+from habitus_profiler.fleet import Fleet
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.keys import is_habit, key_of
 from habitus_profiler.leaf import Leaf, Vector
@@ -76,6 +77,7 @@ class Profile:
         self.process: dict[str, dict[str, Leaf]] = {}
         self.file = Trie(FileRules(limits.max_children, limits.path_children))
         self.network = Trie(NetworkRules(limits.max_children))
+        self.fleet = Fleet()
         self.model = ""
         self.first_event: int | None = None
         self.last_event: int | None = None
@@ -100,6 +102,8 @@ class Profile:
 
     def learn(self, event: Event) -> None:
         """Take an event as a habit."""
+        self.fleet.meet(event)
+        self.fleet.learn(event)
         self._span(event.ts)
         self.dirty = True
         habit = is_habit(event)
@@ -196,6 +200,10 @@ class Profile:
 
     def judge(self, event: Event) -> Miss | Ask | None:
         """Return what of an event the profile does not contain, None when it contains it."""
+        self.fleet.meet(event)
+        if event.op == "usage":
+            jump = self.fleet.jump(event)
+            return Miss("usage-jump", [self.image_key, "cpu", "usage"], jump, []) if jump else None
         key = key_of(event)
         if key is None or key in self._known:
             return None

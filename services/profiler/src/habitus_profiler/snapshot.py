@@ -51,6 +51,8 @@ class _Profile(msgspec.Struct):
     network: list[tuple[tuple[str, ...], int]]
     stream: str
     applied: list[int]
+    peak_cores: float = 0.0
+    readings: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -78,6 +80,8 @@ def sealed(profile: Profile, stream: str) -> bytes:
         network=list(profile.network.leaves()),
         stream=stream,
         applied=sorted(profile.applied),
+        peak_cores=profile.fleet.peak,
+        readings=profile.fleet.readings,
     )
     return seal(_encoder.encode(record))
 
@@ -129,6 +133,7 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     profile.model = record.model
     profile.first_event, profile.last_event = record.first_event, record.last_event
     profile.converged = record.converged
+    profile.fleet.peak, profile.fleet.readings = record.peak_cores, record.readings
     profile.process = {
         parent: {name: _unpacked(leaf) for name, leaf in names.items()}
         for parent, names in record.process.items()
