@@ -177,6 +177,11 @@ class Record:
         self._texts: dict[str, tuple[str, ...]] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def anomaly(self) -> Anomaly:
+        """The anomaly itself."""
+        return self._anomaly
+
     def values(self, field: str) -> tuple[Value, ...]:
         """Return what `field` holds: nothing, one value, or the elements of a list."""
         known = self._values.get(field)
