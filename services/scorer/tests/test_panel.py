@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from scorer_making import anomaly
 
+from habitus.anomalies import Anomaly
 from habitus.engines import Context, EngineScore, EngineServices, Score, total
 from habitus.plugins import PluginFault
 from habitus.settings import ScorerSettings
@@ -37,7 +38,7 @@ class Fixed:
 
 async def judged(*engines: Fixed, timeout_s: float = 30) -> dict[str, EngineScore]:
     seats = [Seat(engine.name, engine, engine.max_points, timeout_s) for engine in engines]
-    return await Panel(seats).judge(anomaly())
+    return (await Panel(seats).judge(anomaly())).scores
 
 
 async def test_total_is_scaled_to_those_who_voted():
@@ -100,7 +101,8 @@ async def test_engine_that_raises_before_it_awaits_abstains():
         def score(self, anomaly, context):  # noqa: ARG002
             raise ValueError("at once")
 
-    scores = await Panel([Seat("plain", Plain(), 1, 1)]).judge(anomaly())  # type: ignore[arg-type]
+    seats = [Seat("plain", Plain(), 1, 1)]  # type: ignore[arg-type]
+    scores = (await Panel(seats).judge(anomaly())).scores
     assert scores["plain"].note == "ValueError: at once"
 
 
@@ -160,6 +162,7 @@ BAD_SETTINGS = [
     ({"weights": {"rule": -1}}, "setting scorer.weights.rule: -1"),
     ({"weights": {"rule": math.nan}}, "setting scorer.weights.rule: nan"),
     ({"engine": {"rule": {"timeout_s": "soon"}}}, "scorer.engine.rule.timeout_s"),
+    ({"engine": {"rule": {"at_once": 0}}}, "scorer.engine.rule.at_once: 0"),
     ({"engine": {"llm": {"concurency": 3}}}, "engine 'llm' cannot start.*concurency"),
     ({"rules": [Path("/no/such/rules")]}, "setting scorer.rules: /no/such/rules: no such folder"),
 ]
@@ -200,7 +203,7 @@ class Yara:
 async def test_third_party_engine_scores(third_party):
     """An installed package adds an engine by its entry point; its table and weight come from the settings."""
     panel = seated(engines=["rule", "yara"], weights={"rule": 40, "yara": 10}, engine={"yara": {"points": 7}})
-    scores = await panel.judge(anomaly())
+    scores = (await panel.judge(anomaly())).scores
     assert (scores["yara"].points, scores["yara"].max_points) == (7, 10)
     assert scores["yara"].note == "after ['rule']"
 
@@ -210,3 +213,26 @@ def test_missing_extra_is_named(third_party):
     seated(engines=["rule"])
     with pytest.raises(PluginFault, match=r"'gpu' needs module 'cupy_not_here'.*habitus-yara\[gpu\]"):
         seated(engines=["gpu"])
+
+
+async def test_an_engine_is_called_at_most_so_often_at_once():
+    """Of five calls two run; the others wait their turn, and all are answered."""
+    running: set[object] = set()
+    most: list[int] = []
+
+    class Busy:
+        name = "busy"
+        max_points = 1.0
+
+        async def score(self, anomaly: Anomaly, context: Context) -> Score:  # noqa: ARG002
+            call = object()
+            running.add(call)
+            most.append(len(running))
+            await asyncio.sleep(0)
+            running.discard(call)
+            return Score(points=1)
+
+    panel = Panel([Seat("busy", Busy(), 1, 60, turns=asyncio.Semaphore(2))])
+    given = await asyncio.gather(*(panel.judge(anomaly()) for _ in range(5)))
+    assert max(most) == 2
+    assert [verdict.scores["busy"].points for verdict in given] == [1] * 5

@@ -96,12 +96,16 @@ class ProfileRequest(BaseModel):
 
     `list` needs nothing; `show` an `image_key`; `converge` turns every profile of the partition
     to detect and, with `freeze`, judges images that were never seen instead of learning them;
-    `sync` only waits. `after` is the sequence in EVENTS that must have been applied before.
+    `sync` only waits. `export` needs an `image_key`; `import` also the document `bill` (`habitus.bills`), and
+    `replace` where there is a profile already. `after` is the sequence in EVENTS that must have been
+    applied before.
     """
 
     image_key: str | None = None
     after: int = 0
     freeze: bool = False
+    bill: str = ""
+    replace: bool = False
 
 
 class ProfileReply(BaseModel):
@@ -110,3 +114,4 @@ class ProfileReply(BaseModel):
     error: str | None = None
     summaries: list[ProfileSummary] = []
     detail: ProfileDetail | None = None
+    bill: str = ""

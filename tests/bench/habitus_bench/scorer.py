@@ -53,7 +53,8 @@ async def _speed() -> dict[str, float]:
         panel, book = Panel.seated(settings, _nobody), IncidentBook(settings.cooldown_s)
         began = time.perf_counter()
         for anomaly in given:
-            book.fold(Judged.of(anomaly, await panel.judge(anomaly)))
+            verdict = await panel.judge(anomaly)
+            book.fold(Judged.of(anomaly, verdict.scores))
         best = max(best, len(given) / (time.perf_counter() - began))
     return {"anomalies_per_s": best}
 

@@ -3,17 +3,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from habitus import subjects
+from habitus import bills, subjects
 from habitus.bus import Bus
 from habitus.images import PARTITIONS, partition_of
 from habitus.profiles import ProfileDetail, ProfileReply, ProfileRequest, ProfileSummary
 
 _PATIENCE_S: Final = 600.0
 _QUICK_S: Final = 5.0
+_IMPORT_S: Final = 60.0
+_LARGEST: Final = 900_000
 
 
 class ProfilesFault(RuntimeError):
@@ -37,6 +39,33 @@ async def detail(bus: Bus, image_key: str) -> ProfileDetail:
     if reply.detail is None:
         raise ProfilesFault(reply.error or f"no profile of {image_key}")
     return reply.detail
+
+
+async def document(bus: Bus, image_key: str) -> dict[str, Any]:
+    """Return one profile as a document, to be read or kept.
+
+    Raises:
+        ProfilesFault: no such profile.
+    """
+    reply = await _ask(
+        bus, "export", partition_of(image_key), ProfileRequest(image_key=image_key), timeout_s=_QUICK_S
+    )
+    try:
+        return bills.unpacked(reply.bill)
+    except ValueError as fault:
+        raise ProfilesFault(f"partition {partition_of(image_key)} sent no profile: {fault}") from None
+
+
+async def take(bus: Bus, image_key: str, document: dict[str, Any], *, replace: bool) -> None:
+    """Give a document to the profiler as the profile of an image.
+
+    Raises:
+        ProfilesFault: it is no profile, or the image has one and `replace` is not asked for.
+    """
+    request = ProfileRequest(image_key=image_key, bill=bills.packed(document), replace=replace)
+    if len(request.bill) > _LARGEST:
+        raise ProfilesFault(f"the document takes {len(request.bill)} bytes, more than a message holds")
+    await _ask(bus, "import", partition_of(image_key), request, timeout_s=_IMPORT_S)
 
 
 async def synchronise(bus: Bus, after: Mapping[int, int]) -> None:

@@ -14,6 +14,7 @@ from habitus import subjects
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
+from habitus_profiler.exchange import Exchange
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
 from habitus_profiler.store import STORE_FAULTS
@@ -37,6 +38,7 @@ class Operator:
             "show": self.show,
             "converge": self.converge,
             "sync": self.sync,
+            **Exchange(partition).answers,
         }
 
     def subjects(self) -> list[str]:

@@ -2,7 +2,7 @@
 """A profile as bytes and back: msgpack with a schema version and a checksum (BLAKE2b) over its body."""
 
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -62,7 +62,12 @@ _decoder = msgspec.msgpack.Decoder(_Profile)
 
 def sealed(profile: Profile, stream: str) -> bytes:
     """Return the profile as bytes. `stream` names the incarnation of EVENTS that it has learned from."""
-    record = _Profile(
+    return seal(_encoder.encode(recorded(profile, stream)))
+
+
+def recorded(profile: Profile, stream: str) -> _Profile:
+    """Return the profile as the record that a snapshot holds."""
+    return _Profile(
         image_key=profile.image_key,
         partition=profile.partition,
         state=profile.state,
@@ -83,7 +88,6 @@ def sealed(profile: Profile, stream: str) -> bytes:
         peak_cores=profile.fleet.peak,
         readings=profile.fleet.readings,
     )
-    return seal(_encoder.encode(record))
 
 
 def seal(body: bytes) -> bytes:
@@ -124,6 +128,15 @@ def parsed(data: bytes, limits: Limits, rule: Rule, stream: str) -> Profile:
     profile.applied = set(record.applied) if record.stream == stream else set()
     profile.bytes = len(data)
     return profile
+
+
+def restored(fields: dict[str, Any], limits: Limits, rule: Rule) -> Profile:
+    """Return the profile of a record in plain mappings and lists.
+
+    Raises:
+        msgspec.ValidationError: a field is missing or of the wrong type.
+    """
+    return _restored(msgspec.convert(fields, _Profile, str_keys=True), limits, rule)
 
 
 def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
