@@ -50,7 +50,8 @@ class Fleet:
             oldest = next(iter(self._seen))
 
     def learn(self, event: Event) -> None:
-        """Take a reading of processor use as usual."""
+        """Note that the container lives, and take a reading of its processor use as usual."""
+        self.meet(event)
         if event.usage:
             self.peak = max(self.peak, event.usage.cores)
             self.readings += 1
@@ -58,8 +59,9 @@ class Fleet:
     def jump(self, event: Event) -> str | None:
         """Say what a reading jumps to, at its second in a row: a burst that passes is none.
 
-        Told once, until the use is back below.
+        Told once, until the use is back below. Any event says that its container lives.
         """
+        self.meet(event)
         usage, container = event.usage, event.container.id or "?"
         if usage is None or self.readings < READINGS:
             return None
