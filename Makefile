@@ -100,6 +100,10 @@ $(MODEL): tests/llm/parts.txt tests/llm/small_model.py
 	@$(VENV)/python tests/llm/small_model.py build/llm/pieces $(MODEL)
 	@rm -rf build/llm/pieces && touch $(MODEL)
 
+.PHONY: bench-scorer
+bench-scorer: setup ## what the scorer costs and its rules catch (HABITUS_BENCH_SIGMA, HABITUS_BENCH_FALCO: checkouts)
+	@PYTHONPATH=tests/support:tests/bench:services/scorer/tests $(VENV)/python -m habitus_bench.scorer
+
 .PHONY: proto
 proto: ## generate the CRI messages from runtime.proto
 	cd shared/src && ../../$(VENV)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. habitus/cri/runtime.proto

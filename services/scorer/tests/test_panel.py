@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from scorer_making import anomaly
 
+from habitus.anomalies import Anomaly
 from habitus.engines import Context, EngineScore, EngineServices, Score, total
 from habitus.plugins import PluginFault
 from habitus.settings import ScorerSettings
@@ -161,6 +162,7 @@ BAD_SETTINGS = [
     ({"weights": {"rule": -1}}, "setting scorer.weights.rule: -1"),
     ({"weights": {"rule": math.nan}}, "setting scorer.weights.rule: nan"),
     ({"engine": {"rule": {"timeout_s": "soon"}}}, "scorer.engine.rule.timeout_s"),
+    ({"engine": {"rule": {"at_once": 0}}}, "scorer.engine.rule.at_once: 0"),
     ({"engine": {"llm": {"concurency": 3}}}, "engine 'llm' cannot start.*concurency"),
     ({"rules": [Path("/no/such/rules")]}, "setting scorer.rules: /no/such/rules: no such folder"),
 ]
@@ -211,3 +213,26 @@ def test_missing_extra_is_named(third_party):
     seated(engines=["rule"])
     with pytest.raises(PluginFault, match=r"'gpu' needs module 'cupy_not_here'.*habitus-yara\[gpu\]"):
         seated(engines=["gpu"])
+
+
+async def test_an_engine_is_called_at_most_so_often_at_once():
+    """Of five calls two run; the others wait their turn, and all are answered."""
+    running: set[object] = set()
+    most: list[int] = []
+
+    class Busy:
+        name = "busy"
+        max_points = 1.0
+
+        async def score(self, anomaly: Anomaly, context: Context) -> Score:  # noqa: ARG002
+            call = object()
+            running.add(call)
+            most.append(len(running))
+            await asyncio.sleep(0)
+            running.discard(call)
+            return Score(points=1)
+
+    panel = Panel([Seat("busy", Busy(), 1, 60, turns=asyncio.Semaphore(2))])
+    given = await asyncio.gather(*(panel.judge(anomaly()) for _ in range(5)))
+    assert max(most) == 2
+    assert [verdict.scores["busy"].points for verdict in given] == [1] * 5

@@ -107,6 +107,6 @@ async def test_own_work_that_fails_ends_no_engine(engine: RuleEngine, monkeypatc
     work = asyncio.create_task(panel.run(stop))
     await started.wait()
     assert "its own work failed" in caplog.text
-    assert not (await panel.judge(anomaly(["/one"])))["rule"].abstained
+    assert not (await panel.judge(anomaly(["/one"]))).scores["rule"].abstained
     stop.set()
     await work

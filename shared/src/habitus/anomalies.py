@@ -12,7 +12,9 @@ import msgspec
 from habitus.events import Event
 from habitus.wire import Message
 
-Reason = Literal["unknown-path", "new-remote", "unknown-argument", "novel-slot", "blind-interval"]
+Reason = Literal[
+    "unknown-path", "new-remote", "unknown-argument", "novel-slot", "blind-interval", "usage-jump"
+]
 
 
 class Neighbour(msgspec.Struct, gc=False):
@@ -30,13 +32,14 @@ class Anomaly(Message):
         event: the event itself.
         image_key: the profile that does not contain it.
         revision: that profile's revision.
-        reason: which step failed.
+        reason: which step failed; `usage-jump`: far more processor than was usual.
         path: the trie path that was looked for, from the image down.
         detail: one line for a person: the first unknown node, the novel slot, the best cosine.
         usual: a few known siblings (paths or normal forms), as context for people and engines.
         nearest: known leaves nearest to the event, best first.
         confidence: 0 … 1: how sure the profile is that the event is news (its convergence).
         detected: nanoseconds since the epoch.
+        replicas: containers of this image that the profiler knows to live now; 0 where it does not say.
     """
 
     id: str
@@ -50,3 +53,4 @@ class Anomaly(Message):
     nearest: list[Neighbour] = msgspec.field(default_factory=list)
     confidence: float = 1.0
     detected: int = 0
+    replicas: int = 0

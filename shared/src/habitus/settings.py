@@ -176,7 +176,7 @@ class ScorerSettings(Section):
     """Which engines score, with which weight, and when a person is told."""
 
     engines: Names = Field(
-        default=["profile", "rule", "llm"], description="plugins of habitus.engines, in order"
+        default=["profile", "rule", "cluster", "llm"], description="plugins of habitus.engines, in order"
     )
     weights: dict[str, float] = Field(
         default={"rule": 40, "cluster": 20, "llm": 35, "profile": 5},

@@ -13,6 +13,7 @@ from habitus.events import Event
 from habitus.profiles import State
 from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
+from habitus_profiler.fleet import Fleet
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.judgement import Ask, Echo, Limits, Miss
 from habitus_profiler.keys import is_habit, key_of
@@ -48,6 +49,7 @@ class Profile:
         self.process: dict[str, dict[str, Leaf]] = {}
         self.file = Trie(FileRules(limits.max_children, limits.path_children))
         self.network = Trie(NetworkRules(limits.max_children))
+        self.fleet = Fleet()
         self.model = ""
         self.first_event: int | None = None
         self.last_event: int | None = None
@@ -83,6 +85,7 @@ class Profile:
     def met(self, event: Event, new: int = 0, *, habit: bool = True) -> None:
         """Count an event and what was new in it, without learning it."""
         self._span(event.ts)
+        self.fleet.learn(event)
         self.learning.saw(event.ts, int(habit), new, event.node or "")
 
     def admit(self, held: Held, *, counted: bool) -> None:
@@ -184,6 +187,9 @@ class Profile:
 
     def judge(self, event: Event) -> Miss | Ask | Echo | None:
         """Return what of an event the profile does not contain, None when it contains it."""
+        jump = self.fleet.jump(event)
+        if jump:
+            return Miss("usage-jump", [self.image_key, "cpu", "usage"], jump, [])
         key = key_of(event)
         if key is None or key in self._known:
             return None

@@ -44,6 +44,7 @@ def anomaly_of(event: Event, profile: Profile, miss: Miss) -> Anomaly:
         usual=[_cut(text, _LONGEST_DETAIL) for text in miss.usual[:_USUAL]],
         nearest=list(miss.nearest),
         confidence=profile.confidence,
+        replicas=profile.fleet.replicas,
         detected=time.time_ns(),
     )
 

@@ -54,6 +54,8 @@ class _Profile(msgspec.Struct):
     stream: str
     applied: list[int]
     notes: Notes = msgspec.field(default_factory=Notes)
+    peak_cores: float = 0.0
+    readings: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -87,6 +89,8 @@ def recorded(profile: Profile, stream: str) -> _Profile:
         stream=stream,
         applied=sorted(profile.applied),
         notes=profile.notes,
+        peak_cores=profile.fleet.peak,
+        readings=profile.fleet.readings,
     )
 
 
@@ -146,6 +150,7 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     profile.model = record.model
     profile.first_event, profile.last_event = record.first_event, record.last_event
     profile.converged = record.converged
+    profile.fleet.peak, profile.fleet.readings = record.peak_cores, record.readings
     profile.process = {
         parent: {name: _unpacked(leaf) for name, leaf in names.items()}
         for parent, names in record.process.items()

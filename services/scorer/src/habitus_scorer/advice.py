@@ -33,6 +33,9 @@ _TITLES: Final[dict[tuple[EventClass, Reason], Bilingual]] = {
     ("file", "unknown-path"): Bilingual(
         en="file access never seen in this image", zh="镜像中从未出现过的文件访问"
     ),
+    ("cpu", "usage-jump"): Bilingual(
+        en="far more processor use than was ever usual", zh="处理器使用量远超以往"
+    ),
     ("network", "unknown-path"): Bilingual(
         en="network activity never seen in this image", zh="镜像中从未出现过的网络行为"
     ),
@@ -50,7 +53,7 @@ _REVIEW: Final = Bilingual(
 def title_of(anomaly: Anomaly) -> Bilingual:
     """Return what to call an anomaly that no finding names."""
     known = _TITLES.get((anomaly.event.class_, anomaly.reason))
-    return known or _TITLES[anomaly.event.class_, "unknown-path"]
+    return known or _TITLES.get((anomaly.event.class_, "unknown-path"), _TITLES["cpu", "usage-jump"])
 
 
 def action_of(event: Event) -> SuggestedAction:

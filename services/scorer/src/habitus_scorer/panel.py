@@ -5,8 +5,8 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from habitus import plugins
 from habitus.anomalies import Anomaly
@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 Request = Callable[[str, bytes, float], Awaitable[bytes]]
 
 
+AT_ONCE: Final = 512
+"""Calls of one engine at once, unless its own table says `at_once`; further ones wait their turn."""
+
+
 @dataclass(frozen=True)
 class Seat:
     """One engine with what the settings give it."""
@@ -30,6 +34,7 @@ class Seat:
     timeout_s: float
     late_s: float = 0.0
     """Further seconds in which its answer is still wanted, though nobody waits for it any more."""
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
 
 Pending = list[tuple[Seat, "asyncio.Future[Score]"]]
@@ -137,12 +142,13 @@ def _seat(name: str, settings: ScorerSettings, request: Request, late_s: float) 
     table = dict(settings.engine.get(name, {}))
     if name == "rule":  # the folders are a setting of their own, so that every reader finds them
         table.setdefault("rules", settings.rules)
+    turns = _turns(name, table)
     services = EngineServices(settings=table, max_points=weight, request=request)
     timeout_s, late_s = (
         _seconds(name, table, key, default)
         for key, default in (("timeout_s", settings.timeout_s), ("late_s", late_s))
     )
-    return Seat(name, _built(name, services), weight, timeout_s, late_s)
+    return Seat(name, _built(name, services), weight, timeout_s, late_s, turns)
 
 
 def _built(name: str, services: EngineServices) -> Engine:
@@ -166,10 +172,17 @@ def _seconds(name: str, table: dict[str, Any], key: str, default: float) -> floa
     return float(value)
 
 
+def _turns(name: str, table: dict[str, Any]) -> asyncio.Semaphore:
+    value = table.pop("at_once", AT_ONCE)
+    if not isinstance(value, int) or value < 1:
+        raise PluginFault(f"setting scorer.engine.{name}.at_once: {value!r} is no positive whole number")
+    return asyncio.Semaphore(value)
+
+
 async def _asked(seat: Seat, anomaly: Anomaly, context: Context, pending: Pending) -> Score:
     # A task of its own, cancelled but not awaited: an engine that swallows the cancellation
     # holds nobody up.
-    task = asyncio.ensure_future(_call(seat.engine, anomaly, context))
+    task = asyncio.ensure_future(_call(seat, anomaly, context))
     try:
         done, _ = await asyncio.wait({task}, timeout=seat.timeout_s)
     except asyncio.CancelledError:
@@ -194,9 +207,11 @@ def _give_up(task: "asyncio.Future[Score]") -> None:
         task.add_done_callback(_ignored)
 
 
-async def _call(engine: Engine, anomaly: Anomaly, context: Context) -> Score:
-    # Inside the task, so that what `score` raises before its first await is caught as well.
-    return await engine.score(anomaly, context)
+async def _call(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
+    # Inside the task, so that what `score` raises before its first await is caught as well. Waiting for
+    # a turn counts as the engine's time: it cannot hold up an anomaly for longer.
+    async with seat.turns:
+        return await seat.engine.score(anomaly, context)
 
 
 def _answer(task: "asyncio.Future[Score]") -> Score:

@@ -8,8 +8,8 @@ from habitus.anomalies import Anomaly
 from habitus.events import Event, Network, Process
 from habitus_scorer.sigma import auditd
 
-Value = str | int
-Found = str | int | list[str] | None
+Value = str | int | float
+Found = str | int | float | list[str] | None
 
 KEYWORDS: Final = ""
 """The name under which a record gives all its text, for Sigma's keywords (values without a field)."""
@@ -96,6 +96,7 @@ _NETWORK: Final[dict[str, Callable[[Network], Found]]] = {
     "SourcePort": lambda network: network.local_port if _egress(network) else network.remote_port,
     "Protocol": lambda network: network.protocol,
     "Initiated": lambda network: "true" if _egress(network) else "false",
+    "Network.Path": lambda network: network.path,
     "QueryName": lambda network: network.domain,
 }
 
@@ -112,6 +113,11 @@ def _ops(event: Event) -> Found:
     return [event.op, "write"] if changes(event) else event.op
 
 
+def _via(event: Event) -> str | None:
+    part = event.file or event.network
+    return part.via if part else None
+
+
 def _target(event: Event) -> str | None:
     return (event.file.new_path or event.file.path) if event.file else None
 
@@ -119,12 +125,16 @@ def _target(event: Event) -> str | None:
 _EVENT: Final[dict[str, Callable[[Event], Found]]] = {
     "TargetFilename": _target,
     "SourceFilename": lambda event: event.file.path if event.file else None,
+    "File.Mode": lambda event: event.file.mode if event.file else None,
     "File.Flags": lambda event: event.file.flags if event.file else None,
     "ProcessName": lambda event: event.process_name,
     "ParentImage": lambda event: _rooted(event.parent_name) or None,
     "ParentName": lambda event: event.parent_name or None,
     "Event.Class": lambda event: event.class_,
     "Event.Op": _ops,
+    "Usage.Cores": lambda event: event.usage.cores if event.usage else None,
+    "Process.ExeClass": lambda event: event.process.exe_class if event.process else None,
+    "Via": _via,
     "Node": lambda event: event.node,
     "Container.Image": lambda event: event.container.image,
     "Container.Name": lambda event: event.container.name,
@@ -152,7 +162,7 @@ FIELDS: Final = frozenset((*_PROCESS, *_NETWORK, *_EVENT, *_ANOMALY, *auditd.FIE
 def _listed(found: Value | Sequence[Value] | None) -> tuple[Value, ...]:
     if found is None:
         return ()
-    return (found,) if isinstance(found, str | int) else tuple(found)
+    return (found,) if isinstance(found, str | int | float) else tuple(found)
 
 
 class Record:
@@ -166,6 +176,11 @@ class Record:
         self._values: dict[str, tuple[Value, ...]] = {}
         self._texts: dict[str, tuple[str, ...]] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def anomaly(self) -> Anomaly:
+        """The anomaly itself."""
+        return self._anomaly
 
     def values(self, field: str) -> tuple[Value, ...]:
         """Return what `field` holds: nothing, one value, or the elements of a list."""

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster engine: one replica of many that departs is an outlier; all of them are a release.
+
+It adds to what others find and raises nothing alone: 20 of the 65 points of profile, rule and cluster.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+import pydantic
+
+from habitus.anomalies import Anomaly
+from habitus.engines import Context, EngineServices, Finding, Score
+from habitus.languages import Bilingual
+from habitus.text import printable
+from habitus_scorer.cluster.window import NOISE, Pattern, Window, fitted
+
+log = logging.getLogger(__name__)
+
+DRIFT: Final = "cluster/release-drift"
+_OUTLIER_TITLE: Final = Bilingual(
+    en="one replica of many does what the others do not", zh="众多副本中仅个别副本出现该行为"
+)
+_DRIFT_TITLE: Final = Bilingual(
+    en="release drift: the replicas of this workload changed together",
+    zh="版本变更：该工作负载的各副本同时出现相同变化",
+)
+_DRIFT_ADVICE: Final = Bilingual(
+    en="Nearly all replicas show the same departure: most likely a release. If it was planned, let the "
+    "profile relearn; if nobody released anything, look for a change of the image or of its configuration.",
+    zh="几乎所有副本都出现相同的偏离，很可能是版本发布。若属计划内变更，请让画像重新学习；若无人发布，请核查镜像或配置是否被篡改。",
+)
+_FEW: Final = 3
+_ALL: Final = 0.8
+_RARE: Final = 0.05
+_KNOWN_KIND: Final = 0.6
+"""What a cluster of its kind takes from an outlier: other anomalies resemble it."""
+_NOTICES: Final = 1024
+
+
+class _Own(pydantic.BaseModel):
+    """The table `[scorer.engine.cluster]`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    window_s: float = pydantic.Field(default=3600, gt=0)
+    fit_s: float = pydantic.Field(default=30, gt=0)
+    timeout_s: float = pydantic.Field(default=5, gt=0)
+
+
+class ClusterEngine:
+    """Compares an anomaly with the recent ones of all replicas of its workload."""
+
+    name = "cluster"
+
+    def __init__(self, services: EngineServices) -> None:
+        self.max_points = services.max_points
+        self._own = _Own.model_validate(dict(services.settings))
+        self.window = Window(self._own.window_s)
+        self._told: OrderedDict[tuple[str, object], int] = OrderedDict()
+
+    async def score(self, anomaly: Anomaly, context: Context) -> Score:
+        """Return max_points for one replica alone, none for all; abstain where fewer than three are known."""
+        del context
+        pattern = self.window.add(anomaly)
+        shown = self.window.spread(pattern)
+        replicas = max(anomaly.replicas, self.window.seen(pattern.workload))
+        if replicas < _FEW:
+            return Score(abstained=True, note=f"{replicas} replicas known: too few to compare")
+        spread = shown / replicas
+        detail = f"{shown} of {replicas} replicas of {printable(pattern.workload, 200)}"
+        if spread >= _ALL and shown >= _FEW:
+            return Score(findings=self._drift(pattern, anomaly.event.ts, detail), note=f"drift: {detail}")
+        kind = 1.0 if pattern.label == NOISE else _KNOWN_KIND
+        points = self.max_points * kind * max(0.0, 1 - max(0.0, spread - 1 / replicas) / _ALL)
+        rare = shown == 1 or spread <= _RARE
+        return Score(
+            points=round(points, 2), findings=[_outlier(detail)] if rare else [], note=f"seen on {detail}"
+        )
+
+    async def run(self) -> None:
+        """Fit anew from time to time, beside the loop; between fits new anomalies join known clusters."""
+        while True:
+            await asyncio.sleep(self._own.fit_s)
+            if self.window.fresh:
+                await self.refit()
+
+    async def refit(self) -> None:
+        """Cluster the window's patterns now."""
+        self.window.take(await asyncio.to_thread(fitted, self.window.to_fit()))
+
+    def _drift(self, pattern: Pattern, moment: int, detail: str) -> list[Finding]:
+        """Return the notice, once for each workload within a window."""
+        told = self._told.get((pattern.workload, DRIFT))
+        if told is not None and moment - told < self._own.window_s * 1e9:
+            return []
+        self._told[pattern.workload, DRIFT] = moment
+        if len(self._told) > _NOTICES:
+            self._told.popitem(last=False)
+        log.info("release-drift: %s", detail)
+        return [
+            Finding(id=DRIFT, title=_DRIFT_TITLE, detail=detail, advice=_DRIFT_ADVICE, level="informational")
+        ]
+
+
+def _outlier(detail: str) -> Finding:
+    return Finding(id="cluster/outlier", title=_OUTLIER_TITLE, detail=detail, level="low")
