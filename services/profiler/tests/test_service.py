@@ -64,7 +64,7 @@ async def test_a_quiet_window_of_event_time_turns_learn_into_detect(stack, embed
     """No operator is needed: after a window without news the profile judges."""
     await stack.start(window_s=60, min_events=30)
     await stack.feed(days(make, 0, 15))
-    await stack.feed(work(make, 1))
+    await stack.ask("sync", after=await stack.feed(work(make, 1)))
     assert (await stack.ask("list")).summaries[0].state == "learn"
     await stack.feed(days(make, 20, 60))
 
