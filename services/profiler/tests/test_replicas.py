@@ -41,7 +41,11 @@ class Replica:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "habitus_profiler"],
                 env=server.environment
-                | {"HABITUS_PROFILER_SNAPSHOT_S": "0.2", "HABITUS_PROFILER_WINDOW_S": str(WINDOW_S)},
+                | {
+                    "HABITUS_PROFILER_SNAPSHOT_S": "0.2",
+                    "HABITUS_PROFILER_WINDOW_S": str(WINDOW_S),
+                    "HABITUS_PROFILER_GUARD": "off",  # no scorer is there to wait for
+                },
                 stderr=out,
             )
 

@@ -36,7 +36,13 @@ class Line:
         for service in ("embedder", "profiler"):
             log = self.scratch / f"{service}.log"
             self._services.append(
-                start_service(service, self.nats.environment, log, HABITUS_EMBEDDER_PORT="0")
+                start_service(
+                    service,
+                    self.nats.environment,
+                    log,
+                    HABITUS_EMBEDDER_PORT="0",
+                    HABITUS_PROFILER_GUARD="off",  # no scorer is there to wait for
+                )
             )
         self.bus = Bus(self.nats.settings, "bench")
         await self.bus.connect()
