@@ -94,7 +94,9 @@ def from_btf(folder: Path, release: str) -> Path:
         said = error.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise ServiceFault(f"bpftool cannot write {BTF} as C: {said[-1] if said else 'no reason'}") from None
     types = (include / "vmlinux.h").read_bytes()
-    late = "".join(f"#define {name} {number}\n" for name, number in _LATE.items() if name.encode() not in types)
+    late = "".join(
+        f"#define {name} {number}\n" for name, number in _LATE.items() if name.encode() not in types
+    )
     macros = _MACROS.replace("{version}", _version(release)).replace("{late}", late)
     (include / "linux" / "kconfig.h").write_text(macros)
     return folder
