@@ -18,7 +18,8 @@ demo: setup-containers bpf ## play the mining story on real containers (root)
 
 .PHONY: test
 test: setup-tests bpf check ## all checks and tests that this machine can run
-	$(VENV)/pytest
+	$(VENV)/pytest -n 2 shared/tests services
+	$(VENV)/pytest tests
 
 .PHONY: test-vm
 test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18")

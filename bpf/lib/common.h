@@ -16,10 +16,10 @@
 struct settings {
 	__u64 loaded_at; /* boot clock, ns: processes older than this were running before us */
 	__u32 max_argv;  /* bytes, at most ARGV_BYTES */
-	__u32 reserved;
+	__u32 file_totals; /* 1: what is read and written of open files is told, too */
 	__u64 secret[2]; /* of this run: who does not know it cannot make hashes collide */
 };
 
-const volatile struct settings settings SEC(".rodata.settings") = { .max_argv = 4096 };
+const volatile struct settings settings SEC(".rodata.settings") = { .max_argv = 4096, .file_totals = 1 };
 
 #endif

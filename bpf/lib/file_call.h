@@ -15,6 +15,7 @@
 #define S_IALLUGO 07777
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
+#define S_IFREG 0100000
 #define S_IFCHR 0020000
 #define S_IFBLK 0060000
 /* Instead of a descriptor: */
@@ -34,6 +35,7 @@ struct call {
 	const __u64 *how_at; /* openat2: where its flags lie */
 	struct named at[PLACES_MAX];
 	bool two;
+	__u64 bytes; /* that were read or written */
 };
 
 static __always_inline __u32 opened(__u64 how)

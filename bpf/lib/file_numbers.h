@@ -25,7 +25,9 @@
 
 enum number {
 	NUMBER_EVENT = 1, /* this number is file activity, … */
-	NUMBER_MOVES = 2, /* … or may give open files another path (moves.h) */
+	NUMBER_MOVES = 2, /* … or may give open files another path (moves.h), … */
+	NUMBER_USE = 4,   /* … or reads or writes an open file, … */
+	NUMBER_ENDS = 8,  /* … or ends the use of a descriptor (file_use_calls.h) */
 };
 
 struct arguments {
@@ -65,6 +67,22 @@ static const __u8 numbers[NUMBERS_MAX] = {
 	[__NR_init_module] = NUMBER_EVENT,
 	[__NR_finit_module] = NUMBER_EVENT,
 	[__NR_delete_module] = NUMBER_EVENT,
+	[__NR_read] = NUMBER_USE,
+	[__NR_pread64] = NUMBER_USE,
+	[__NR_readv] = NUMBER_USE,
+	[__NR_preadv] = NUMBER_USE,
+	[__NR_preadv2] = NUMBER_USE,
+	[__NR_write] = NUMBER_USE,
+	[__NR_pwrite64] = NUMBER_USE,
+	[__NR_writev] = NUMBER_USE,
+	[__NR_pwritev] = NUMBER_USE,
+	[__NR_pwritev2] = NUMBER_USE,
+	[__NR_sendfile] = NUMBER_USE,
+	[__NR_copy_file_range] = NUMBER_USE,
+	[__NR_splice] = NUMBER_USE,
+	[__NR_close] = NUMBER_ENDS,
+	[__NR_close_range] = NUMBER_ENDS,
+	[__NR_dup3] = NUMBER_ENDS,
 #ifdef __NR_open
 	[__NR_open] = NUMBER_EVENT,
 	[__NR_creat] = NUMBER_EVENT,
@@ -78,12 +96,16 @@ static const __u8 numbers[NUMBERS_MAX] = {
 	[__NR_symlink] = NUMBER_EVENT,
 	[__NR_mkdir] = NUMBER_EVENT,
 	[__NR_mknod] = NUMBER_EVENT,
+	[__NR_dup2] = NUMBER_ENDS,
 #endif
 };
 
 /* Of a 32-bit call: the same call's number here, plus one; 0: none of ours. */
 static const __u16 numbers_ia32[NUMBERS_MAX] = {
+	[3] = __NR_read + 1,
+	[4] = __NR_write + 1,
 	[5] = __NR_open + 1,
+	[6] = __NR_close + 1,
 	[8] = __NR_creat + 1,
 	[9] = __NR_link + 1,
 	[10] = __NR_unlink + 1,
@@ -97,6 +119,7 @@ static const __u16 numbers_ia32[NUMBERS_MAX] = {
 	[40] = __NR_rmdir + 1,
 	[52] = __NR_umount2 + 1,
 	[61] = __NR_chroot + 1,
+	[63] = __NR_dup2 + 1,
 	[83] = __NR_symlink + 1,
 	[92] = __NR_truncate + 1,
 	[93] = __NR_ftruncate + 1,
@@ -105,13 +128,19 @@ static const __u16 numbers_ia32[NUMBERS_MAX] = {
 	[120] = __NR_clone + 1,
 	[128] = __NR_init_module + 1,
 	[129] = __NR_delete_module + 1,
+	[145] = __NR_readv + 1,
+	[146] = __NR_writev + 1,
+	[180] = __NR_pread64 + 1,
+	[181] = __NR_pwrite64 + 1,
 	[182] = __NR_chown + 1,
+	[187] = __NR_sendfile + 1,
 	[193] = __NR_truncate + 1,
 	[194] = __NR_ftruncate + 1,
 	[198] = __NR_lchown + 1,
 	[207] = __NR_fchown + 1,
 	[212] = __NR_chown + 1,
 	[217] = __NR_pivot_root + 1,
+	[239] = __NR_sendfile + 1,
 	[295] = __NR_openat + 1,
 	[296] = __NR_mkdirat + 1,
 	[297] = __NR_mknodat + 1,
@@ -122,13 +151,21 @@ static const __u16 numbers_ia32[NUMBERS_MAX] = {
 	[304] = __NR_symlinkat + 1,
 	[306] = __NR_fchmodat + 1,
 	[310] = __NR_unshare + 1,
+	[313] = __NR_splice + 1,
+	[330] = __NR_dup3 + 1,
+	[333] = __NR_preadv + 1,
+	[334] = __NR_pwritev + 1,
 	[342] = __NR_open_by_handle_at + 1,
 	[350] = __NR_finit_module + 1,
 	[353] = __NR_renameat2 + 1,
+	[377] = __NR_copy_file_range + 1,
+	[378] = __NR_preadv2 + 1,
+	[379] = __NR_pwritev2 + 1,
 	[428] = __NR_open_tree + 1,
 	[429] = __NR_move_mount + 1,
 	[432] = __NR_fsmount + 1,
 	[435] = __NR_clone3 + 1,
+	[436] = __NR_close_range + 1,
 	[437] = __NR_openat2 + 1,
 	[452] = __NR_fchmodat2 + 1,
 	[467] = __NR_open_tree_attr + 1,

@@ -9,6 +9,7 @@
 
 enum file_kind {
 	RECORD_FILE = 16,
+	RECORD_FILE_TOTAL = 17,
 };
 
 enum file_op {
@@ -66,9 +67,22 @@ struct file_record {
 	__u32 flags;
 	__u32 repeats; /* the same, held back since it was last sent */
 	__u32 reserved;
-	__u64 value;   /* chmod: the bits, or uid << 32 | gid, with ~0 for what stays; read and write: bytes */
+	__u64 value;   /* chmod: the bits, or uid << 32 | gid, with ~0 for what stays; read and write: bytes of this call */
 	struct place places[PLACES_MAX]; /* the second: where it is renamed or linked to */
 	char data[4 * PATH_BYTES]; /* only what is used is sent */
+};
+
+#define FILE_UNTOLD (~0ull)
+
+/*
+ * A process is done with an open file, and more was read or written than its file records told.
+ * There is no path in it: the first of those records has the same pid and was sent at `first`.
+ */
+struct file_total_record {
+	struct record head;
+	__u64 first;
+	__u64 read; /* bytes in all; FILE_UNTOLD where there were none, or where that is known by now */
+	__u64 written;
 };
 
 #endif

@@ -17,6 +17,10 @@
 struct scratch {
 	const struct path *from[PLACES_MAX]; /* where a walk starts */
 	char told[PLACES_MAX][PATH_BYTES + 8]; /* a word more, for the token */
+	__u64 file; /* the open one, as an address */
+	struct call call;
+	struct deed deed;
+	struct decision now;
 	struct file_record record;
 };
 
@@ -103,31 +107,46 @@ static __always_inline void fill_open(struct deed *deed, const struct sight *sig
 		deed->flags |= FILE_DIRECTORY;
 }
 
-/* The file is there: its place in the kernel tells the deed. False for O_PATH, which opens nothing. */
-static __always_inline struct file *see_file(struct call *call, struct deed *deed, struct identity *is,
-					     struct task_struct *task)
+/* Is it a file whose bytes are its own: a regular one, or a disk? */
+static __always_inline bool keeps_bytes(struct file *file)
 {
-	struct file *file = file_of(task, call->at[0].fd);
-	struct sight sight;
-	__u64 how;
-	__u32 kind;
+	__u32 kind = DIRECT ? AS(struct file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
 
-	if (!file)
-		return NULL;
+	return (kind & S_IFMT) == S_IFREG || (kind & S_IFMT) == S_IFBLK;
+}
+
+/*
+ * The file is there: its place in the kernel tells the deed that is begun in `file_scratch`. 0 for
+ * O_PATH, which opens nothing. A global function: what it needs of the stack is given back.
+ */
+__noinline int see_file(int fd)
+{
+	struct file *file = file_of(bpf_get_current_task_btf(), fd);
+	__u32 zero = 0, kind;
+	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &zero);
+	struct sight sight;
+	struct deed *deed;
+	__u64 how;
+
+	if (!file || !scratch)
+		return 0;
+	deed = &scratch->deed;
 	if (DIRECT)
-		kind = look_direct(&sight, is, file);
+		kind = look_direct(&sight, &scratch->now.identity, file);
 	else
-		kind = look_by_helper(&sight, is, file);
-	if (call->op == FILE_OP_OPEN) {
+		kind = look_by_helper(&sight, &scratch->now.identity, file);
+	if (scratch->call.op == FILE_OP_OPEN) {
 		if (sight.mode & FMODE_PATH)
-			return NULL;
-		if (call->how_at && !bpf_probe_read_user(&how, sizeof(how), call->how_at))
+			return 0;
+		if (scratch->call.how_at && !bpf_probe_read_user(&how, sizeof(how), scratch->call.how_at))
 			deed->flags |= opened(how);
 		fill_open(deed, &sight, kind);
 	}
 	deed->place[0] = (__u64)sight.dentry;
 	deed->place[1] = (__u64)sight.mnt;
-	return file;
+	scratch->file = (__u64)file;
+	scratch->from[0] = &file->f_path;
+	return 1;
 }
 
 /* Where the name that the process gave starts: root, working directory, or an open directory. */

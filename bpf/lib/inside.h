@@ -16,7 +16,7 @@ struct arrival {
 	struct token program; /* token of its last exec; zero where there was none, or one that was cut */
 	__u64 told;           /* `telling` of the program that was told; 0: none yet */
 	__u32 news;           /* 1: a revision was in force at its last exec and did not know it */
-	__u32 reserved;
+	__u32 uses;           /* of a process: how many open files are accounted for it (file_uses.h) */
 };
 
 struct {

@@ -160,6 +160,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	__u32 self_exec_id; /* another one after each execve */
 	__u64 start_boottime;
 	char comm[TASK_COMM_LEN];
 	struct task_struct *real_parent;

@@ -56,12 +56,20 @@ static __always_inline __u64 revision_of(__u32 profile)
 	return revision ? *revision : 0;
 }
 
-/* Is the event of this token known by the revision in force? Then it is counted, and nothing else. */
-static __always_inline bool is_known(__u64 revision, const struct token *token, __u32 class)
+/* The entry of an event that is known by the revision in force, or NULL. */
+static __always_inline struct known *known_by(__u64 revision, const struct token *token)
 {
 	struct known *entry = revision ? bpf_map_lookup_elem(&known, token) : NULL;
 
-	if (!entry || entry->revision != revision)
+	return entry && entry->revision == revision ? entry : NULL;
+}
+
+/* Is the event of this token known by the revision in force? Then it is counted, and nothing else. */
+static __always_inline bool is_known(__u64 revision, const struct token *token, __u32 class)
+{
+	struct known *entry = known_by(revision, token);
+
+	if (!entry)
 		return false;
 	entry->hits += 1;
 	count_passed(class);

@@ -20,45 +20,42 @@ struct {
 	__type(value, __u64);
 } losses SEC(".maps");
 
-struct lost_of {
-	__u64 count[LOSS_CLASSES];
-};
-
-/* cgroup id → what was lost of it. Where it is full, or has no entry, nobody knows whose it was. */
+/*
+ * cgroup id * LOSS_CLASSES + class → how many records were lost of it. Where it is full, or has no
+ * entry, nobody knows whose they were.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 2048);
 	__type(key, __u64);
-	__type(value, struct lost_of);
+	__type(value, __u64);
 } lost_of SEC(".maps");
 
 /*
  * Processes and files are told by who does something to them: `current` is whose loss it is. Packets
  * are worked on in interrupts, and a list of processes is made by its reader, who is no container.
+ * A function of its own, and a small one: kernels before 6.13 count its stack to that of its callers.
  */
-static __always_inline void lay_to_current(__u32 class)
+static __noinline int lay_to_current(__u32 class)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id();
-	struct lost_of none = {}, *of;
+	__u64 key = bpf_get_current_cgroup_id() * LOSS_CLASSES + class, none = 0;
+	__u64 *count;
 
-	of = bpf_map_lookup_elem(&lost_of, &cgroup);
-	if (!of) {
-		bpf_map_update_elem(&lost_of, &cgroup, &none, BPF_NOEXIST);
-		of = bpf_map_lookup_elem(&lost_of, &cgroup);
-	}
-	if (of)
-		__sync_fetch_and_add(&of->count[class], 1);
+	bpf_map_update_elem(&lost_of, &key, &none, BPF_NOEXIST);
+	count = bpf_map_lookup_elem(&lost_of, &key);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
 }
 
 /* Whose it was goes first: what the sum says is in the parts by then. */
-static __always_inline void count_loss(const __u32 class)
+static __always_inline void count_loss(__u32 class)
 {
-	__u32 key = class;
 	__u64 *lost;
 
 	if (class == LOSS_PROCESS || class == LOSS_FILE)
 		lay_to_current(class);
-	lost = bpf_map_lookup_elem(&losses, &key);
+	lost = bpf_map_lookup_elem(&losses, &class);
 	if (lost)
 		*lost += 1;
 }

@@ -18,6 +18,7 @@ from habitus_collector.loaders.core import CoreLoader
 from habitus_known import Known
 from habitus_loopback import Namespace
 
+_PATIENCE_S = 20  # emulated machines are slow
 _MAKEFILE = Path(__file__).parents[2] / "bpf"
 _RING = Path(__file__).with_name("ring.c")
 _RING_ALLOWED = Path("/proc/sys/kernel/io_uring_disabled")
@@ -71,7 +72,7 @@ class Recorder:
 
     async def of(self, container: FakeContainer, op: str | None = None, count: int = 1) -> list[Event]:
         """Return the events of a container once there are `count` and nothing more comes."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _PATIENCE_S
         while len(self._of(container, op)) < count:
             assert time.monotonic() < deadline, f"of {count} events came {self._of(container, op)}"
             await asyncio.sleep(0.01)

@@ -2,12 +2,13 @@
 """What doctor claims of this kernel is what happens when the sensors are really used."""
 
 import errno
+import socket
 from pathlib import Path
 
 import pytest
 
 from habitus.settings import CollectorSettings
-from habitus_collector import probes, sensors
+from habitus_collector import own_probes, probes, sensors
 from habitus_collector.checks import all_checks
 from habitus_collector.doctor import possible
 from habitus_collector.kernel import Sensors
@@ -19,7 +20,7 @@ LINKS = Path("/proc/self/fd")
 SWITCH = Path("/proc/sys/kernel/io_uring_disabled")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checks(objects):
     return {check.name: check for check in all_checks(CollectorSettings(objects=objects))}
 
@@ -66,6 +67,22 @@ def test_an_object_that_the_verifier_refuses_is_told_with_its_last_word(objects,
     assert "uring.bpf.o" in checks["sensor uring"].found
     assert checks["sensor process"].ok
     assert not possible(checks.values())
+
+
+def test_uprobes_and_xdp_are_tried_on_what_is_doctors_own(checks, objects, tmp_path):
+    assert checks["uprobe"].ok
+    assert own_probes.uprobe(objects) == ""
+    assert {mode: checks[f"XDP {mode}"].ok for mode in own_probes.MODES} == {
+        mode: not refused for mode, refused in own_probes.xdp(objects).items()
+    }
+    # veth takes programs in its driver since 4.19, and in the generic way always.
+    assert checks["XDP native"].ok
+    assert checks["XDP generic"].ok
+    assert not [name for _, name in socket.if_nameindex() if name.startswith("habitus")]
+
+    (tmp_path / own_probes.OBJECT).write_bytes(b"no object")
+    assert own_probes.OBJECT in own_probes.uprobe(tmp_path)
+    assert all(own_probes.OBJECT in refused for refused in own_probes.xdp(tmp_path).values())
 
 
 def test_nothing_stays_open_or_loaded(objects):

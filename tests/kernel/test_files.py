@@ -75,7 +75,9 @@ async def test_the_process_is_named_with_its_parent(watched, tmp_path):
     container.run([b"/bin/bash", b"-c", f"/bin/cat {tmp_path}/x; exit 0".encode()])
 
     await seen(recorder, container, tmp_path)
-    (event,) = [event for event in recorder.events if event.file and event.file.path == f"{tmp_path}/x"]
+    read = [event for event in recorder.events if event.file and event.file.path == f"{tmp_path}/x"]
+    assert [event.op for event in read] == ["open", "read"]
+    event = read[0]
     assert (event.process.name, event.process.parent, event.process.uid) == ("cat", "bash", 0)
     assert event.process.pid != event.process.ppid != 0
     assert event.container.image == f"unresolved:{container.id[:12]}"

@@ -2,6 +2,7 @@
 """What doctor says, and what keeps the collector from starting."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from habitus.settings import CollectorSettings
 from habitus_collector import environment
 from habitus_collector.check import NEEDED, OFFERED, ON, Check
 from habitus_collector.checks import all_checks
-from habitus_collector.doctor import as_text, possible
+from habitus_collector.doctor import as_json, as_text, possible
+from habitus_collector.doctor_zh import in_chinese
 from habitus_collector.environment import kernel_version
 
 
@@ -22,7 +24,7 @@ def test_the_document_has_every_check_and_the_exit_code_is_the_verdict():
     )
 
     document = json.loads(done.stdout)
-    assert {"name", "ok", "required", "found", "advice", "section"} == set(document["checks"][0])
+    assert {"name", "title", "ok", "required", "found", "advice", "section"} == set(document["checks"][0])
     assert done.returncode == (0 if document["possible"] else 1)
     assert {"Linux", "BTF", "libbpf", "objects", "cgroup v2"} <= {c["name"] for c in document["checks"]}
 
@@ -142,6 +144,41 @@ def test_the_text_has_a_heading_for_each_section(tmp_path):
     text = as_text(list(of(objects=tmp_path).values())).splitlines()
 
     assert [line for line in text if line in {NEEDED, OFFERED, ON}] == [NEEDED, OFFERED, ON]
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+SAME = {"Linux", "BTF", "libbpf", "cgroup v2", "fentry", "BPF LSM", "kprobe", "uprobe", "io_uring", "tracefs"}
+"""Names that no language translates, beside those that begin with CONFIG_ or XDP."""
+
+
+def test_every_name_heading_and_advice_is_said_in_chinese_too(tmp_path):
+    (tmp_path / "none").mkdir()
+    checks = [
+        *of(objects=tmp_path, loader="core").values(),
+        *of(objects=tmp_path / "none", verdict_cache=False, spool_mb=0).values(),
+        *of(spool=tmp_path / "spool").values(),
+    ]
+    document = json.loads(as_json(checks, "zh"))
+
+    for said, check in zip(document["checks"], checks, strict=True):
+        assert said["name"] == check.name
+        assert CHINESE.search(said["section"]), said
+        technical = check.name in SAME or check.name.startswith(("CONFIG_", "XDP ", "nats"))
+        assert technical or CHINESE.search(said["title"]), said
+        assert not check.advice or check.advice.startswith("libbpf") or CHINESE.search(said["advice"]), said
+
+
+def test_the_text_is_in_the_language_that_is_asked_for(tmp_path):
+    checks = list(of(objects=tmp_path).values())
+
+    assert "采集所需" in as_text(checks, "zh")
+    assert "无法从本机内核采集。" in as_text(checks, "zh")
+    assert not CHINESE.search(as_text(checks, "en"))
+
+
+def test_what_a_kernel_says_stays_as_it_said_it():
+    assert in_chinese("not tried: \x1b{0} not built") == "未尝试：\x1b{0} 尚未构建"
+    assert in_chinese("Operation not permitted") == "Operation not permitted"
 
 
 def test_settings_that_cannot_be_read_are_a_fault_of_use(tmp_path):

@@ -30,8 +30,19 @@ def test_a_place(btf):
     assert (size, members) == (file_records.PLACE.size, offsets(file_records.PLACE, fields))
 
 
-def test_the_kind(btf):
-    assert btf.layout("file_kind")[1] == {"RECORD_FILE": file_records.KIND}
+def test_sums(btf):
+    size, members = btf.layout("file_total_record")
+
+    fields = ("first", "read", "written")
+    assert members == {"head": 0, **offsets(file_records.TOTAL, fields, records.HEAD.size)}
+    assert size == records.HEAD.size + file_records.TOTAL.size
+
+
+def test_the_kinds(btf):
+    assert btf.layout("file_kind")[1] == {
+        "RECORD_FILE": file_records.KIND,
+        "RECORD_FILE_TOTAL": file_records.KIND_TOTAL,
+    }
 
 
 @pytest.mark.parametrize(

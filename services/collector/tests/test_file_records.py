@@ -8,7 +8,8 @@ from habitus_collector import file_records, records
 from habitus_collector.clock import Clock
 from habitus_collector.file_records import FileFlag, FileOp, ToldFlag
 from habitus_collector.records import PathFlag, RecordFault
-from habitus_collector.sensors.file import SENSOR
+from habitus_collector.sensors import Surroundings
+from habitus_collector.sensors.file import SENSOR, Reading
 
 NO_PLACE = (b"", 0, b"", 0)
 
@@ -26,7 +27,18 @@ def a_file(op, flags, *places, repeats=0, value=0, token=bytes(16)):
 
 def event_of(raw):
     head = records.head_of(raw)
-    return SENSOR.readers[head.kind](head, raw, Clock(), "n1")
+    return SENSOR.reading(Surroundings())[head.kind](head, raw, Clock(), "n1")
+
+
+def a_total(first, read, written, pid=41):
+    raw = records.HEAD.pack(2000, 77, file_records.KIND_TOTAL, pid, 1, 0, b"cat", b"bash", bytes(16))
+    return raw + file_records.TOTAL.pack(first, read, written)
+
+
+def heard(reading, raw):
+    head = records.head_of(raw)
+    read = reading.total if head.kind == file_records.KIND_TOTAL else reading.file
+    return read(head, raw, Clock(), "n1")
 
 
 def test_an_open_becomes_an_event():
@@ -140,3 +152,56 @@ def test_a_cut_start_stays_marked():
 def test_other_bytes_are_refused(raw):
     with pytest.raises(RecordFault, match="run make bpf"):
         event_of(raw)
+
+
+@pytest.mark.parametrize(
+    ("op", "flags", "value", "told"),
+    [
+        (FileOp.READ, 0, 7, 7),
+        (FileOp.WRITE, 0, 1 << 40, 1 << 40),
+        (FileOp.WRITE, FileFlag.TRUNCATE, 0, None),
+        (FileOp.CHMOD, FileFlag.MODE, 0o644, None),
+    ],
+)
+def test_bytes_are_told_of_reads_and_writes_alone(op, flags, value, told):
+    event = event_of(a_file(op, flags, (b"/a", 0, b"", 0), value=value))
+
+    assert event.file.bytes == told
+
+
+def test_sums_get_the_path_of_the_first_record_once():
+    reading = Reading()
+    heard(reading, a_file(FileOp.READ, 0, (b"/a", 0, b"", 0), value=7))
+
+    event = heard(reading, a_total(1000, 12, (1 << 64) - 1))
+
+    event.container.image = "i"
+    assert fault_of(event) is None
+    assert (event.op, event.process.name) == ("close", "cat")
+    assert (event.file.path, event.file.read, event.file.written) == ("/a", 12, None)
+    assert heard(reading, a_total(1000, 12, 0)) is None
+
+
+@pytest.mark.parametrize("raw", [a_total(1000, 1, 1, pid=42), a_total(999, 1, 1)])
+def test_sums_of_another_use_get_no_path(raw):
+    reading = Reading()
+    heard(reading, a_file(FileOp.READ, 0, (b"/a", 0, b"", 0), value=7))
+
+    assert heard(reading, raw) is None
+
+
+def test_what_may_be_remembered_is_bounded():
+    reading = Reading()
+    heard(reading, a_file(FileOp.READ, 0, (b"/" + b"a" * 2000, 0, b"", 0), value=7))
+    for pid in range(5000):
+        raw = bytearray(a_file(FileOp.READ, 0, (b"/a", 0, b"", 0), value=7))
+        raw[20:24] = pid.to_bytes(4, "little")
+        heard(reading, bytes(raw))
+
+    assert len(reading._paths) == 4096
+    assert set(reading._paths.values()) == {"/a"}
+
+
+def test_sums_that_are_cut_are_refused():
+    with pytest.raises(RecordFault):
+        heard(Reading(), a_total(1000, 1, 1)[:-1])

@@ -60,7 +60,7 @@ def test_the_settings(btf):
     size, members = btf.layout("settings")
 
     assert size == records.SETTINGS.size
-    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "reserved", "secret"))
+    assert members == offsets(records.SETTINGS, ("loaded_at", "max_argv", "file_totals", "secret"))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,14 @@ def at(values: list[float], share: float) -> float:
     return statistics.quantiles(values, n=1000)[round(share * 1000) - 1]
 
 
-async def measured(client: Any, direct: Any, calls: Any) -> dict[str, float]:
+def cpu_s(pid: int) -> float:
+    """Return the processor seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measured(client: Any, direct: Any, calls: Any, pid: int) -> dict[str, float]:
+    overloaded = 0
     rendered = Prompts("en").render(request("./bare"))
 
     async def bare(_number: int) -> None:
@@ -67,16 +74,21 @@ async def measured(client: Any, direct: Any, calls: Any) -> dict[str, float]:
         reply = JudgeReply.model_validate_json(
             (await client.request(subjects.JUDGE, question, timeout=30)).data
         )
-        if reply.abstained:
+        if reply.note.startswith("overloaded"):
+            nonlocal overloaded
+            overloaded += 1
+        elif reply.abstained:
             raise AssertionError(reply.note)
 
     await paced(through, 20, 40)
     await paced(bare, 20, 40)
-    base, whole = [], []
+    base, whole, used = [], [], 0.0
     for _ in range(ROUNDS):
         base.append(await paced(bare, RATE, RATE * SECONDS))
+        begun = cpu_s(pid)
         whole.append(await paced(through, RATE, RATE * SECONDS))
-    figures = {}
+        used += cpu_s(pid) - begun
+    figures = {"overloaded": overloaded, "cpu_ms_a_question": 1000 * used / (ROUNDS * RATE * SECONDS)}
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         bare_ms = statistics.median(at(one, share) for one in base)
         whole_ms = statistics.median(at(one, share) for one in whole)
@@ -129,7 +141,7 @@ async def main(path: Path) -> None:
             return int(await direct.get("/calls", cast_to=object))
 
         try:
-            figures = await measured(client, direct, calls)
+            figures = await measured(client, direct, calls, gateway.child.pid)
             status = Path(f"/proc/{gateway.child.pid}/status").read_text()
             figures["resident_mb"] = int(status.split("VmRSS:")[1].split()[0]) / 1024
         finally:

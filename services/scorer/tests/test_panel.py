@@ -37,7 +37,7 @@ class Fixed:
 
 async def judged(*engines: Fixed, timeout_s: float = 30) -> dict[str, EngineScore]:
     seats = [Seat(engine.name, engine, engine.max_points, timeout_s) for engine in engines]
-    return await Panel(seats).judge(anomaly())
+    return (await Panel(seats).judge(anomaly())).scores
 
 
 async def test_total_is_scaled_to_those_who_voted():
@@ -100,7 +100,8 @@ async def test_engine_that_raises_before_it_awaits_abstains():
         def score(self, anomaly, context):  # noqa: ARG002
             raise ValueError("at once")
 
-    scores = await Panel([Seat("plain", Plain(), 1, 1)]).judge(anomaly())  # type: ignore[arg-type]
+    seats = [Seat("plain", Plain(), 1, 1)]  # type: ignore[arg-type]
+    scores = (await Panel(seats).judge(anomaly())).scores
     assert scores["plain"].note == "ValueError: at once"
 
 
@@ -200,7 +201,7 @@ class Yara:
 async def test_third_party_engine_scores(third_party):
     """An installed package adds an engine by its entry point; its table and weight come from the settings."""
     panel = seated(engines=["rule", "yara"], weights={"rule": 40, "yara": 10}, engine={"yara": {"points": 7}})
-    scores = await panel.judge(anomaly())
+    scores = (await panel.judge(anomaly())).scores
     assert (scores["yara"].points, scores["yara"].max_points) == (7, 10)
     assert scores["yara"].note == "after ['rule']"
 

@@ -22,7 +22,7 @@ EVENT_CLASSES: Final[tuple[EventClass, ...]] = get_args(EventClass)
 OPS: Final[dict[str, frozenset[str]]] = {
     "process": frozenset({"exec", "fork", "exit"}),
     "file": frozenset({"open", "read", "write", "create", "rename", "unlink", "chmod", "link", "mount",
-                       "load"}),
+                       "load", "close"}),
     "network": frozenset({"connect", "accept", "listen", "send", "receive", "dns", "close"}),
     "cpu": frozenset({"usage"}),
 }  # fmt: skip
@@ -92,8 +92,9 @@ class File(Part):
     """A file as the container sees its path; `new_path` for rename and link.
 
     Attributes:
-        bytes: of op `read` and `write`: all that was read or written while the file was open; our own
-            collector does not tell these ops yet.
+        bytes: of op `read` and `write`: how many were read or written; our own collector tells the first
+            call of each kind on an open file.
+        read, written: bytes in all, of op `close`.
         mode: of op `chmod`: the new permission bits, in octal (`4755`).
         owner: of op `chmod` with the flag `owner`: `uid:gid`, `-` for what stays.
         via: `io_uring` for what was asked through it.
@@ -103,6 +104,8 @@ class File(Part):
     new_path: str | None = None
     flags: list[str] | None = None
     bytes: int | None = None
+    read: int | None = None
+    written: int | None = None
     mode: str | None = None
     owner: str | None = None
     via: str | None = None

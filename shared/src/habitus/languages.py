@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts that an operator reads, in English and Chinese."""
 
+import os
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,12 @@ class Bilingual(BaseModel):
     def in_(self, language: Language) -> str:
         """Return the text in one language."""
         return self.zh if language == "zh" else self.en
+
+
+def chosen_language(option: str | None, setting: str | None) -> Language:
+    """Return the language to show: that of an option, else of a setting, else of the locale."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
+    return language_of(option or setting or locale)
 
 
 def language_of(locale: str | None) -> Language:

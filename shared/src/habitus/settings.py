@@ -79,6 +79,9 @@ class CollectorSettings(Section):
         default=Path("/"), description="the node's file system, for the discovery `bundle`"
     )
     max_argv_bytes: int = Field(default=4096, ge=128, le=16384, description="argv beyond is cut")
+    file_totals: bool = Field(
+        default=True, description="what is read and written of open files is told, with sums at their close"
+    )
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
     ring_mb: float | None = Field(

@@ -43,4 +43,5 @@ def table(figures: Mapping[str, float]) -> None:
     """Print the figures, one a line, aligned."""
     width = max(map(len, figures))
     for name, value in figures.items():
-        sys.stdout.write(f"{name:<{width}}  {value:>14,.2f}\n")
+        digits = 2 if value >= 1 else 4
+        sys.stdout.write(f"{name:<{width}}  {value:>14,.{digits}f}\n")

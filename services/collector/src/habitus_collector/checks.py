@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from habitus.settings import CollectorSettings
-from habitus_collector import active, cgroups, environment, libbpf, probes, sensors
+from habitus_collector import active, cgroups, environment, libbpf, own_probes, probes, sensors
 from habitus_collector.check import NEEDED, Check
 
 _RING_BUFFER_SINCE: Final = (5, 8)
 _WANTED_SINCE: Final = (6, 1)
 _LSM: Final = Path("/sys/kernel/security/lsm")
-_EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
+_TRIED: Final = "a program was loaded and attached"
+_TRIED_XDP: Final = "a program was attached to a scratch pair of veth"
 _HOOK_ADVICE: Final = {
     "fentry": "nothing to do: no sensor needs it; a kernel with CONFIG_DYNAMIC_FTRACE and trampolines has it",
     "BPF LSM": "enforcement needs it: a kernel with CONFIG_BPF_LSM that lets programs of this kind be loaded",
@@ -42,6 +43,7 @@ def all_checks(settings: CollectorSettings) -> list[Check]:
     return [
         *(replace(check, section=NEEDED) for check in _required(settings)),
         *_hooks(environment.objects_folder(settings.objects)),
+        *_own(environment.objects_folder(settings.objects)),
         *_kernel(),
         *_node(),
         *_xdp(),
@@ -97,7 +99,7 @@ def _hooks(folder: Path) -> Iterator[Check]:
         lacks = environment.why_not_to_load(folder, [probes.OBJECT])
         said = f"not tried: {lacks}" if lacks else probes.attach(folder, program)
         yield Check(
-            name, not said, required=False, found=said or "a program was loaded and attached",
+            name, not said, required=False, found=said or _TRIED,
             advice=_HOOK_ADVICE[name],
         )  # fmt: skip
     active_modules = _text(_LSM).split(",") if _LSM.is_file() else probes.security_modules()
@@ -110,12 +112,22 @@ def _hooks(folder: Path) -> Iterator[Check]:
     )  # fmt: skip
 
 
-def _kernel() -> Iterator[Check]:
-    found = (_EVENT_SOURCES / "uprobe").is_dir()
+def _own(folder: Path) -> Iterator[Check]:
+    lacks = environment.why_not_to_load(folder, [probes.OBJECT])
+    said = f"not tried: {lacks}" if lacks else own_probes.uprobe(folder)
     yield Check(
-        "uprobe", found, required=False, found="offered" if found else "not configured",
-        advice="a kernel with CONFIG_UPROBE_EVENTS",
+        "uprobe", not said, required=False, found=said or _TRIED,
+        advice="nothing to do: no sensor needs it; a kernel with CONFIG_UPROBE_EVENTS has it",
     )  # fmt: skip
+    refused = dict.fromkeys(own_probes.MODES, f"not tried: {lacks}") if lacks else own_probes.xdp(folder)
+    for mode, why in refused.items():
+        yield Check(
+            f"XDP {mode}", not why, required=False, found=why or _TRIED_XDP,
+            advice="nothing to do: no sensor needs it; enforcement by XDP does",
+        )  # fmt: skip
+
+
+def _kernel() -> Iterator[Check]:
     refused = probes.io_uring()
     yield Check(
         "io_uring", not refused, required=False, found=_IO_URING.get(refused, os.strerror(refused)),
@@ -152,7 +164,7 @@ def _xdp() -> Iterator[Check]:
         native = driver in _NATIVE_XDP
         yield Check(
             f"XDP {interface}", native, required=False,
-            found=f"{'native' if native else 'generic'} ({driver or 'driver unknown'})",
+            found=f"{'native' if native else 'generic'} by its driver ({driver or 'unknown'})",
             advice="XDP runs in the slower generic mode here",
         )  # fmt: skip
 

@@ -12,11 +12,15 @@ from habitus_collector.records import Head
 
 KIND: Final = 16
 """RECORD_FILE."""
+KIND_TOTAL: Final = 17
+"""RECORD_FILE_TOTAL."""
 FILE: Final = struct.Struct("=IIIIQ32s")  # after the head; data follow
 PLACE: Final = struct.Struct("=IIII")
+TOTAL: Final = struct.Struct("=QQQ")  # after the head
 MEMORY: Final = "memory"
 """Instead of a path: what was loaded came from no file."""
 
+_UNTOLD: Final = (1 << 64) - 1
 _STAYS: Final = 0xFFFFFFFF
 _AT: Final = records.HEAD.size
 
@@ -85,6 +89,20 @@ class FileRecord(NamedTuple):
     new_path: str | None
 
 
+class FileTotal(NamedTuple):
+    """What a process read and wrote of an open file in all, when it is done with it.
+
+    Attributes:
+        first: time of the first record of that use; with the pid it says which file it was.
+        read, written: bytes; None where there were none, or where they are known by now.
+    """
+
+    head: Head
+    first: int
+    read: int | None
+    written: int | None
+
+
 def read(head: Head, raw: bytes) -> FileRecord:
     """Return the record in `raw`.
 
@@ -103,6 +121,24 @@ def read(head: Head, raw: bytes) -> FileRecord:
         path = MEMORY
     new_path = _path(raw, at + first[0] + first[2], second) if kind in _TWO else None
     return FileRecord(head, kind, FileFlag(flags), repeats, value, path, new_path)
+
+
+def total(head: Head, raw: bytes) -> FileTotal:
+    """Return the sums in `raw`.
+
+    Raises:
+        RecordFault: it is too short.
+    """
+    try:
+        first, *sums = TOTAL.unpack_from(raw, _AT)
+    except struct.error:
+        raise records.RecordFault from None
+    return FileTotal(head, first, *(None if each == _UNTOLD else each for each in sums))
+
+
+def bytes_of(record: FileRecord) -> int | None:
+    """Return how many bytes a read or a write was of, or None: truncation writes none."""
+    return record.value or None if record.op in (FileOp.READ, FileOp.WRITE) else None
 
 
 def mode_of(record: FileRecord) -> str | None:

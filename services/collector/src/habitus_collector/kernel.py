@@ -42,8 +42,11 @@ class Sensors:
         take: Callable[[bytes], None],
         *,
         ring_bytes: int | None = None,
+        file_totals: bool = True,
     ) -> None:
         """Load from `folder`. `ring_bytes`: room of each ring, where not what its sensor asks for.
+
+        `file_totals`: what is read and written of open files is told, too.
 
         Raises:
             LibbpfFault: an object does not load here.
@@ -58,9 +61,7 @@ class Sensors:
         self._ring_bytes = ring_bytes
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
-        constants = records.SETTINGS.pack(
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
-        )
+        constants = constants_of(max_argv, file_totals=file_totals)
         try:
             for sensor in sensors:
                 if sensor.object:
@@ -118,8 +119,10 @@ class Sensors:
 
     def forget(self, cgroup: int) -> None:
         """Treat `cgroup` as never seen."""
-        for name in ("targets", "seen", "lost_of"):
+        for name in ("targets", "seen"):
             self._maps[name].delete(_ID.pack(cgroup))
+        for class_ in range(len(records.LOSS_CLASSES)):
+            self._maps["lost_of"].delete(_ID.pack(cgroup * len(records.LOSS_CLASSES) + class_))
         self.hooks_of_containers.detach(cgroup)
 
     def list_running(self) -> None:
@@ -174,12 +177,11 @@ class Sensors:
 
     def losses_of(self) -> dict[int, dict[str, int]]:
         """Return, by cgroup, those of the losses that can be laid to one; to be asked after `losses`."""
-        found = {}
+        found: dict[int, dict[str, int]] = {}
         for key in list(self._maps["lost_of"].keys()):
-            raw = self._maps["lost_of"].lookup(key)
-            counts = (count for (count,) in _ID.iter_unpack(raw or b""))
-            named = zip(records.LOSS_CLASSES, counts, strict=False)
-            found[_ID.unpack(key)[0]] = {class_: count for class_, count in named if count}
+            cgroup, class_ = divmod(_ID.unpack(key)[0], len(records.LOSS_CLASSES))
+            (count,) = _ID.unpack(self._maps["lost_of"].lookup(key) or bytes(_ID.size))
+            found.setdefault(cgroup, {})[records.LOSS_CLASSES[class_]] = count
         return found
 
     def ring_use(self) -> float:
@@ -239,6 +241,12 @@ class Sensors:
             if name not in self._full:  # said once: it would be said for every cgroup
                 self._full.add(name)
                 log.error("%s", fault)  # noqa: TRY400  # one line, no traceback
+
+
+def constants_of(max_argv: int, *, file_totals: bool = True) -> bytes:
+    """Return the settings that objects are loaded with, with a secret of their own."""
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return records.SETTINGS.pack(now, max_argv, file_totals, secrets.token_bytes(16))
 
 
 def _pages(size: int) -> int:

@@ -18,6 +18,12 @@ SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "bpf_program__name": (ctypes.c_char_p, [POINTER]),
     "bpf_program__section_name": (ctypes.c_char_p, [POINTER]),
     "bpf_program__attach": (POINTER, [POINTER]),
+    "bpf_program__attach_uprobe": (
+        POINTER,
+        [POINTER, ctypes.c_bool, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t],
+    ),
+    "bpf_xdp_attach": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.c_uint32, POINTER]),
+    "libbpf_version_string": (ctypes.c_char_p, []),
     "bpf_program__attach_cgroup": (POINTER, [POINTER, ctypes.c_int]),
     "bpf_program__fd": (ctypes.c_int, [POINTER]),
     "bpf_program__attach_iter": (POINTER, [POINTER, POINTER]),

@@ -4,16 +4,13 @@
 import ctypes
 import errno
 import os
-import secrets
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from habitus_collector import records
-from habitus_collector.kernel import SHARED
+from habitus_collector.kernel import SHARED, constants_of
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map
 from habitus_collector.sensors import Sensor
 
@@ -62,9 +59,7 @@ def load(chosen: Mapping[str, Sensor], folder: Path, max_argv: int) -> Iterator[
         LibbpfFault: there is no libbpf.
     """
     library = Libbpf()
-    constants = records.SETTINGS.pack(
-        time.clock_gettime_ns(time.CLOCK_BOOTTIME), max_argv, 0, secrets.token_bytes(16)
-    )
+    constants = constants_of(max_argv)
     objects: list[BpfObject] = []
     maps: dict[str, Map] = {}
     try:

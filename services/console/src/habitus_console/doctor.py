@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this machine offers, asked of the collector, which alone knows the kernel."""
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from habitus.bus import Bus, BusFault
+from habitus.languages import Bilingual, Language
+from habitus.nodes import NodeStatus
+from habitus.settings import Settings
+from habitus_console import nodes, state
 from habitus_console.render import safe
+
+_ANSWER_S: Final = 3.0
+
+
+_WORDS: Final = {
+    "what": Bilingual(en="what", zh="项目"),
+    "found": Bilingual(en="found", zh="发现"),
+    "do": Bilingual(en="what to do", zh="如何处理"),
+}
 
 
 class Check(BaseModel):
-    """One thing looked for: what was found, and what to do where it is missing."""
+    """One thing looked for: what was found, and what to do where it is missing.
+
+    `name` is the same in every language, `title` is what a person reads.
+    """
 
     name: str
+    title: str = ""
     ok: bool
     required: bool = False
     found: str = ""
@@ -29,6 +49,8 @@ class Diagnosis(BaseModel):
 
     ok: bool
     checks: list[Check]
+    nodes: list[NodeStatus] = []
+    """What the collectors of the running stack say of their nodes, where one runs."""
 
     @property
     def obstacles(self) -> list[Check]:
@@ -36,9 +58,9 @@ class Diagnosis(BaseModel):
         return [check for check in self.checks if check.required and not check.ok]
 
 
-def diagnose() -> Diagnosis:
-    """Run the collector's own examination of this machine."""
-    command = [sys.executable, "-m", "habitus_collector.doctor", "--json"]
+def diagnose(language: Language = "en") -> Diagnosis:
+    """Run the collector's own examination of this machine; texts are in that language."""
+    command = [sys.executable, "-m", "habitus_collector.doctor", "--json", "--lang", language]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -51,16 +73,30 @@ def diagnose() -> Diagnosis:
         return Diagnosis(ok=False, checks=[missing])
 
 
-def table(diagnosis: Diagnosis) -> RenderableType:
-    """The checks, a row each, in a table for each section."""
+async def with_nodes(diagnosis: Diagnosis, settings: Settings) -> Diagnosis:
+    """Add what the collectors of the running stack say; where none runs, or it does not answer, nothing."""
+    broker = state.running_broker(settings)
+    if broker is None:
+        return diagnosis
+    with contextlib.suppress(BusFault, TimeoutError):
+        async with asyncio.timeout(_ANSWER_S), Bus(broker, "doctor") as bus:
+            return diagnosis.model_copy(update={"nodes": await nodes.statuses(bus)})
+    return diagnosis
+
+
+def table(diagnosis: Diagnosis, language: Language = "en") -> RenderableType:
+    """The checks, a row each, in a table for each section; then a table for each running collector."""
     sections = dict.fromkeys(check.section for check in diagnosis.checks)
-    return Group(*(_section(name, diagnosis) for name in sections))
+    of_nodes = (nodes.table(status, language) for status in diagnosis.nodes)
+    return Group(*(_section(name, diagnosis, language) for name in sections), *of_nodes)
 
 
-def _section(name: str, diagnosis: Diagnosis) -> Table:
-    rows = Table("", "what", "found", "what to do", title=safe(name), title_justify="left")
+def _section(name: str, diagnosis: Diagnosis, language: Language) -> Table:
+    headings = (word.in_(language) for word in _WORDS.values())
+    rows = Table("", *headings, title=safe(name), title_justify="left")
     for check in diagnosis.checks:
         if check.section == name:
             mark = "✓" if check.ok else ("✗" if check.required else "–")
-            rows.add_row(mark, safe(check.name), safe(check.found), safe("" if check.ok else check.advice))
+            advice = "" if check.ok else check.advice
+            rows.add_row(mark, safe(check.title or check.name), safe(check.found), safe(advice))
     return rows

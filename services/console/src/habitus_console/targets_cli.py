@@ -13,7 +13,7 @@ from rich.table import Table
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.targets import ALL, KEYS, TargetFault, Targets
-from habitus_console import terminal, watch
+from habitus_console import nodes, terminal
 from habitus_console.render import safe
 from habitus_console.target_sets import TargetSets, key_of
 from habitus_console.terminal import err, out
@@ -173,7 +173,7 @@ async def _said(bus: Bus, node: str | None, targets: Targets, language: Language
         count = _COUNT.in_(language).format(count=len(targets.entries))
         what = count if targets.entries else _EVERYTHING.in_(language)
         out.print(safe(_NOW.in_(language).format(where=_where(node, language), what=what)))
-    if node is not None and node not in {status.node for status in await watch.node_statuses(bus)}:
+    if node is not None and node not in {status.node for status in await nodes.statuses(bus)}:
         err.print(safe(_UNHEARD.in_(language).format(node=node)))
 
 

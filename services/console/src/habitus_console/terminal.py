@@ -2,7 +2,6 @@
 """What every subcommand shares: the two consoles, the language, and how a fault becomes one line."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -13,11 +12,12 @@ from rich.console import Console, RenderableType
 
 from habitus import log, settings
 from habitus.bus import Bus, BusFault
-from habitus.languages import Language, language_of
+from habitus.languages import Language, chosen_language
 from habitus.plugins import PluginFault
 from habitus_console import state
 from habitus_console.demo.containerd import ContainerdFault
 from habitus_console.demo.image import ImageFault
+from habitus_console.embedder import EmbedderFault
 from habitus_console.profiles import ProfilesFault
 from habitus_console.render import safe
 from habitus_console.stack import StackFault
@@ -30,6 +30,7 @@ EXIT_INTERRUPTED: Final = 130
 _FAULTS: Final = (
     BusFault,
     ContainerdFault,
+    EmbedderFault,
     ImageFault,
     PluginFault,
     ProfilesFault,
@@ -64,8 +65,7 @@ def load(path: Path | None) -> settings.Settings:
 
 def language(option: str | None, loaded: settings.Settings) -> Language:
     """Return the language to show: the option, else the setting, else the locale."""
-    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
-    return language_of(option or loaded.console.language or locale)
+    return chosen_language(option, loaded.console.language)
 
 
 def with_bus(loaded: settings.Settings, work: Callable[[Bus], Awaitable[None]]) -> None:

@@ -11,17 +11,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import nats.errors
 from nats.aio.msg import Msg
-from nats.js.errors import Error as JetStreamError
 
 from habitus import subjects, wire
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.interchange import write_line
-from habitus.nodes import NodeStatus
+from habitus.languages import Language
 from habitus.settings import Settings
-from habitus_console import profiles, state
+from habitus_console import nodes, profiles, state
 from habitus_console.feed import feed
 from habitus_console.progress import Progress
 from habitus_console.render import safe
@@ -37,7 +35,9 @@ _EMPTY_EVERY_S: Final = 5.0
 Show = Callable[[Alert], None]
 
 
-async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, show: Show) -> None:
+async def up(
+    settings: Settings, *, sample: Path | None, from_kernel: bool, show: Show, language: Language = "en"
+) -> None:
     """Start everything and `show` alerts until SIGINT or SIGTERM.
 
     With `from_kernel` the collector watches this host's containers; else the sample is played.
@@ -51,7 +51,7 @@ async def up(settings: Settings, *, sample: Path | None, from_kernel: bool, show
             state.publish_address(folder, stack.nats)
             _say_started(stack, folder)
             work = [_show_alerts(bus, show), _keep_alive(stack)]
-            work.append(_say_containers(bus) if from_kernel else _play_sample(bus, sample))
+            work.append(_say_containers(bus, language) if from_kernel else _play_sample(bus, sample))
             await _until(stop, work)
             err.print("stopping …")
     err.print("stopped: every service has ended")
@@ -126,12 +126,16 @@ async def _show_alerts(bus: Bus, show: Show) -> None:
         show(alert)
 
 
-async def _say_containers(bus: Bus) -> None:
-    """Tell how many containers are watched, whenever that changes."""
+async def _say_containers(bus: Bus, language: Language) -> None:
+    """Tell how many containers are watched, whenever that changes, and what troubles their collectors."""
+    troubles = nodes.Troubles()
     shown: tuple[int, tuple[str, ...]] | None = None
     started = time.monotonic()
     while True:
-        statuses = await node_statuses(bus)
+        statuses = await nodes.statuses(bus)
+        for status in statuses:
+            for trouble in troubles.of(status, language):
+                err.print(safe(trouble, 300))
         count = sum(status.containers for status in statuses)
         sources = tuple(sorted({source for status in statuses for source in status.sources}))
         settled = bool(count) or time.monotonic() - started > _NOBODY_AFTER_S
@@ -146,16 +150,6 @@ async def _say_containers(bus: Bus) -> None:
                     safe(f"no container runs here (asked: {asked}). See it work with: make demo. Ctrl-C ends")
                 )
         await asyncio.sleep(0.5)
-
-
-async def node_statuses(bus: Bus) -> list[NodeStatus]:
-    """Return what each collector last said of its node."""
-    try:
-        bucket = await bus.js.key_value(subjects.NODES)
-        entries = [await bucket.get(key) for key in await bucket.keys()]
-    except (JetStreamError, nats.errors.Error):
-        return []
-    return [NodeStatus.model_validate_json(entry.value) for entry in entries if entry.value]
 
 
 async def _play_sample(bus: Bus, sample: Path | None) -> None:

@@ -94,6 +94,8 @@ def remote_of(host: str) -> str:
     Loopback by that word; private addresses by their network; every other address by itself (the
     cloud's metadata service is link-local); a name in lower case with its volatile parts typed.
     """
+    if host in {"+", "*"}:
+        return "any"
     address = parsed(host)
     if address is None:
         name = host.rstrip(".").lower()

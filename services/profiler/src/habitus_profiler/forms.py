@@ -16,8 +16,10 @@ from habitus_profiler import shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.paths import HARMLESS, classed, exe_place
 from habitus_profiler.programs import (
+    CALLS,
     CODE_FIRST,
     CODE_FLAGS,
+    HOST_FLAGS,
     KEYWORDS,
     LOAD_FLAGS,
     PASSIVE,
@@ -25,12 +27,13 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TELLING,
     WRAPPERS,
     is_shell_flag,
     names_host,
     program,
 )
-from habitus_profiler.slots import Slot
+from habitus_profiler.slots import Slot, is_tuning
 from habitus_profiler.tokens import Token, typed
 from habitus_profiler.volatile import softened
 
@@ -106,6 +109,21 @@ _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _ENOUGH_WORDS: Final = 200
 
 
+_FLAGS: Final = frozenset({"flag", "tuned"})
+_NUMBERS: Final = frozenset({"number", "size", "duration"})
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z_-]{1,23}\Z")
+
+
+def _tunes(flag: str, value: str) -> bool:
+    """Say whether a flag with this word behind it only tunes."""
+    if flag[:1] != "-" or "=" in flag or flag in LOAD_FLAGS or flag in HOST_FLAGS or not is_tuning(flag):
+        return False
+    if typed(value).kind in _NUMBERS:
+        return True
+    plain = flag.startswith("--") and _PLAIN.match(value) is not None
+    return plain and value.lower() not in CALLS and value not in TELLING
+
+
 class _Reader:
     """Collects texts and slots in order; a slot counts once."""
 
@@ -116,21 +134,26 @@ class _Reader:
     def take(self, token: Token, prefix: str = "") -> None:
         self.texts.append(token.text)
         for slot in token.slots:
-            named = Slot("flag", f"{prefix} {slot.value}") if prefix and slot.kind == "flag" else slot
+            named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
 
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
-        flag, plain = "", 0
+        flag, plain, script = "", 0, False
         for at, word in enumerate(words):
-            if self.special(name, flag, plain, word, depth):
+            # Behind its script, an interpreter's arguments are the script's.
+            script = script or (not flag and word[:1] != "-")
+            if self.special(name, flag, plain, word, depth, script=script):
                 flag, plain = "", plain + 1
                 continue
             if self.wrapped(name, plain, words, at, depth):
                 return
             if flag in LOAD_FLAGS and not word.startswith("-"):
                 self.slots[Slot("load", typed(word).text[:300])] = None
-            self.word(name, flag, word, prefix, plain)
+            if at + 1 < len(words) and _tunes(word, words[at + 1]):
+                self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
+            else:
+                self.word(name, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag = word.partition("=")[0]
                 if flag != word and flag in LOAD_FLAGS:
@@ -148,14 +171,20 @@ class _Reader:
             self.take(Token("mode", word, (Slot("mode", "setid"),)))
         else:
             self.take(typed(word), prefix)
+            if "(" in word:
+                self.calls(word)
             if word in RUNNING:
                 self.slots[Slot("command", word)] = None
+            elif word in TELLING:
+                self.slots[Slot("word", word)] = None
 
-    def special(self, name: str, flag: str, plain: int, word: str, depth: int) -> bool:
+    def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
         if (name in SHELLS and is_shell_flag(flag)) or (name in SHELL_TEXT and flag in {"-c", "--command"}):
             self.script(word, depth + 1)
-        elif flag in CODE_FLAGS.get(name, ()) or (name in CODE_FIRST and not plain and word[:1] != "-"):
+        elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
+            name in CODE_FIRST and not plain and word[:1] != "-"
+        ):
             self.code(word)
         elif (name == "env" and flag == "-S") or (name == "watch" and " " in word):
             self.script(word, depth + 1)
@@ -251,6 +280,12 @@ class _Reader:
             self.slots[Slot("code", softened(word))] = None
         self.inside(text)
 
+    def calls(self, text: str) -> None:
+        """Take the names in a text that looks like code by which something would run."""
+        for word in _IDENTIFIER.findall(text)[:_ENOUGH_WORDS]:
+            if word.lower() in CALLS:
+                self.slots[Slot("code", word)] = None
+
     def loose(self, text: str, depth: int = 0) -> None:
         """Read an argument of several words that is no code that we know: SQL, a header, a message."""
         text = self.bounded(text)
@@ -266,6 +301,8 @@ class _Reader:
             self.script(text.lstrip("!"), depth + 1)
             return
         self._operators(text)
+        if "(" in text:
+            self.calls(text)
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
         self.inside(text)
 

@@ -30,6 +30,9 @@ GROUPS: Final = {
     "rename": "create-delete", "link": "create-delete", "mount": "create-delete", "chmod": "metadata",
 }  # fmt: skip
 """op → operation group; `open` is what its flags say."""
+OPENS: Final = frozenset({"open", "create"})
+_OPENINGS: Final = {"read": ("read", "write", "create-delete"), "write": ("write", "create-delete")}
+"""op → groups of an open that it follows from."""
 
 _DEEPEST: Final = 48
 _PEER_AT: Final = 2
@@ -67,6 +70,18 @@ def file_paths(event: Event) -> list[tuple[str, ...]]:
     file = event.file or File()
     above = (name_of(event.process_name), group_of(event.op, file.flags or ()))
     return [(*above, *segments(path)) for path in (file.path, file.new_path) if path]
+
+
+def opening_paths(event: Event) -> list[tuple[str, ...]]:
+    """Return the habits of opening the file that an event reads or writes; none for any other event.
+
+    Only of an event with `bytes`: who tells those tells the open, too.
+    """
+    file = event.file
+    if file is None or file.bytes is None or not file.path:
+        return []
+    names, name = segments(file.path), name_of(event.process_name)
+    return [(name, group, *names) for group in _OPENINGS.get(event.op, ())]
 
 
 @lru_cache(maxsize=4096)

@@ -44,7 +44,7 @@ def _file(event: Event) -> Key | None:
     file = event.file
     if file is None:
         return None
-    return (event.process_name, event.op, file.path, file.new_path, *(file.flags or ()))
+    return (event.process_name, event.op, file.bytes is None, file.path, file.new_path, *(file.flags or ()))
 
 
 def _network(event: Event) -> Key | None:

@@ -23,7 +23,7 @@ from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Held, Ledger, mark
-from habitus_profiler.profile import Ask, Limits, Profile
+from habitus_profiler.profile import Ask, Echo, Limits, Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Tenure
@@ -167,7 +167,7 @@ class Partition:
                 self.verdicts.known(event, profile, profile.revision)
         elif isinstance(verdict, Ask):
             work.asked.append(_Asked(event, profile, profile.revision, verdict))
-        else:
+        elif not isinstance(verdict, Echo):
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
     def _lost(self, losses: list[wire.Loss], sequence: int, work: _Work) -> None:

@@ -16,11 +16,12 @@ from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
 from habitus_profiler.keys import is_habit, key_of
-from habitus_profiler.leaf import Leaf, Vector
+from habitus_profiler.leaf import Leaf, Vector, gated
 from habitus_profiler.trie import Found, Trie
 from habitus_profiler.widening import FileRules, NetworkRules
 
 _MAX_KNOWN: Final = 4096
+_MAX_OPENED: Final = 1024
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
@@ -47,6 +48,10 @@ class Miss(NamedTuple):
     detail: str
     usual: list[str]
     nearest: Sequence[Neighbour] = ()
+
+
+class Echo(NamedTuple):
+    """A read or a write of what the profile does not contain, and the file's open said so already."""
 
 
 class Ask(NamedTuple):
@@ -84,6 +89,7 @@ class Profile:
         self.dirty = True
         self.bytes = 0
         self._known: set[tuple[object, ...]] = set()
+        self._opened: dict[tuple[str, str | None], None] = {}  # files whose open was a miss
         self._seen: tuple[int, int] | None = None
 
     @property
@@ -102,7 +108,7 @@ class Profile:
         """Take an event as a habit."""
         self._span(event.ts)
         self.dirty = True
-        habit = is_habit(event)
+        habit = is_habit(event) and not self._follows_open(event)
         new = self._learn(event) if habit else 0
         self.learning.saw(event.ts, int(habit), new, event.node or "")
         if new:
@@ -194,7 +200,7 @@ class Profile:
 
     # -- judging ------------------------------------------------------------------------------
 
-    def judge(self, event: Event) -> Miss | Ask | None:
+    def judge(self, event: Event) -> Miss | Ask | Echo | None:
         """Return what of an event the profile does not contain, None when it contains it."""
         key = key_of(event)
         if key is None or key in self._known:
@@ -217,20 +223,39 @@ class Profile:
         return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours)
 
     def _needed(self, threshold: float) -> float:
-        return threshold if self.limits.threshold is None else self.limits.threshold
+        return gated(threshold) if self.limits.threshold is None else self.limits.threshold
 
     def _remember(self, key: tuple[object, ...]) -> None:
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known.add(key)
 
-    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | None:
+    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | Echo | None:
         if event.class_ == "process":
             return self._judge_process(event, key)
         if event.class_ == "network":
             return self._judge_network(event)
+        return self._judge_file(event)
+
+    def _judge_file(self, event: Event) -> Miss | Echo | None:
+        if self._follows_open(event):
+            return None
         misses = (self._missing(self.file, path) for path in habits.file_paths(event))
-        return next((miss for miss in misses if miss), None)
+        miss = next((miss for miss in misses if miss), None)
+        if not miss or not event.file:
+            return miss
+        opened = event.process_name, event.file.path
+        if event.op in habits.OPENS:
+            self._opened[opened] = None
+            if len(self._opened) > _MAX_OPENED:
+                del self._opened[next(iter(self._opened))]
+        elif event.file.bytes is not None and opened in self._opened:
+            return Echo()
+        return miss
+
+    def _follows_open(self, event: Event) -> bool:
+        """Whether an event reads or writes a file that it is a habit to open for that: no other habit."""
+        return any(self.file.find(path).known for path in habits.opening_paths(event))
 
     def _judge_network(self, event: Event) -> Miss | None:
         path, workload = habits.network_path(event), habits.workload_path(event)

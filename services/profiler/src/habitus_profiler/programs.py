@@ -75,6 +75,24 @@ RUNNING: Final = SHELLS | words(
 )
 """Words that as a plain argument of any program mean that something else will run."""
 
+TELLING: Final = words(
+    """
+    secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
+    token tokens kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519
+    sudoers wheel
+    """
+)
+"""Plain arguments that name what is secret or privileged."""
+
+CALLS: Final = RUNNING | words(
+    """
+    popen spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
+    subprocess socket tcpsocket connect passthru proc_open shell_exec backticks open3 pty load loadlibrary
+    child_process instance_eval class_eval assert invokemethod reflect scriptengine
+    """
+)
+"""Names (in lower case) that in text which looks like code mean that something will run."""
+
 KEYWORDS: Final = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "&&"})
 """Shell words after which a command stands."""
 

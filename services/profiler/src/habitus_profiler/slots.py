@@ -7,10 +7,15 @@ A slot is (kind, value). Values that differ without danger are already the same 
 - `remote`: a host whose domain was seen with two hosts is known, unless strangers share that domain;
   after 64 different remotes the process is one that talks to anybody;
 - `flag`: a cluster of short flags (`-xf`) is known when each of its letters was seen; names that only
-  change how much is said (`--verbose`) are left to the cosine.
+  change how much is said (`--verbose`) are left to the cosine;
+- `tuned`: a flag or variable whose value is a number, and a long flag whose value is a plain word, is left
+  to the cosine, unless its name tells of a door (see `is_tuning`); with another value it is known, too,
+  once it was seen so. `loopback` is known where every address (`any`) is.
 """
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from habitus_profiler.addresses import suffix_of
@@ -30,7 +35,9 @@ WORDS: Final = {
     "fetch": "kind of file fetched",
     "path": "path",
     "flag": "flag",
+    "tuned": "tuning",
     "variable": "variable",
+    "word": "telling word",
     "operator": "shell operator",
     "command": "command",
     "load": "code loaded",
@@ -61,9 +68,32 @@ MILD_FLAGS: Final = words(
     --dry-run --no-cache --jobs --threads --workers --parallel --limit --max --min --count --lines --depth
     --fail --compressed --compress --level --fast --best --no-owner --no-acl --no-privileges --no-pager
     --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
-    --verbosity --no-warnings --no-deprecation --check --test --once --recursive --batch-size --concurrency
+    -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
+    --batch-size --concurrency
     """
 )
+
+
+# A number behind one of these opens a door, or says who runs: `--inspect 9229`, `--uid 0`.
+_DOORS: Final = words(
+    """
+    port listen inspect debug debugger attach jdwp uid gid user group owner pid fd bind address remote admin
+    socket mode umask privileged unsafe allow insecure trust as role profile class plugin extension module
+    load library script command cmd exec hook shell run network host server proxy key token password secret
+    config file path dir output out include import require source registry image device mount cap capability
+    security
+    """
+)
+_DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
+
+
+@lru_cache(maxsize=4096)
+def is_tuning(flag: str) -> bool:
+    """Say whether a flag or variable whose value is a number or a plain word only tunes: it is no door."""
+    name = flag.lstrip("-")
+    if len(name) == 1:
+        return name not in _DOOR_LETTERS
+    return not _DOORS.intersection(re.split(r"[-_.]", name.lower()))
 
 
 class SlotBook:
@@ -97,11 +127,14 @@ class SlotBook:
         if slot.value in self.seen.get(slot.kind, ()):
             return True
         if slot.kind == "remote":
-            if len(self.seen.get("remote", ())) >= _ANYBODY:
+            seen = self.seen.get("remote", ())
+            if len(seen) >= _ANYBODY or (slot.value == "loopback" and "any" in seen):
                 return True
             suffix = suffix_of(slot.value)
             return suffix is not None and self._suffixes.get(suffix, 0) >= _MANY_HOSTS
-        return slot.kind == "flag" and self._knows_flag(slot.value)
+        if slot.kind == "variable":
+            return f"{slot.value}=" in self.seen.get("tuned", ())
+        return slot.kind == "tuned" or (slot.kind == "flag" and self._knows_flag(slot.value))
 
     def records(self) -> list[tuple[str, str]]:
         """Return every slot in a stable order."""
@@ -109,7 +142,7 @@ class SlotBook:
 
     def _knows_flag(self, value: str) -> bool:
         command, _, name = value.rpartition(" ")
-        if name in MILD_FLAGS or command in _ASKING:
+        if name in MILD_FLAGS or command in _ASKING or value in self.seen.get("tuned", ()):
             return True
         return _is_cluster(name) and self._letters.get(command, set()).issuperset(name[1:])
 

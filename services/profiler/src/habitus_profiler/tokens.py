@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.paths import classed, extension_of, is_code
-from habitus_profiler.slots import Slot
+from habitus_profiler.slots import Slot, is_tuning
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
 MAX_TOKEN: Final = 4096
@@ -42,6 +42,7 @@ _BLOBS: Final = {"hex": "hex-blob", "jwt": "jwt", "base64": "base64"}
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
 _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
+_TUNING: Final = frozenset({"number", "size", "duration"})
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -156,6 +157,8 @@ def _flag(token: str, depth: int) -> Token | None:
     if not value:
         return Token("flag", name + equals, (slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    if inner.kind in _TUNING and equals and is_tuning(name):
+        slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
 
 
@@ -175,7 +178,9 @@ def _assignment(token: str, depth: int) -> Token | None:
         return None
     key = softened(match[0][:-1])
     inner = typed(token[match.end() :], depth + 1)
-    return Token("assignment", f"{key}={inner.text}", (Slot("variable", key), *inner.slots))
+    tuning = inner.kind in _TUNING and is_tuning(key)
+    slot = Slot("tuned", f"{key}=") if tuning else Slot("variable", key)
+    return Token("assignment", f"{key}={inner.text}", (slot, *inner.slots))
 
 
 def _path(token: str, depth: int) -> Token | None:

@@ -59,7 +59,7 @@ _ANY_TEMPORARY: Final = re.compile(
     r"(?<![0-9A-Za-z])(tmp[._-]?)(?:[0-9A-Za-z_]{8}|(?=[a-z_]*[0-9A-Z])[0-9A-Za-z_]{6,12})(?![0-9A-Za-z_])"
 )
 # What follows a Pod's or ReplicaSet's hash: five of Kubernetes' own alphabet.
-_HASHED: Final = re.compile(r"(<id>-)[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+_HASHED: Final = re.compile(r"(<(?:id|hex|number)>-)[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
 _SHORTEST_HEX: Final = 8
 _TYPES: Final = re.compile(r"<\w+>")
 _SWITCHES: Final = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
@@ -80,7 +80,7 @@ def softened(text: str) -> str:
         return _TEMPORARY.sub(_temporary, text) if "tmp" in text else text
     if "tmp" in text:
         text = _TEMPORARY.sub(_temporary, text)
-    return _EMBEDDED.sub(_replaced, text)
+    return _unhashed(_EMBEDDED.sub(_replaced, text))
 
 
 @lru_cache(maxsize=8192)
@@ -94,8 +94,11 @@ def coarsely_softened(text: str) -> str:
         text = _ANY_TEMPORARY.sub(r"\1<id>", text)
     elif not any(map(str.isdigit, text)) and len(text) < _SHORTEST_HEX:
         return text
-    text = _EMBEDDED.sub(_coarse, text)
-    return _HASHED.sub(r"\1<id>", text) if "<id>-" in text else text
+    return _unhashed(_EMBEDDED.sub(_coarse, text))
+
+
+def _unhashed(text: str) -> str:
+    return _HASHED.sub(r"\1<id>", text) if ">-" in text else text
 
 
 def _coarse(match: re.Match[str]) -> str:

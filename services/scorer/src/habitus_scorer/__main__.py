@@ -13,13 +13,15 @@ from habitus_scorer.panel import Panel
 from habitus_scorer.recovery import recover
 
 DURABLE = "scorer"
+_ON_THE_WAY_S = 5.0
 ABOUT = "scores anomalies by engines, folds them into incidents and raises alerts"
 
 
 async def run(service: Service) -> None:
     """Score until stopped. A plugin that cannot be used ends the start with one line."""
     settings, bus = service.settings.scorer, service.bus
-    panel = Panel.seated(settings, bus.request)
+    # The gateway answers within its own patience; the message may take a little longer.
+    panel = Panel.seated(settings, bus.request, {"llm": service.settings.llm.patience_s + _ON_THE_WAY_S})
     book = IncidentBook(settings.cooldown_s)
     line = Line(bus, panel, book, settings.alert_at)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)

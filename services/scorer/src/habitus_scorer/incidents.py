@@ -78,6 +78,10 @@ class Incident:
     raised: Severity | None = None
     revision: int = 0
     told: int = 0
+    told_score: float = 0.0
+    told_before: frozenset[str] = frozenset()
+    """Anomalies of the alert that a former scorer raised: what it did not score comes again."""
+    latency_ms: float = 0.0
 
     @property
     def alert_id(self) -> str:
@@ -103,6 +107,17 @@ class Incident:
         self.first_seen = min(self.first_seen or moment, moment)
         self.last_seen = max(self.last_seen, moment)
 
+    def amend(self, judged: Judged) -> bool:
+        """Put a later judgement of one of its anomalies in place; say whether it speaks for the incident."""
+        for at, kept in enumerate(self.kept):
+            if kept.anomaly.id == judged.anomaly.id:
+                self.kept[at] = Kept.of(judged)
+        best = self.best
+        better = (judged.severity.rank, judged.score) > (best.severity.rank, best.score)
+        if better or best.anomaly.id == judged.anomaly.id:
+            self.best = judged
+        return self.best is judged
+
     def due(self, alert_at: float) -> bool:
         """Say whether a person is to be told now: first, on a higher severity, on doubled growth."""
         if self.best.score < alert_at:
@@ -111,11 +126,17 @@ class Incident:
             return True
         return self.count >= max(_GREW, 2 * self.told)
 
+    def corrected_by(self, judged: Judged) -> bool:
+        """Say whether an anomaly that a former scorer told of speaks for the incident otherwise now."""
+        known = judged.anomaly.id in self.told_before
+        return known and self.best is judged and self.best.score != self.told_score
+
     def tell(self) -> None:
         """Record that the next revision of the alert is out."""
         self.revision += 1
         self.raised = self.best.severity
         self.told = self.count
+        self.told_score = self.best.score
 
 
 class IncidentBook:
@@ -135,11 +156,10 @@ class IncidentBook:
     def fold(self, judged: Judged) -> Incident:
         """Add one anomaly to the incident that it belongs to, or open one for it."""
         container = container_of(judged.anomaly)
-        incident = self._found(container, judged.anomaly)
-        if incident is None:
-            identity = _digest(container, judged.anomaly.id)
-            incident = self._opened(f"i-{identity}", judged)
-        return self._add(incident, judged)
+        # Its own incident may stand already: others of it were scored before a restart, it was not.
+        own = f"i-{_digest(container, judged.anomaly.id)}"
+        incident = self._found(container, judged.anomaly) or self._incidents.get(own)
+        return self._add(incident or self._opened(own, judged), judged)
 
     def restore(self, judged: Judged, incident_id: str) -> None:
         """Put one anomaly back into the incident that it was folded into before a restart."""
@@ -156,6 +176,9 @@ class IncidentBook:
         if alert is not None:
             incident.revision = alert.revision
             incident.raised = alert.severity
+            incident.told_score = alert.score
+            incident.told_before = frozenset(one.anomaly_id for one in alert.departures)
+            incident.latency_ms = alert.latency_ms
             incident.told = len(alert.departures) + alert.omitted
         return incident
 

@@ -3,6 +3,8 @@
 
 Anomalies are judged side by side; folding and publishing keep the order within a container.
 Alerts are stored before the score that names them; both carry ids that the broker deduplicates.
+An engine that is late (a language model) holds up nobody: the alert is raised without it and told
+again with it; only the score of that anomaly, and its acknowledgement, wait.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from habitus.images import partition_of
 from habitus_scorer import blind
 from habitus_scorer.alerting import alert_of
 from habitus_scorer.incidents import Incident, IncidentBook, Judged, container_of
-from habitus_scorer.panel import Panel
+from habitus_scorer.panel import Panel, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -80,30 +82,46 @@ class Line:
         before, mine = self._lanes.get(lane), asyncio.Event()
         self._lanes[lane] = mine
         try:
-            if anomaly.reason == blind.REASON:
-                engines = blind.scores_of(anomaly)
-            else:
-                engines = await self._panel.judge(anomaly)
+            verdict = await self._verdict(anomaly)
             if before is not None:
                 await before.wait()
-            stored = await self._publish(Judged.of(anomaly, engines))
+            judged = Judged.of(anomaly, verdict.scores)
+            incident = self._book.fold(judged)
+            # While a model is still asked, its part of an earlier alert is not taken back.
+            corrects = not verdict.is_late and incident.corrected_by(judged)
+            if incident.due(self._alert_at) or corrects:
+                await self._raise(incident, anomaly, late=corrects)
+            stored = None if verdict.is_late else await self._publish(judged, incident)
         finally:
             mine.set()
             if self._lanes.get(lane) is mine:
                 del self._lanes[lane]
-        await stored
+        await (stored or await self._amended(incident, anomaly, verdict))
         self.remember(anomaly.id)
 
-    async def _publish(self, judged: Judged) -> "asyncio.Task[None]":
-        incident = self._book.fold(judged)
-        if incident.due(self._alert_at):
-            await self._raise(incident, judged.anomaly)
+    async def _verdict(self, anomaly: Anomaly) -> Verdict:
+        if anomaly.reason == blind.REASON:
+            return Verdict(blind.scores_of(anomaly), [])
+        return await self._panel.judge(anomaly)
+
+    async def _amended(self, incident: Incident, anomaly: Anomaly, verdict: Verdict) -> "asyncio.Task[None]":
+        """Wait for the engines that are late, bring the alert up to date, and only then store the score."""
+        judged = Judged.of(anomaly, await verdict.completed())
+        speaks = incident.amend(judged)
+        if incident.due(self._alert_at) or (speaks and incident.raised is not None):
+            await self._raise(incident, anomaly, late=True)
+        return await self._publish(judged, incident)
+
+    async def _publish(self, judged: Judged, incident: Incident) -> "asyncio.Task[None]":
         key = judged.anomaly.image_key
         payload = _scored(judged, incident).model_dump_json().encode()
         return await self._send(subjects.scores(partition_of(key)), payload, judged.anomaly.id)
 
-    async def _raise(self, incident: Incident, newest: Anomaly) -> None:
+    async def _raise(self, incident: Incident, newest: Anomaly, *, late: bool = False) -> None:
         alert = alert_of(incident, newest, time.time_ns())
+        if late and incident.revision:  # a person was told long ago
+            alert = alert.model_copy(update={"latency_ms": incident.latency_ms})
+        incident.latency_ms = alert.latency_ms
         payload = alert.model_dump_json().encode()
         await self._store(subjects.alerts(alert.severity), payload, f"{alert.id}:{alert.revision}")
         incident.tell()

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,41 @@ class Seat:
     engine: Engine
     max_points: float
     timeout_s: float
+    late_s: float = 0.0
+    """Further seconds in which its answer is still wanted, though nobody waits for it any more."""
+
+
+Pending = list[tuple[Seat, "asyncio.Future[Score]"]]
+
+
+class Verdict:
+    """The scores so far, and the engines whose answer may still come.
+
+    Attributes:
+        scores: by engine's name; an engine that is late has abstained, with a note.
+    """
+
+    def __init__(self, scores: dict[str, EngineScore], pending: Pending) -> None:
+        self.scores = scores
+        self._pending = pending
+
+    @property
+    def is_late(self) -> bool:
+        """Whether an answer may still come."""
+        return bool(self._pending)
+
+    async def completed(self) -> dict[str, EngineScore]:
+        """Wait for the late answers, each within its time; return all scores."""
+        scores = dict(self.scores)
+        try:
+            for seat, task in self._pending:
+                done, _ = await asyncio.wait({task}, timeout=seat.late_s)
+                late = _answer(task) if done else _too_slow(seat.timeout_s + seat.late_s)
+                scores[seat.name] = bounded(late, seat.max_points)
+        finally:
+            for _, task in self._pending:
+                _give_up(task)
+        return scores
 
 
 class Panel:
@@ -37,21 +72,30 @@ class Panel:
         self._seats = seats
 
     @classmethod
-    def seated(cls, settings: ScorerSettings, request: Request) -> "Panel":
+    def seated(
+        cls, settings: ScorerSettings, request: Request, late_s: Mapping[str, float] | None = None
+    ) -> "Panel":
         """Load and build every engine that `scorer.engines` names.
+
+        `late_s`: how long a late answer of an engine is still wanted, where its table does not say.
 
         Raises:
             PluginFault: an unknown name, a missing extra or a bad table, in one line that names it.
         """
-        return cls([_seat(name, settings, request) for name in dict.fromkeys(settings.engines)])
+        late = late_s or {}
+        seats = [
+            _seat(name, settings, request, late.get(name, 0)) for name in dict.fromkeys(settings.engines)
+        ]
+        return cls(seats)
 
-    async def judge(self, anomaly: Anomaly) -> dict[str, EngineScore]:
+    async def judge(self, anomaly: Anomaly) -> Verdict:
         """Return each engine's score by name. An engine that fails or hangs has abstained, with a note."""
         scores: dict[str, EngineScore] = {}
+        pending: Pending = []
         for seat in self._seats:
-            given = await _asked(seat, anomaly, Context(scores=scores))
+            given = await _asked(seat, anomaly, Context(scores=scores), pending)
             scores[seat.name] = bounded(given, seat.max_points)
-        return scores
+        return Verdict(scores, pending)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Let the engines that have work of their own (a coroutine `run`) do it until `stop`.
@@ -75,7 +119,7 @@ async def _work(seat: Seat) -> None:
         log.exception("engine %s: its own work failed; it is asked on", seat.name)
 
 
-def _seat(name: str, settings: ScorerSettings, request: Request) -> Seat:
+def _seat(name: str, settings: ScorerSettings, request: Request, late_s: float) -> Seat:
     weight = settings.weights.get(name, settings.default_weight)
     if not (math.isfinite(weight) and weight > 0):
         raise PluginFault(f"setting scorer.weights.{name}: {weight:g} is no positive number of points")
@@ -83,7 +127,11 @@ def _seat(name: str, settings: ScorerSettings, request: Request) -> Seat:
     if name == "rule":  # the folders are a setting of their own, so that every reader finds them
         table.setdefault("rules", settings.rules)
     services = EngineServices(settings=table, max_points=weight, request=request)
-    return Seat(name, _built(name, services), weight, _timeout(name, table, settings.timeout_s))
+    timeout_s, late_s = (
+        _seconds(name, table, key, default)
+        for key, default in (("timeout_s", settings.timeout_s), ("late_s", late_s))
+    )
+    return Seat(name, _built(name, services), weight, timeout_s, late_s)
 
 
 def _built(name: str, services: EngineServices) -> Engine:
@@ -100,14 +148,14 @@ def _built(name: str, services: EngineServices) -> Engine:
     return engine
 
 
-def _timeout(name: str, table: dict[str, Any], default: float) -> float:
-    value = table.get("timeout_s", default)
-    if not isinstance(value, int | float) or not value > 0:
-        raise PluginFault(f"setting scorer.engine.{name}.timeout_s: {value!r} is no positive number")
+def _seconds(name: str, table: dict[str, Any], key: str, default: float) -> float:
+    value = table.get(key, default)
+    if not isinstance(value, int | float) or not (value > 0 or (key == "late_s" and value == 0)):
+        raise PluginFault(f"setting scorer.engine.{name}.{key}: {value!r} is no positive number")
     return float(value)
 
 
-async def _asked(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
+async def _asked(seat: Seat, anomaly: Anomaly, context: Context, pending: Pending) -> Score:
     # A task of its own, cancelled but not awaited: an engine that swallows the cancellation
     # holds nobody up.
     task = asyncio.ensure_future(_call(seat.engine, anomaly, context))
@@ -116,11 +164,23 @@ async def _asked(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
     except asyncio.CancelledError:
         task.cancel()
         raise
-    if not done:
+    if done:
+        return _answer(task)
+    if seat.late_s:
+        pending.append((seat, task))
+    else:
+        _give_up(task)
+    return _too_slow(seat.timeout_s, "; the alert follows when it comes" if seat.late_s else "")
+
+
+def _too_slow(seconds: float, more: str = "") -> Score:
+    return Score(abstained=True, note=f"no answer within {seconds:g} s{more}")
+
+
+def _give_up(task: "asyncio.Future[Score]") -> None:
+    if not task.done():
         task.cancel()
         task.add_done_callback(_ignored)
-        return Score(abstained=True, note=f"no answer within {seat.timeout_s:g} s")
-    return _answer(task)
 
 
 async def _call(engine: Engine, anomaly: Anomaly, context: Context) -> Score:

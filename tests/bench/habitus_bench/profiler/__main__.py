@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from habitus_bench import figures
-from habitus_bench.profiler import scale, throughput
+from habitus_bench.profiler import nearmiss, scale, throughput
 
 PARTS: Final[Mapping[str, Callable[[int], Mapping[str, float]]]] = {
     "throughput": throughput.measure,
+    "nearmiss": nearmiss.measure,
     "scale": scale.measure,
 }
 """Name → what measures it in so many rounds. A new part is a module here and a line in this table."""

@@ -126,6 +126,7 @@ class CoreLoader:
                 self._settings.max_argv_bytes,
                 self._take,
                 ring_bytes=int(ring * _MEBIBYTE) if ring else None,
+                file_totals=self._settings.file_totals,
             )
         except LibbpfFault as fault:
             log.debug("%s", fault.log)

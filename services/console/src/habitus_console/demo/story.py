@@ -16,7 +16,8 @@ from rich.console import Console
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.images import image_key
-from habitus.languages import Language
+from habitus.languages import Bilingual, Language
+from habitus.llm_settings import LlmSettings
 from habitus_console import profiles, results, watch
 from habitus_console.demo import image
 from habitus_console.demo.containerd import Containerd, ContainerdFault, Pod
@@ -53,6 +54,7 @@ class Options:
     figures: Path | None
     record_to: Path | None
     language: Language
+    llm: LlmSettings
 
 
 async def play(options: Options, out: Console, err: Console, *, as_json: bool) -> bool:
@@ -135,9 +137,10 @@ class _Story:
         _drop(pod.root / "app/upload/plugin.sh", f"cd /tmp; {_ATTACKS[name]}; cd /\n".encode(), mode=0o644)
         with self._progress.waiting(f"attack ({letter}) in {pod.name}: {_ATTACKS[name][:60]} …"):
             raised = await self._alerts_of(pod, name)
-        seen = "; ".join(f"{alert.title.en}, {alert.departures[0].reason}" for alert in raised) or "no alert"
+        seen = "; ".join(_seen(alert) for alert in raised) or "no alert"
         title = f"({letter}) ./{name} from bash in {pod.name}"
-        held = len(raised) == 1 and _complete(raised[0], pod, name)
+        asked = self._options.llm.provider is not None
+        held = len(raised) == 1 and _complete(raised[0], pod, name, asked=asked)
         return Step(title, "exactly one alert: High, mining", seen, held)
 
     async def _alerts_of(self, pod: Pod, name: str) -> list[Alert]:
@@ -147,6 +150,12 @@ class _Story:
             if _about(await results.alerts(self._bus), pod, name):
                 break
             await asyncio.sleep(0.1)
+        # A model may be slower than the alert, which is then told again with its verdict.
+        deadline = time.monotonic() + (self._options.llm.patience_s if self._options.llm.provider else 0)
+        while time.monotonic() < deadline:
+            if all(_judged(alert) for alert in _about(await results.alerts(self._bus), pod, name)):
+                break
+            await asyncio.sleep(0.2)
         await asyncio.sleep(_QUIET_S)
         return _about(await results.alerts(self._bus), pod, name)
 
@@ -170,19 +179,35 @@ def _about(alerts: list[Alert], pod: Pod, name: str) -> list[Alert]:
     return [alert for alert in alerts if alert.where.pod == pod.name and alert.who.name not in others]
 
 
-def _complete(alert: Alert, pod: Pod, name: str) -> bool:
-    """Whether the alert carries all that a person needs."""
-    where, who = alert.where, alert.who
+def _judged(alert: Alert) -> bool:
+    return not alert.engines["llm"].abstained
+
+
+def _seen(alert: Alert) -> str:
+    score = alert.engines["llm"]
+    semantic = f", llm {score.points:g} / {score.max_points:g}" if _judged(alert) else ""
+    return f"{alert.title.en}, {alert.departures[0].reason}{semantic}"
+
+
+def _worded(alert: Alert, *, asked: bool) -> bool:
+    """Whether the title is right: a model may move the severity, and says nothing of its own there."""
+    if not asked:
+        return alert.title == Bilingual(en="High: container cryptomining", zh="高危：容器挖矿行为检测")
+    return alert.title.en.endswith(": container cryptomining")
+
+
+def _complete(alert: Alert, pod: Pod, name: str, *, asked: bool) -> bool:
+    """Whether the alert carries all that a person needs, the model's part too where one was asked."""
+    where, who, model = alert.where, alert.who, alert.engines["llm"]
     return all(
         (
-            alert.title.en == "High: container cryptomining",
-            alert.title.zh == "高危：容器挖矿行为检测",
+            _worded(alert, asked=asked),
             where.pod == pod.name and where.namespace == pod.namespace,
             where.container_id == pod.container,
             image_key(where.image) == image_key(IMAGE),
             who.pid is not None and who.name == name,
             who.lineage == ["bash", name],
-            alert.engines["llm"].abstained and bool(alert.engines["llm"].note),
+            alert.explanation is not None if asked else model.abstained and bool(model.note),
             alert.engines["rule"].points > 0,
             alert.action is not None
             and alert.action.kind == "isolate-pod"

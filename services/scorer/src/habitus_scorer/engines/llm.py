@@ -38,6 +38,8 @@ _ASK_FROM: Final = 8.0
 _REMEMBERED: Final = 1024
 _QUEUE: Final = 8
 """Questions in hand for each that the gateway answers at once; further ones abstain at once."""
+_LONGEST_S: Final = 3600.0
+"""The panel gives a question up long before."""
 _LONGEST: Final = 4096
 _MOST: Final = 64
 _TECHNIQUE: Final = re.compile(r"T\d{4}(\.\d{3})?")
@@ -50,7 +52,9 @@ class _Own(pydantic.BaseModel):
 
     ask_from: float = pydantic.Field(default=_ASK_FROM, ge=0, le=100)
     concurrency: int = pydantic.Field(default=4, ge=1, le=64)
-    timeout_s: float = pydantic.Field(default=60, gt=0)
+    # The panel's own: how long it waits, and how long an answer is still wanted after that.
+    timeout_s: float | None = None
+    late_s: float | None = None
 
 
 class LlmEngine:
@@ -112,7 +116,7 @@ class LlmEngine:
         self._waiting += 1
         try:
             async with self._turn:
-                raw = await self._request(subjects.JUDGE, payload, self._own.timeout_s)
+                raw = await self._request(subjects.JUDGE, payload, _LONGEST_S)
         finally:
             self._waiting -= 1
         reply = JudgeReply.model_validate_json(raw)
