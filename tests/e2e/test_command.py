@@ -13,6 +13,9 @@ from habitus.interchange import GoodLine, read_lines
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "webapp"
 COMMANDS = ["up", "doctor", "record", "replay", "alerts", "profile list", "profile show", "demo"]
+COMMANDS += [
+    f"profile {name}" for name in ("detect", "relearn", "lock", "unlock", "forget", "benign", "undo", "diff")
+]
 COMMANDS += ["targets show", "targets set", "targets add", "targets clear", "llm providers", "llm evaluate"]
 
 
@@ -85,7 +88,17 @@ def test_where_the_kernel_cannot_be_watched_up_says_why_and_plays_the_sample(up,
     assert [(one["image_key"], one["state"]) for one in listed] == [("webapp:v1", "detect")]
     shown = habitus("profile", "show", "webapp:v1")
     assert "healthcheck" in shown.stdout
+    assert "chance that the next event is new" in shown.stdout
     one_line(habitus("profile", "show", "none:v1"), "none:v1")
+    [alert, _] = (json.loads(line)["id"] for line in raised.stdout.splitlines())
+    marked = habitus("profile", "benign", alert, "--who", "ann", "--why", "a drill", "--json")
+    assert json.loads(marked.stdout)["mark"]["who"] == "ann"
+    assert "a drill" in habitus("profile", "show", "webapp:v1").stdout
+    one_line(habitus("profile", "benign", "a-0"), "a-0", "habitus alerts")
+    assert habitus("profile", "lock", "webapp:v1").returncode == 0
+    one_line(habitus("profile", "undo", "webapp:v1", "f1"), "webapp:v1", "locked")
+    assert "已解锁" in habitus("profile", "unlock", "webapp:v1", "--lang", "zh").stdout
+    assert habitus("profile", "undo", "webapp:v1", "f1").returncode == 0
     chinese = habitus("alerts", "--lang", "zh")
     assert "建议" in chinese.stdout
     assert running.interrupt() == 0

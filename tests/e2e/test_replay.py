@@ -82,6 +82,22 @@ def test_an_image_that_was_never_learned_is_unknown_from_its_first_event(replay,
     assert [(line["verdict"], line["reason"]) for line in lines] == [("anomaly", "unknown-path")] * 8
 
 
+def test_a_replay_says_how_near_each_profile_came_and_learns_no_miner(replay, tmp_path):
+    """The figures stand in the JSON; what a rule hits in the learning data is reported and not learned."""
+    miner = next(one for one in records("detect.jsonl") if one["process"]["name"] == "xmrig")
+    learn = write(tmp_path / "learn.jsonl", *records("learn.jsonl"), miner)
+    done, lines, alerts = replay(SAMPLE / "detect.jsonl", "--json", "--learn", learn)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)["convergence"]["webapp:v1"]
+    assert shown["blockers"] == ["window", "news"]
+    assert 0 < shown["unseen"] < shown["unseen_at_most"] < 1
+    assert shown["curve"][-1][1] == shown["window_new"] > 0
+    judged = records("detect.jsonl")
+    anomalies = {judged[one["line"] - 1]["process"]["name"] for one in lines if one["verdict"] == "anomaly"}
+    assert anomalies == {"xmrig", "java"}
+    assert len(alerts) == 2
+
+
 def test_settings_reach_the_services(replay, tmp_path):
     settings = tmp_path / "quiet.toml"
     settings.write_text("[scorer]\nalert_at = 100\n")

@@ -42,7 +42,7 @@ class Line:
         )
 
     def start_profiler(self):
-        return self.serve("profiler", HABITUS_PROFILER_SNAPSHOT_S="0.5")
+        return self.serve("profiler", HABITUS_PROFILER_SNAPSHOT_S="0.5", HABITUS_PROFILER_GUARD="off")
 
     async def work(self, times: int = 1) -> None:
         for _ in range(times):

@@ -61,3 +61,18 @@ def test_btf_without_bpftool_names_both_ways_out(tmp_path, monkeypatch):
 
     with pytest.raises(ServiceFault, match=f"apt-get install bpftool, or linux-headers-{RELEASE}"):
         headers.environment(tmp_path / "scratch", RELEASE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("types", "late"), [("BPF_FUNC_map_lookup_elem = 1,", True), ("BPF_FUNC_cgrp_storage_get = 210,", False)]
+)
+def test_a_helper_that_this_kernel_does_not_have_yet_is_declared(tmp_path, monkeypatch, types, late):
+    tool = tmp_path / "bpftool"
+    tool.write_text(f"#!/bin/sh\necho '{types}'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    macros = (headers.from_btf(tmp_path / "tree", RELEASE) / "include" / "linux" / "kconfig.h").read_text()
+
+    assert ("#define BPF_FUNC_cgrp_storage_get 210\n" in macros) is late
+    assert "{late}" not in macros

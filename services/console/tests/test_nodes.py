@@ -6,8 +6,10 @@ import time
 
 from rich.console import Console
 
+from habitus import subjects
 from habitus.nodes import NodeStatus
-from habitus_console import nodes
+from habitus.settings import ConsoleSettings, Settings
+from habitus_console import doctor, nodes
 
 STATUS = NodeStatus(
     node="n1\x1b[2J",
@@ -53,3 +55,17 @@ def test_a_trouble_is_said_once_and_again_when_it_grows():
     assert list(troubles.of(STATUS.model_copy(update={"spooled": 0}), "en")) == []
     worse = STATUS.model_copy(update={"lost": {"file": 3}})
     assert [text.partition("：")[2][:6] for text in troubles.of(worse, "zh")] == ["file 3", "消息服务器不"]
+
+
+async def test_doctor_adds_what_the_collectors_of_the_running_stack_say(bus, nats_server, tmp_path):
+    bucket = await bus.js.create_key_value(bucket=subjects.NODES)
+    await bucket.put("n1", STATUS.model_dump_json().encode())
+    none = doctor.Diagnosis(ok=True, checks=[])
+    running = Settings(nats=nats_server.settings)
+    absent = Settings(console=ConsoleSettings(state=tmp_path))
+
+    assert (await doctor.with_nodes(none, running)).nodes == [STATUS]
+    assert (await doctor.with_nodes(none, absent)).nodes == []
+
+    nats_server.stop()
+    assert (await doctor.with_nodes(none, running)).nodes == []

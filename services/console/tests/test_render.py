@@ -12,7 +12,7 @@ from habitus.engines import EngineScore
 from habitus.languages import Bilingual
 from habitus.policies import isolate_pod
 from habitus.profiles import ProfileDetail, ProfileSummary, ProfileTree
-from habitus_console import render
+from habitus_console import profile_view, render
 
 
 def alert_with(text: str) -> Alert:
@@ -79,4 +79,4 @@ def test_no_text_breaks_the_rendering(text):
     shown(render.alert(alert_with(text), "en"))
     tree = ProfileTree(process={text: {text: [text]}})
     summary = ProfileSummary(image_key=text, partition=0, state="detect", revision=1)
-    shown(render.profile(ProfileDetail(summary=summary, tries=tree)))
+    shown(profile_view.profile(ProfileDetail(summary=summary, tries=tree)))

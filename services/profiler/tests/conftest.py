@@ -141,7 +141,7 @@ class Stack:
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self, **settings: object) -> None:
-        values = {"partitions": "0-31", "window_s": 3600, "snapshot_s": 0.2, **settings}
+        values = {"partitions": "0-31", "window_s": 3600, "snapshot_s": 0.2, "guard": "off", **settings}
         environment = self._server.environment
         environment |= {f"HABITUS_PROFILER_{key.upper()}": str(value) for key, value in values.items()}
         with self._log.open("ab") as log:

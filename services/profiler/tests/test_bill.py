@@ -13,7 +13,8 @@ from habitus.events import File, Network
 from habitus.images import partition_of
 from habitus_profiler import bill
 from habitus_profiler.convergence import Learning, Rule
-from habitus_profiler.profile import Ask, Limits, Profile
+from habitus_profiler.judgement import Ask, Limits
+from habitus_profiler.profile import Profile
 
 LIMITS, RULE = Limits(64, 256, None), Rule(3600, 0, 100)
 

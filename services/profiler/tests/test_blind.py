@@ -132,3 +132,20 @@ def test_a_batcher_sends_losses_to_the_partition_of_their_image():
     assert batch.subject == subjects.events("loss", partition_of(IMAGE))
     assert found.id.endswith("-l1")
     assert not batcher.some
+
+
+@pytest.mark.parametrize(
+    ("losses", "says"),
+    [
+        ([loss(wire.AWAY, 1)], "nothing was watched, for no collector ran, on node n1 from "),
+        (
+            [loss(), loss(wire.AWAY, 1, name="l2")],
+            "5 events lost (process 5) and nothing was watched, for no collector ran, on node n1 from ",
+        ),
+    ],
+)
+def test_the_time_without_a_collector_is_told_as_such(losses, says):
+    anomaly = blind.interval_of(losses, IMAGE, 1)
+
+    assert anomaly.reason == "blind-interval"
+    assert anomaly.detail.startswith(says)

@@ -5,7 +5,8 @@ import pytest
 
 from habitus.events import Container, Event, File, Process
 from habitus_profiler.convergence import Learning, Rule
-from habitus_profiler.profile import Echo, Limits, Miss, Profile
+from habitus_profiler.judgement import Echo, Limits, Miss
+from habitus_profiler.profile import Profile
 
 
 def did(op, path="/data/a", flags=None, count=None):

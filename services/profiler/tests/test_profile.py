@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from habitus.events import Container, Event, Network, Peer, Pod, Process
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Learning, Rule
-from habitus_profiler.profile import Ask, Limits, Miss, Profile
+from habitus_profiler.judgement import Ask, Limits, Miss
+from habitus_profiler.profile import Profile
 from habitus_profiler.report import detail, summary
 
 LIMITS = Limits(max_children=4, max_vectors=8, threshold=None)

@@ -18,7 +18,8 @@ from habitus.publish import EventPublisher
 from habitus.service import ServiceFault
 from habitus_profiler import report
 from habitus_profiler.convergence import Learning, Rule
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.judgement import Limits
+from habitus_profiler.profile import Profile
 from habitus_profiler.replicas import fair_share, partitions_of
 from habitus_profiler.seat import _seconds
 

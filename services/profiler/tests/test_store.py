@@ -7,7 +7,8 @@ import pytest
 
 from habitus import subjects
 from habitus_profiler.convergence import Learning, Rule
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.judgement import Limits
+from habitus_profiler.profile import Profile
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Fenced, claim
 

@@ -31,6 +31,10 @@ class BusFault(RuntimeError):
     """The broker cannot be used; the text names it and says what to do, in one line."""
 
 
+class NobodyServes(TimeoutError):
+    """A request whose subject has no responder."""
+
+
 class _Stream(NamedTuple):
     subjects: str
     retention: RetentionPolicy
@@ -133,12 +137,13 @@ class Bus:
         """Send one request and return the reply.
 
         Raises:
-            TimeoutError: nobody serves `subject`, or no answer came in time.
+            NobodyServes: a TimeoutError, at once.
+            TimeoutError: no answer came in time.
         """
         try:
             reply = await self.nc.request(subject, payload, timeout=timeout)
         except nats.errors.NoRespondersError:
-            raise TimeoutError(f"nobody serves {subject}") from None
+            raise NobodyServes(f"nobody serves {subject}") from None
         except (nats.errors.TimeoutError, TimeoutError):
             raise TimeoutError(f"no answer on {subject} within {timeout:g} s") from None
         except nats.errors.Error as error:

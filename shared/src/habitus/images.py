@@ -40,3 +40,11 @@ def _split_tag(reference: str) -> tuple[str, str]:
 def partition_of(key: str) -> int:
     """Return the partition of an image key, 0 … PARTITIONS-1, the same on every machine."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) % PARTITIONS
+
+
+def repository_of(key: str) -> str:
+    """Return the repository of an image key; empty for a bare image id, which has none."""
+    if key.startswith("sha256:"):
+        return ""
+    repository, at, _ = key.partition("@")
+    return repository if at else _split_tag(key)[0]

@@ -60,6 +60,71 @@ class Convergence(BaseModel):
     curve: list[tuple[float, int]] = []
 
 
+class Mark(BaseModel):
+    """Habits that somebody called benign; `undone_by` is empty while that holds. Times in nanoseconds."""
+
+    id: str
+    who: str
+    when: int
+    why: str
+    alert: str
+    habits: list[str]
+    undone_by: str = ""
+    undone_when: int = 0
+
+
+class Refusal(BaseModel):
+    """A habit that a high-confidence rule kept out of the profile while it learned."""
+
+    habit: str
+    rule: str
+    event_id: str
+    when: int
+
+
+class Change(BaseModel):
+    """What somebody did to the profile as a whole."""
+
+    what: str
+    who: str
+    when: int
+    why: str
+
+
+class ProfileNotes(BaseModel):
+    """What people and rules said of a profile.
+
+    `held`: behaviours that wait for rules or for more containers; `predecessor`: the image key that the
+    profile started from, empty for none.
+    """
+
+    marks: list[Mark] = []
+    refused: list[Refusal] = []
+    changes: list[Change] = []
+    held: int = 0
+    predecessor: str = ""
+
+
+class ProfileDiff(BaseModel):
+    """What `after` has and `before` has not, and the other way round; each entry is a habit, readable.
+
+    `more`: entries beyond those listed, which are bounded.
+    """
+
+    before: str
+    after: str
+    added: list[str] = []
+    removed: list[str] = []
+    more: int = 0
+
+
+class Ancestor(BaseModel):
+    """A profile that a new digest of the same repository may start from."""
+
+    image_key: str
+    last_event: int
+
+
 class ProfileSummary(BaseModel):
     """One profile at a glance."""
 
@@ -74,6 +139,7 @@ class ProfileSummary(BaseModel):
     last_event: int | None = None
     converged: int | None = None
     convergence: Convergence = Convergence()
+    notes: ProfileNotes = ProfileNotes()
 
 
 class ProfileTree(BaseModel):
@@ -99,19 +165,35 @@ class ProfileRequest(BaseModel):
     `sync` only waits. `export` needs an `image_key`; `import` also the document `bill` (`habitus.bills`), and
     `replace` where there is a profile already. `after` is the sequence in EVENTS that must have been
     applied before.
+
+    Of one `image_key`, by `who` and `why`: `detect` (against the evidence with `force`), `relearn`, `lock`,
+    `unlock`, `forget`; `absorb` calls the `events` (in the interchange format) of an `alert` benign and
+    `undo` takes the mark `mark` back. `diff` compares with the profile `other`. Between profilers:
+    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile.
     """
 
     image_key: str | None = None
     after: int = 0
     freeze: bool = False
+    who: str = Field(default="", max_length=200)
+    why: str = Field(default="", max_length=2000)
+    force: bool = False
+    alert: str = Field(default="", max_length=200)
+    events: list[dict[str, Any]] = []
+    mark: str = ""
+    other: str = ""
     bill: str = ""
     replace: bool = False
 
 
 class ProfileReply(BaseModel):
-    """`error` is one line when the request could not be answered."""
+    """`error` is one line when the request could not be answered; `copied` is base64 of zlib."""
 
     error: str | None = None
     summaries: list[ProfileSummary] = []
     detail: ProfileDetail | None = None
+    mark: Mark | None = None
+    diff: ProfileDiff | None = None
+    ancestor: Ancestor | None = None
+    copied: str = ""
     bill: str = ""

@@ -105,8 +105,8 @@ class ProfilerSettings(Section):
     window_s: float = Field(default=3600, gt=0, description="sliding window of convergence")
     epsilon: int = Field(default=0, ge=0, description="new nodes + vectors allowed inside the window")
     min_events: int = Field(default=100, ge=1, description="events a profile must have seen")
-    max_alerts_per_day: float | None = Field(
-        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; None: any"
+    max_alerts_per_day: float = Field(
+        default=10, ge=0, description="forecast of alerts a day above which it goes on learning; inf: any"
     )
     forecast_confidence: float = Field(
         default=0,
@@ -117,6 +117,13 @@ class ProfilerSettings(Section):
     )
     detect: Literal["evidence", "command"] = Field(
         default="evidence", description="what ends learning: the evidence, or `habitus profile detect` alone"
+    )
+    guard: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="what high-confidence rules hit is not learned; auto: unless no scorer ever answered",
+    )
+    replicas: int = Field(
+        default=1, ge=1, le=64, description="a habit counts when so many containers show it"
     )
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")

@@ -20,6 +20,8 @@ VECTORS: Final = "VECTORS"
 REVISIONS: Final = "habitus.revisions"
 """Revisions in force, profiler → every collector (core NATS, repeated)."""
 EMBED: Final = "habitus.embed"
+GUARD: Final = "habitus.guard"
+"""What is about to be learned, profiler → scorer: does a high-confidence rule hit it?"""
 JUDGE: Final = "habitus.llm.judge"
 
 _NOT_IN_TOKENS: Final = re.compile(r"[^A-Za-z0-9_=-]")
@@ -70,5 +72,5 @@ def snapshots(partition: int | str, name: str) -> str:
 
 
 def profile(operation: str, partition: int) -> str:
-    """Operator's requests to the owner of one partition: `list`, `show`, `converge`, `sync`, `owner`."""
+    """Requests to the owner of one partition; the operations are in `habitus.profiles.ProfileRequest`."""
     return f"habitus.profile.{operation}.{partition}"

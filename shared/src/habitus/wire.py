@@ -28,6 +28,10 @@ class EventBatch(Message):
     losses: list["Loss"] = []
 
 
+AWAY: Final = "collector"
+"""Class of a `Loss` in which no collector ran at all: its count is 1, for nobody knows more."""
+
+
 class Loss(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Events of one class that a node could not keep between two moments (nanoseconds since the epoch).
 

@@ -5,13 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from habitus import wire
 
 _FORGET_NS: Final = 60 * 10**9
 _NOTHING: Final[Mapping[str, int]] = {}
-_NONE: Final[Mapping[tuple[str, int], Mapping[str, int]]] = {}
+
+
+class LossOf(NamedTuple):
+    """What was lost of one cgroup since the start, by class; `image` is None while nobody names it."""
+
+    image: str | None
+    counts: Mapping[str, int]
+
+
+_NO_PARTS: Final[Mapping[int, LossOf]] = {}
 
 
 @dataclass
@@ -40,7 +49,7 @@ class Losses:
         self._clock = clock
         self._looked = clock()
         self._kernel: Mapping[str, int] = {}
-        self._parts: Mapping[tuple[str, int], Mapping[str, int]] = {}
+        self._parts: Mapping[int, LossOf] = {}
         self._open: Counter[str] = Counter()
         self._images: frozenset[str] = frozenset()
         self._gathered: dict[tuple[str | None, str], _Lost] = {}
@@ -52,6 +61,12 @@ class Losses:
         now = self._clock()
         self._gather(image, class_, count, now, now)
 
+    def away(self, since: int) -> None:
+        """Note that no collector of this node ran from `since` (nanoseconds since the epoch) until now."""
+        now = self._clock()
+        if since < now:
+            self._gather(None, wire.AWAY, 1, since, now)
+
     def again(self, loss: wire.Loss) -> None:
         """Take back a notice that had no room itself."""
         self._gather(loss.image, loss.class_, loss.count, loss.since, loss.until)
@@ -60,20 +75,22 @@ class Losses:
         self,
         seen: Mapping[str, int],
         images: Collection[str],
-        parts: Mapping[tuple[str, int], Mapping[str, int]] = _NONE,
+        parts: Mapping[int, LossOf] = _NO_PARTS,
     ) -> list[wire.Loss]:
         """Return what was lost since the last call, a notice for each image and class.
 
         `seen` is what others lost since the start, by class; `images` are those watched now. `parts`, read
-        after `seen`, is how much of it is known to be of one image: (image key, cgroup) → class → count.
+        after `seen`, is how much of it is known to be of one cgroup.
         """
         now = self._clock()
         for class_, new in _grown(seen, self._kernel):
             self._open[class_] += new
-        for part, counts in parts.items():
-            for class_, new in _grown(counts, self._parts.get(part, _NOTHING)):
+        for cgroup, (image, counts) in parts.items():
+            # By cgroup alone: one that gets its name now was told before, to all.
+            before = self._parts[cgroup].counts if cgroup in self._parts else _NOTHING
+            for class_, new in _grown(counts, before):
                 self._open[class_] -= new  # below 0 where a part is ahead of the sum, until the next look
-                self._gather(part[0], class_, new, self._looked, now)
+                self._gather(image, class_, new, self._looked, now)
         for class_ in [class_ for class_, count in self._open.items() if count > 0]:
             self._gather(None, class_, self._open.pop(class_), self._looked, now)
         self._parts = parts
@@ -84,7 +101,7 @@ class Losses:
         for (image, class_), lost in gathered.items():
             concerned = sorted(watched) if image is None else [image]
             notices += [self._notice(key, class_, lost) for key in concerned]
-            if not concerned and now - lost.since < _FORGET_NS:
+            if not concerned and now - lost.until < _FORGET_NS:
                 self._gathered[image, class_] = lost  # a container may be named in a moment
         return notices
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from nats.js.api import KeyValueConfig
 from nats.js.kv import KeyValue
+from pydantic import ValidationError
 
 from habitus import subjects
 from habitus.bus import Bus
@@ -41,6 +42,7 @@ class StatusReporter:
     async def run(self, started: asyncio.Event) -> None:
         """Tell for ever, from the moment when the loader watches."""
         await started.wait()
+        await self._look_back()
         while True:
             await self.write()
             for _ in range(_LOOKS):
@@ -65,6 +67,18 @@ class StatusReporter:
             await self._bucket.put(subjects.token_of(self._node), status.model_dump_json().encode())
         except FAULTS as error:
             log.debug("bucket NODES: %s", error or type(error).__name__)
+
+    async def _look_back(self) -> None:
+        """Count the time since this node's last status as lost: what containers did in it, nobody saw."""
+        try:
+            bucket = await self._bus.js.key_value(subjects.NODES)
+            entry = await bucket.get(subjects.token_of(self._node))
+            before = NodeStatus.model_validate_json(entry.value or b"")
+        except (*FAULTS, ValidationError) as error:
+            log.debug("no status from before: %s", error or type(error).__name__)
+            return
+        if before.updated:
+            self._losses.away(before.updated)
 
     def status(self) -> NodeStatus:
         """Return the status as it is now."""

@@ -11,11 +11,13 @@ from habitus import __version__
 from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Language, language_of
+from habitus.profiles import ProfileSummary
 from habitus_console import (
     bills_cli,
     llm_cli,
     model_cli,
-    profiles,
+    profile_view,
+    profiles_cli,
     render,
     results,
     targets_cli,
@@ -23,6 +25,7 @@ from habitus_console import (
     watch,
 )
 from habitus_console import doctor as doctors
+from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import Recordings
@@ -35,19 +38,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-profile_app = typer.Typer(help="Look at what has been learned of each image.", no_args_is_help=True)
-app.add_typer(profile_app, name="profile")
-bills_cli.add_to(profile_app)
+app.add_typer(profiles_cli.app, name="profile")
+bills_cli.add_to(profiles_cli.app)
 app.add_typer(targets_cli.app, name="targets")
 app.add_typer(model_cli.app, name="model")
 app.command("calibrate")(model_cli.calibrate)
 app.add_typer(llm_cli.app, name="llm")
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
 
 
 def _recording(help_text: str) -> object:
@@ -146,23 +142,36 @@ def replay(
     detect: Annotated[Path, _recording("JSON Lines to judge.")],
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")],
     settings_file: SettingsFile = None,
+    lang: Lang = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from one recording, then judge another: one line of verdict for each of its events."""
-    terminal.load(settings_file)
+    """Learn from one recording, then judge another: one line of verdict for each of its events.
+
+    Says of each image what it learned and whether that is enough; what rules hit is not learned.
+    """
+    language = terminal.language(lang, terminal.load(settings_file))
     if not out_file.parent.is_dir():
         terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)
+    learned: list[ProfileSummary] = []
+
+    def show(found: list[ProfileSummary]) -> None:
+        learned.extend(found)
+        for line in () if as_json else profile_view.learned(found, language):
+            err.print(line)
+
     counts = terminal.run(
         run_replay(
             Recordings(learn, detect, out_file),
             settings_file,
             lambda line: err.print(safe(line)),
+            show,
             Progress(err),
         )
     )
     if as_json:
-        out.print_json(json.dumps(counts))
+        profiles = {one.image_key: one.convergence.model_dump() for one in learned}
+        out.print_json(json.dumps({**counts, "convergence": profiles}))
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))
@@ -192,41 +201,6 @@ def alerts(
                 _show_alert(one, language, as_json=as_json)
 
     terminal.with_bus(loaded, show)
-
-
-@profile_app.command("list")
-def profile_list(*, as_json: AsJson = False, settings_file: SettingsFile = None) -> None:
-    """List every profile with its state and how near it is to being learned."""
-
-    async def show(bus: Bus) -> None:
-        found = await profiles.summaries(bus)
-        if as_json:
-            out.print_json(json.dumps([one.model_dump() for one in found]))
-        elif found:
-            out.print(render.summaries(found))
-        else:
-            out.print("no profiles yet")
-
-    terminal.with_bus(terminal.load(settings_file), show)
-
-
-@profile_app.command("show")
-def profile_show(
-    image: Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")],
-    *,
-    as_json: AsJson = False,
-    settings_file: SettingsFile = None,
-) -> None:
-    """Show one profile: its convergence and what it knows."""
-
-    async def show(bus: Bus) -> None:
-        one = await profiles.detail(bus, image)
-        if as_json:
-            out.print_json(one.model_dump_json())
-        else:
-            out.print(render.profile(one))
-
-    terminal.with_bus(terminal.load(settings_file), show)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from habitus.profiles import ProfileDetail, ProfileReply, ProfileRequest, Profil
 
 _PATIENCE_S: Final = 600.0
 _QUICK_S: Final = 5.0
+_CHANGE_S: Final = 30.0
 _IMPORT_S: Final = 60.0
 _LARGEST: Final = 900_000
 
@@ -39,6 +40,16 @@ async def detail(bus: Bus, image_key: str) -> ProfileDetail:
     if reply.detail is None:
         raise ProfilesFault(reply.error or f"no profile of {image_key}")
     return reply.detail
+
+
+async def change(bus: Bus, operation: str, image_key: str, **fields: Any) -> ProfileReply:
+    """Ask the owner of a profile for one of the operations of `ProfileRequest`.
+
+    Raises:
+        ProfilesFault: no such profile, or it refuses; the text says why.
+    """
+    request = ProfileRequest(image_key=image_key, **fields)
+    return await _ask(bus, operation, partition_of(image_key), request, timeout_s=_CHANGE_S)
 
 
 async def document(bus: Bus, image_key: str) -> dict[str, Any]:
@@ -108,5 +119,5 @@ async def _ask(
     except ValidationError as error:
         raise ProfilesFault(f"partition {partition} answers in another language: {error}") from None
     if reply.error and operation != "show":
-        raise ProfilesFault(f"partition {partition}: {reply.error}")
+        raise ProfilesFault(f"{request.image_key or f'partition {partition}'}: {reply.error}")
     return reply

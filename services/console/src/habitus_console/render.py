@@ -3,18 +3,16 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from habitus.alerts import Alert, Severity
 from habitus.engines import EngineScore
 from habitus.languages import Bilingual, Language
-from habitus.profiles import ProfileDetail, ProfileSummary
 from habitus.text import printable
 
 _COLOURS: Final = {
@@ -96,64 +94,6 @@ def _engine(name: str, score: EngineScore, language: Language) -> Text:
         return safe(f"{name}: {_WORDS['abstained'].in_(language)} ({score.note})")
     found = ", ".join(finding.id for finding in score.findings)
     return safe(f"{name}: {score.points:g} / {score.max_points:g} {found}")
-
-
-def summaries(items: Iterable[ProfileSummary]) -> RenderableType:
-    """Profiles at a glance, a row each."""
-    table = Table()
-    table.add_column("image", overflow="fold", min_width=16)
-    for title in ("state", "rev", "events", "nodes", "vectors", "unseen", "KiB"):
-        table.add_column(title, no_wrap=True)
-    for one in items:
-        table.add_row(
-            safe(one.image_key),
-            one.state,
-            str(one.revision),
-            str(one.convergence.events),
-            str(sum(one.nodes.values())),
-            str(one.vectors),
-            f"{one.convergence.unseen:.1%}",
-            f"{one.bytes / 1024:.1f}",
-        )
-    return table
-
-
-def profile(one: ProfileDetail) -> RenderableType:
-    """One profile: how it converged, then its tries."""
-    now = one.summary.convergence
-    facts = safe(
-        f"{now.window_new} new in the last {now.window_events} events of {now.window_s:g} s"
-        f" (at most {now.epsilon} to converge, after {now.min_events} events);"
-        f" chance that the next event is new: {now.unseen:.2%}; losses in the window: {now.losses}"
-    )
-    seen = safe(f"first event {when(one.summary.first_event)}, last {when(one.summary.last_event)}")
-    parts: list[RenderableType] = [summaries([one.summary]), seen, facts, *_curve(now.curve)]
-    for name in ("process", "file", "network"):
-        trie = getattr(one.tries, name)
-        if trie:
-            tree = Tree(Text(name, style="bold"))
-            _grow(tree, trie)
-            parts.append(tree)
-    return Group(*parts)
-
-
-def _curve(points: list[tuple[float, int]], height: str = "▁▂▃▄▅▆▇█") -> Iterable[Text]:
-    if len(points) > 1 and points[-1][1]:
-        top = max(count for _, count in points)
-        bars = "".join(height[min(len(height) - 1, count * len(height) // (top + 1))] for _, count in points)
-        yield Text(f"new behaviour until {points[-1][0]:.1f} s after the first event: {bars} {points[-1][1]}")
-
-
-def _grow(tree: Tree, trie: dict[str, Any]) -> None:
-    for name, below in trie.items():
-        branch = tree.add(safe(name or "(first process)", 200))
-        if isinstance(below, dict):
-            _grow(branch, below)
-        elif isinstance(below, list):
-            for leaf in below:
-                branch.add(safe(leaf, 200))
-        else:
-            branch.add(safe(below, 200))
 
 
 def when(nanoseconds: int | None) -> str:

@@ -4,12 +4,13 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from habitus.alerts import Alert, ScoredAnomaly
+from habitus.profiles import ProfileSummary
 from habitus_console import profiles, results
 from habitus_console.feed import Fed, Report, feed, line_of
 from habitus_console.progress import Progress
@@ -20,8 +21,14 @@ DETECT: Final = "detect"
 # Every service but the collector: the recording stands in for the kernel.
 SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer")
 # Ports of their own, so that a replay runs beside a `habitus up`.
-_ENVIRONMENT: Final = {"HABITUS_EMBEDDER_PORT": "0", "HABITUS_LLM_PORT": "0"}
+# The whole recording is learned, also where the evidence would have sufficed before its end.
+_ENVIRONMENT: Final = {
+    "HABITUS_EMBEDDER_PORT": "0",
+    "HABITUS_LLM_PORT": "0",
+    "HABITUS_PROFILER_DETECT": "command",
+}
 T = TypeVar("T")
+Show = Callable[[list[ProfileSummary]], None]
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,21 @@ class Recordings:
 
 
 async def replay(
-    files: Recordings, settings: Path | None, report: Report, progress: Progress
+    files: Recordings, settings: Path | None, report: Report, show: Show, progress: Progress
 ) -> dict[str, int]:
-    """Learn, converge, judge, write the verdicts and the alerts; return counts for a summary."""
+    """Learn, converge, judge, write the verdicts and the alerts; return counts for a summary.
+
+    `show` gets the profiles as the recording leaves them, before their learning is ended by command.
+    """
     learn, detect = files.learn, files.detect
     environment = _ENVIRONMENT | ({"HABITUS_SETTINGS": str(settings.resolve())} if settings else {})
     with tempfile.TemporaryDirectory(prefix="habitus-replay-") as folder:
         async with Stack(Path(folder), SERVICES, environment) as stack, stack.bus() as bus:
             with progress.bytes(f"learning {learn.name}", learn.stat().st_size) as advance:
                 learned = await _guarded(stack, feed(bus, learn, LEARN, report, advance))
+            with progress.waiting("learning the last of it"):
+                await _guarded(stack, profiles.synchronise(bus, learned.last_sequence))
+            show(await _guarded(stack, profiles.summaries(bus)))
             with progress.waiting("converging every profile"):
                 await _guarded(stack, profiles.converge(bus, learned.last_sequence, freeze=True))
             with progress.bytes(f"judging {detect.name}", detect.stat().st_size) as advance:

@@ -14,17 +14,13 @@ from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.targets import ALL, KEYS, TargetFault, Targets
 from habitus_console import nodes, terminal
+from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe
 from habitus_console.target_sets import TargetSets, key_of
 from habitus_console.terminal import err, out
 
 app = typer.Typer(help="Say which containers are watched: 选择监视哪些容器.", no_args_is_help=True)
 
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
 Node = Annotated[str | None, typer.Option("--node", help="Of this node alone; left out: of all nodes.")]
 
 _SET_LIMIT: Final = 1 << 20

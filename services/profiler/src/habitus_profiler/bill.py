@@ -12,8 +12,9 @@ import msgspec
 
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Rule
+from habitus_profiler.judgement import Limits
 from habitus_profiler.leaf import Leaf
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.profile import Profile
 
 KIND: Final = "profile"
 SCHEMA: Final = "1.0"

@@ -10,7 +10,7 @@ from typing import Final, get_args
 from habitus.anomalies import Anomaly
 from habitus.events import Container, Event, EventClass, Lost
 from habitus.text import printable
-from habitus.wire import Loss
+from habitus.wire import AWAY, Loss
 
 _CLASSES: Final = frozenset(get_args(EventClass))
 _CLASSES_AT_MOST: Final = 16
@@ -74,9 +74,12 @@ def _class_of(counts: Counter[str]) -> EventClass:
 
 
 def _told(counts: Counter[str], since: int, until: int, node: str) -> str:
-    kinds = ", ".join(f"{class_} {count}" for class_, count in counts.most_common())
+    events = Counter({class_: count for class_, count in counts.items() if class_ != AWAY})
+    kinds = ", ".join(f"{class_} {count}" for class_, count in events.most_common())
+    told = [f"{events.total()} events lost ({kinds})"] if events else []
+    told += ["nothing was watched, for no collector ran,"] if AWAY in counts else []
     where = printable(node, _LONGEST)
-    return f"{counts.total()} events lost ({kinds}) on node {where} from {_clock(since)} to {_clock(until)}"
+    return f"{' and '.join(told)} on node {where} from {_clock(since)} to {_clock(until)}"
 
 
 def _clock(moment: int) -> str:

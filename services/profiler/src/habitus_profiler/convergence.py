@@ -17,6 +17,7 @@ from habitus.profiles import Blocker, Convergence, Forecast
 from habitus_profiler import estimates
 
 _BUCKETS: Final = 60
+_FINEST: Final = 3600
 _SPANS: Final = 120
 _NODES: Final = 1024  # beyond, nodes share a clock: then time passes more slowly, never faster
 _NANO: Final = 1e-9
@@ -96,9 +97,9 @@ class Learning:
         self._advance(ts, node)
         self._count(events, new, self.progress.clock)
 
-    def news(self, new: int) -> None:
-        """Count what turned out to be new after its event, now."""
-        self._count(0, new, self.now())
+    def news(self, new: int, at: float | None = None) -> None:
+        """Count what turned out to be new after its event: `at` a time of the profile, or now."""
+        self._count(0, new, self.now() if at is None else at)
 
     def lost(self, count: int) -> None:
         """Count events that were lost just now: the window begins anew."""
@@ -243,7 +244,7 @@ class Learning:
 
     def _span(self, now: float) -> Span:
         progress = self.progress
-        progress.span_s = progress.span_s or self.rule.window_s / _BUCKETS
+        progress.span_s = progress.span_s or self.rule.window_s / _FINEST
         while (at := int(now / progress.span_s)) >= _SPANS:
             progress.span_s *= 2
             progress.history = [_joined(progress.history[at : at + 2]) for at in range(0, _SPANS, 2)]

@@ -15,8 +15,10 @@ from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
 from habitus_profiler.exchange import Exchange
+from habitus_profiler.kinship import Kinship
 from habitus_profiler.partition import Partition
 from habitus_profiler.pull import Pull
+from habitus_profiler.standing import Standing
 from habitus_profiler.store import STORE_FAULTS
 from habitus_profiler.tenure import Fenced
 
@@ -38,6 +40,8 @@ class Operator:
             "show": self.show,
             "converge": self.converge,
             "sync": self.sync,
+            **Standing(partition).answers,
+            **Kinship(partition).answers,
             **Exchange(partition).answers,
         }
 

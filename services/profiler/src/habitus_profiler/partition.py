@@ -21,9 +21,12 @@ from habitus.events import Event, fault_of
 from habitus.images import image_key, partition_of
 from habitus_profiler import blind
 from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.guard import Guard, Guarding
+from habitus_profiler.judgement import Ask, Echo, Limits
+from habitus_profiler.kin import Kin, adopt
 from habitus_profiler.leaf import Leaf
-from habitus_profiler.ledger import Held, Ledger, mark
-from habitus_profiler.profile import Ask, Echo, Limits, Profile
+from habitus_profiler.ledger import Ledger, mark
+from habitus_profiler.profile import Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Tenure
@@ -43,6 +46,7 @@ class Services(NamedTuple):
     vectors: Vectors
     limits: Limits
     rule: Rule
+    guarding: Guarding = Guarding()
 
 
 class _Asked(NamedTuple):
@@ -79,8 +83,11 @@ class Partition:
         self._tenure = tenure
         self._services = services
         self._publisher = Publisher(services.bus, number)
+        self.kin = Kin(services.bus, services.limits, services.rule)
+        self._guard = Guard(services.bus, self._publisher, services.guarding)
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
+        self._floors: dict[str, int] = {}
 
     @property
     def services(self) -> Services:
@@ -101,21 +108,29 @@ class Partition:
             del self.ledger.held[sequence]
             await self._refuse(message, str(fault))
             return
+        await self._introduce(batch.events)
         work = self.apply(batch.events, sequence)
         self._lost(batch.losses, sequence, work)
         mark(held, sequence, work.learners.values())
         await self.verdicts.flush()
-        await self._conclude(work, held, sequence)
+        await self._conclude(work, sequence)
         await self._advance(work.learners)
+
+    async def _introduce(self, events: list[Event]) -> None:
+        """Let images that were never seen start from the profiles of their predecessors."""
+        images = {(event.container.image, event.container.image_digest) for event in events}
+        for key in {image_key(image, digest) for image, digest in images if image} - self.profiles.keys():
+            ancestor = None if self.frozen else await self.kin.predecessor(key)
+            profile = self._new(key) if ancestor else None
+            if profile is not None and ancestor is not None:
+                adopt(profile, ancestor)
 
     async def _refuse(self, message: Msg, why: str) -> None:
         await insist("PARKED", lambda: self._services.bus.park(subjects.EVENTS, message, why))
 
-    async def _conclude(self, work: _Work, held: Held, sequence: int) -> None:
+    async def _conclude(self, work: _Work, sequence: int) -> None:
         if work:
             self._start(self._finish(work, sequence))
-        elif held.learners:
-            held.settled = True
         else:
             await self.ledger.settle(sequence)
 
@@ -152,11 +167,10 @@ class Partition:
         known = contained.get(key)
         if known is None:
             known = contained[key] = sequence in profile.applied
-        if known:
+        if known or profile.observing:
             work.learners[key] = profile
-        elif profile.observing:
-            work.learners[key] = profile
-            profile.learn(event)
+            refused = (self._guard.again if known else self._guard.learn)(event, profile)
+            work.anomalies += [refused] if refused else []
         else:
             self._judge(event, profile, work)
 
@@ -191,6 +205,7 @@ class Partition:
             return None
         services = self._services
         profile = self.profiles[key] = Profile(key, self.number, services.limits, Learning(services.rule))
+        profile.revision = self._floors.pop(key, 1)
         log.info("learning %s", key)
         return profile
 
@@ -225,12 +240,13 @@ class Partition:
             profile.resolve(leaf, text, each.vector, each.threshold)
 
     async def resolve(self, profile: Profile) -> None:
-        """Get every vector that a profile still lacks."""
+        """Get every verdict of rules and every vector that a profile still lacks."""
+        await self._guard.review(profile)
         while pending := profile.pending():
             await self._complete(profile, pending)
 
     def _resolve_soon(self, profile: Profile) -> None:
-        if profile.image_key not in self._resolving and profile.lacks_vectors:
+        if profile.image_key not in self._resolving and (profile.lacks_vectors or profile.notes.due()):
             self._resolving.add(profile.image_key)
             self._start(self._resolve_once(profile))
 
@@ -259,6 +275,11 @@ class Partition:
         events, unseen = profile.learning.progress.events, profile.unseen
         log.info("learned %s: %d events, unseen %.4f", profile.image_key, events, unseen)
         await self.save()
+
+    def forget(self, profile: Profile) -> None:
+        """Drop a profile: the image's next event begins a new one, under a revision never used before."""
+        del self.profiles[profile.image_key]
+        self._floors[profile.image_key] = profile.revision + 1
 
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""

@@ -5,18 +5,19 @@ Pure: no clock but the one it is given, no I/O. Texts that need a vector are han
 `pending`) and come back with it (`resolve`, `settle`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
 from habitus.anomalies import Neighbour, Reason
 from habitus.events import Event
 from habitus.profiles import State
-from habitus.settings import PATH_CHILDREN
 from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
 from habitus_profiler.forms import Form, form_of
+from habitus_profiler.judgement import Ask, Echo, Limits, Miss
 from habitus_profiler.keys import is_habit, key_of
 from habitus_profiler.leaf import Leaf, Vector, gated
+from habitus_profiler.notes import Held, Notes
 from habitus_profiler.trie import Found, Trie
 from habitus_profiler.widening import FileRules, NetworkRules
 
@@ -25,42 +26,8 @@ _MAX_OPENED: Final = 1024
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
 _YOUNG: Final = 5
+_REPEATED: Final = 1000
 _OBSERVING: Final = frozenset({"learn", "relearn"})
-
-
-class Limits(NamedTuple):
-    """Bounds of growth, and the cosine that the settings fix (None: the model's own).
-
-    `path_children` bounds siblings below a prefix; elsewhere `max_children` does.
-    """
-
-    max_children: int
-    max_vectors: int
-    threshold: float | None
-    path_children: Mapping[str, int] = PATH_CHILDREN
-
-
-class Miss(NamedTuple):
-    """What the profile does not contain."""
-
-    reason: Reason
-    path: list[str]
-    detail: str
-    usual: list[str]
-    nearest: Sequence[Neighbour] = ()
-
-
-class Echo(NamedTuple):
-    """A read or a write of what the profile does not contain, and the file's open said so already."""
-
-
-class Ask(NamedTuple):
-    """A command line that only a vector can decide."""
-
-    leaf: Leaf
-    form: Form
-    path: list[str]
-    key: tuple[object, ...]
 
 
 class Profile:
@@ -88,6 +55,7 @@ class Profile:
         self.applied: set[int] = set()
         self.dirty = True
         self.bytes = 0
+        self.notes = Notes()
         self._known: set[tuple[object, ...]] = set()
         self._opened: dict[tuple[str, str | None], None] = {}  # files whose open was a miss
         self._seen: tuple[int, int] | None = None
@@ -106,13 +74,25 @@ class Profile:
 
     def learn(self, event: Event) -> None:
         """Take an event as a habit."""
-        self._span(event.ts)
-        self.dirty = True
         habit = is_habit(event) and not self._follows_open(event)
         new = self._learn(event) if habit else 0
-        self.learning.saw(event.ts, int(habit), new, event.node or "")
+        self.met(event, new, habit=habit)
         if new:
-            self._changed()
+            self.changed()
+
+    def met(self, event: Event, new: int = 0, *, habit: bool = True) -> None:
+        """Count an event and what was new in it, without learning it."""
+        self._span(event.ts)
+        self.learning.saw(event.ts, int(habit), new, event.node or "")
+
+    def admit(self, held: Held, *, counted: bool) -> None:
+        """Learn what was held back; `counted` says that it counts as news already."""
+        new = self._learn(held.event)
+        for _ in range(min(held.count, _REPEATED) - 1):
+            self._learn(held.event)
+        if new:
+            self.learning.news(0 if counted else new, held.at)
+            self.changed()
 
     def lost(self, count: int) -> None:
         """Note that events were lost: habits among them are not learned yet."""
@@ -144,9 +124,12 @@ class Profile:
     def _span(self, ts: int) -> None:
         self.first_event = ts if self.first_event is None else min(ts, self.first_event)
         self.last_event = max(ts, self.last_event or ts)
+        self.dirty = True
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Note that the profile says other things than before: collectors are to ask anew."""
         self.revision += 1
+        self.dirty = True
         self._seen = None
         self._known.clear()
 
@@ -172,7 +155,7 @@ class Profile:
         if news and self.observing:
             self.learning.news(1)
         if news or len(leaf.texts) != before:
-            self._changed()
+            self.changed()
 
     def speaks(self, model: str) -> None:
         """Say which model the vectors come from; those of another are forgotten and asked anew."""
@@ -181,7 +164,7 @@ class Profile:
         if self.model:
             for leaf in self.leaves():
                 leaf.forget_vectors()
-            self._changed()
+            self.changed()
         self.model = model
         self.dirty = True
 
@@ -189,14 +172,13 @@ class Profile:
         """Say whether the habits are learned."""
         if not self.observing or not self.learning.rule.by_evidence:
             return False
-        return self.learning.converged() and not self.lacks_vectors
+        return self.learning.converged() and not self.lacks_vectors and not self.notes.due()
 
     def detect(self, now: int) -> None:
         """Judge from now on (nanoseconds since the epoch)."""
         if self.observing:
             self.state, self.converged = "detect", now
-            self.dirty = True
-            self._changed()
+            self.changed()
 
     # -- judging ------------------------------------------------------------------------------
 
@@ -205,10 +187,20 @@ class Profile:
         key = key_of(event)
         if key is None or key in self._known:
             return None
-        verdict = self._judged(event, key)
+        verdict = self._noted(event, self._judged(event, key))
         if verdict is None and not (event.network and event.network.peer):
             self._remember(key)
         return verdict
+
+    def _noted(self, event: Event, verdict: Miss | Ask | Echo | None) -> Miss | Ask | Echo | None:
+        """Return the verdict by what people and rules said: benign, or never to be learned."""
+        if verdict is None or self.notes.allows(event):
+            return None
+        refusal = self.notes.refusal(event)
+        if refusal is None or isinstance(verdict, Echo):
+            return verdict
+        reason: Reason = verdict.reason if isinstance(verdict, Miss) else "unknown-argument"
+        return Miss(reason, verdict.path, f"refused while learning: rule {refusal.rule}", [])
 
     def settle(self, ask: Ask, vector: Vector, threshold: float) -> Miss | None:
         """Decide by the vector of `ask.form.text`; the leaf must have none pending."""

@@ -15,7 +15,8 @@ from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.events import Event, as_record
 from habitus.text import printable
-from habitus_profiler.profile import Miss, Profile
+from habitus_profiler.judgement import Miss
+from habitus_profiler.profile import Profile
 from habitus_profiler.store import STORE_FAULTS
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,16 @@ def unknown_image(event: Event, image_key: str) -> Anomaly:
     )
 
 
+def fitted(anomaly: Anomaly, most: int) -> Anomaly:
+    """Return the anomaly with arguments of `most` characters each, and not more than `most / 64` of them."""
+    process = anomaly.event.process
+    argv = process.argv if process else None
+    if not process or not argv or sum(map(len, argv)) <= most:
+        return anomaly
+    shorter = msgspec.structs.replace(process, argv=[_cut(word, most) for word in argv[: most // 64]])
+    return msgspec.structs.replace(anomaly, event=msgspec.structs.replace(anomaly.event, process=shorter))
+
+
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -80,10 +91,7 @@ class Publisher:
     async def _one(self, anomaly: Anomaly) -> None:
         data = wire.encode(anomaly)
         if len(data) > self._bus.nc.max_payload - _HEADERS:
-            argv = anomaly.event.process.argv if anomaly.event.process else None
-            if argv and anomaly.event.process:
-                anomaly.event.process.argv = [_cut(word, _CUT_ARGV) for word in argv[: _CUT_ARGV // 64]]
-            data = wire.encode(anomaly)
+            data = wire.encode(fitted(anomaly, _CUT_ARGV))
         async with self._free:
             await self._publish(subjects.anomalies(self._partition), data, {"Nats-Msg-Id": anomaly.id})
 

@@ -3,7 +3,19 @@
 
 from typing import Any
 
-from habitus.profiles import Convergence, ProfileDetail, ProfileSummary, ProfileTree
+import msgspec
+
+from habitus.profiles import (
+    Change,
+    Convergence,
+    Mark,
+    ProfileDetail,
+    ProfileNotes,
+    ProfileSummary,
+    ProfileTree,
+    Refusal,
+)
+from habitus_profiler import notes
 from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 from habitus_profiler.trie import Trie
@@ -30,12 +42,33 @@ def summary(profile: Profile) -> ProfileSummary:
         last_event=profile.last_event,
         converged=profile.converged,
         convergence=_convergence(profile),
+        notes=_notes(profile),
+    )
+
+
+def mark(one: notes.Mark) -> Mark:
+    """Return a mark as people see it."""
+    return Mark.model_validate(msgspec.to_builtins(one))
+
+
+def _notes(profile: Profile) -> ProfileNotes:
+    noted = profile.notes
+    return ProfileNotes(
+        marks=[mark(one) for one in noted.marks],
+        refused=[
+            Refusal(habit=key, rule=one.rule, event_id=one.event_id, when=one.when)
+            for key, one in noted.refused.items()
+        ],
+        changes=[Change.model_validate(msgspec.to_builtins(one)) for one in noted.changes],
+        held=len(noted.held),
+        predecessor=noted.predecessor,
     )
 
 
 def _convergence(profile: Profile) -> Convergence:
     figures = profile.learning.report(*profile.seen())
     figures.blockers += ["vectors"] if profile.lacks_vectors else []
+    figures.blockers += ["rules"] if profile.notes.due() else []
     return figures
 
 

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
@@ -14,8 +15,9 @@ from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
 from habitus_profiler import replicas
 from habitus_profiler.convergence import Rule
+from habitus_profiler.guard import Guarding
+from habitus_profiler.judgement import Limits
 from habitus_profiler.partition import Partition, Services
-from habitus_profiler.profile import Limits
 from habitus_profiler.pull import ACK_WAIT_S, MAX_UNACKNOWLEDGED
 from habitus_profiler.replicas import partitions_of
 from habitus_profiler.seat import Seat
@@ -41,7 +43,7 @@ def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
         settings.window_s,
         settings.epsilon,
         settings.min_events,
-        settings.max_alerts_per_day,
+        None if math.isinf(settings.max_alerts_per_day) else settings.max_alerts_per_day,
         settings.forecast_confidence,
         by_evidence=settings.detect == "evidence",
     )
@@ -52,10 +54,11 @@ async def run(service: Service) -> None:
     """Serve until `service.stop`."""
     settings = service.settings.profiler
     limits, rule = _bounds(settings)
+    guarding = Guarding(settings.guard, settings.replicas)
     numbers = partitions_of(settings.partitions)
     _able(service)
     store = await Store.open(service.bus, service.settings.nats.replicas)
-    services = Services(service.bus, store, Vectors(service.bus), limits, rule)
+    services = Services(service.bus, store, Vectors(service.bus), limits, rule, guarding)
     name = f"profiler-{secrets.token_hex(4)}"
     log.info("named %s", name)
     seats = [Seat(number, services, name) for number in numbers]

@@ -9,8 +9,10 @@ import numpy as np
 
 from habitus.profiles import State
 from habitus_profiler.convergence import Learning, Progress, Rule
+from habitus_profiler.judgement import Limits
 from habitus_profiler.leaf import Leaf
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.notes import Notes
+from habitus_profiler.profile import Profile
 from habitus_profiler.slots import SlotBook
 
 SCHEMA: Final = "1.0"
@@ -51,6 +53,7 @@ class _Profile(msgspec.Struct):
     network: list[tuple[tuple[str, ...], int]]
     stream: str
     applied: list[int]
+    notes: Notes = msgspec.field(default_factory=Notes)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -83,6 +86,7 @@ def recorded(profile: Profile, stream: str) -> _Profile:
         network=list(profile.network.leaves()),
         stream=stream,
         applied=sorted(profile.applied),
+        notes=profile.notes,
     )
 
 
@@ -149,6 +153,7 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     for trie, paths in ((profile.file, record.file), (profile.network, record.network)):
         for path, ends in paths:
             trie.restore(path, ends)
+    profile.notes = record.notes
     profile.kept = profile.revision
     profile.dirty = False
     if not profile.observing:

@@ -19,7 +19,8 @@ from habitus import subjects
 from habitus.text import printable
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Rule
-from habitus_profiler.profile import Limits, Profile
+from habitus_profiler.judgement import Limits
+from habitus_profiler.profile import Profile
 from habitus_profiler.store import Entry, Kept, Listing, Store
 
 log = logging.getLogger(__name__)

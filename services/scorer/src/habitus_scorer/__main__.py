@@ -4,8 +4,10 @@
 import asyncio
 
 from habitus import subjects
+from habitus.answering import answering
 from habitus.service import Service, serve
 from habitus_scorer import outlets
+from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.intake import Intake
 from habitus_scorer.line import Line
@@ -30,15 +32,11 @@ async def run(service: Service) -> None:
     for sink in sinks:
         await sink.create()
     await recover(bus, DURABLE, book, line)
-    micro = await service.announce(ABOUT)
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(intake.run(service.stop))
-            group.create_task(panel.run(service.stop))
-            for sink in sinks:
-                group.create_task(sink.run(service.stop))
-    finally:
-        await micro.stop()
+    async with answering(service, ABOUT, subjects.GUARD, Guard(panel).answer), asyncio.TaskGroup() as group:
+        group.create_task(intake.run(service.stop))
+        group.create_task(panel.run(service.stop))
+        for sink in sinks:
+            group.create_task(sink.run(service.stop))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,17 @@ class Panel:
             scores[seat.name] = bounded(given, seat.max_points)
         return Verdict(scores, pending)
 
+    async def ask(self, name: str, anomaly: Anomaly) -> Score | None:
+        """Return what one engine says of an anomaly within its time, None when it isn't of the panel."""
+        seat = next((seat for seat in self._seats if seat.name == name), None)
+        if seat is None:
+            return None
+        pending: Pending = []
+        given = await _asked(seat, anomaly, Context(), pending)
+        for _, task in pending:
+            _give_up(task)
+        return given
+
     async def run(self, stop: asyncio.Event) -> None:
         """Let the engines that have work of their own (a coroutine `run`) do it until `stop`.
 

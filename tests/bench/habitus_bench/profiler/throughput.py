@@ -16,8 +16,8 @@ from habitus import wire
 from habitus.images import image_key, partition_of
 from habitus_bench.profiler.streams import DIGEST, IMAGE, Source
 from habitus_profiler.convergence import Rule
+from habitus_profiler.judgement import Limits
 from habitus_profiler.partition import Partition, Services
-from habitus_profiler.profile import Limits
 
 _EVENTS: Final = 20_000
 _TAUGHT: Final = 8_000

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from habitus.events import Event
 from habitus.targets import Targets
+from habitus_collector.losses import LossOf
 from habitus_collector.verdicts import VerdictCache
 
 GROUP = "habitus.loaders"
@@ -30,14 +31,14 @@ class LoaderStatus:
     """What a loader says of itself for the node's status.
 
     `images` are the keys of those watched now; `ring` is the share of the kernel's buffer in use.
-    `lost_of` is the part of `lost` of which it is known whose it was: image key and cgroup → class → count.
+    `lost_of` is the part of `lost` of which it is known whose it was: by cgroup.
     """
 
     hooks: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     containers: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
-    lost_of: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
+    lost_of: Mapping[int, LossOf] = field(default_factory=dict)
     known: Mapping[str, int] = field(default_factory=dict)
     images: Collection[str] = ()
     ring: float = 0.0

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from habitus_collector.kernel import Sensors
 from habitus_collector.kernel_side import KernelSide
 from habitus_collector.libbpf import LibbpfFault, Map
 from habitus_collector.loaders import LoaderStatus, Outlet
+from habitus_collector.losses import LossOf
 from habitus_collector.profile_numbers import Profiles
 from habitus_collector.pump import Pump
 from habitus_collector.sensors import Surroundings
@@ -158,9 +159,12 @@ class CoreLoader:
         else:
             raise records.RecordFault
 
-    def _lost_of(self, watch: Watch) -> dict[tuple[str, int], Mapping[str, int]]:
-        found = ((watch.of(cgroup), cgroup, counts) for cgroup, counts in self._sensors.losses_of().items())
-        return {(watched.key, cgroup): counts for watched, cgroup, counts in found if watched and watched.key}
+    def _lost_of(self, watch: Watch) -> dict[int, LossOf]:
+        found = ((cgroup, watch.of(cgroup), counts) for cgroup, counts in self._sensors.losses_of().items())
+        return {
+            cgroup: LossOf(watched.key or None if watched else None, counts)
+            for cgroup, watched, counts in found
+        }
 
     def _map(self, name: str) -> Map | None:
         return self._sensors.map(name) if self._watch else None

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows profiles to a person: how they learn, what they know, and what people and rules said of them."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from habitus.languages import Bilingual, Language
+from habitus.profiles import Blocker, Convergence, ProfileDetail, ProfileDiff, ProfileNotes, ProfileSummary
+from habitus_console.render import safe, when
+
+_WIDTH: Final = 60
+_BARS: Final = "▁▂▃▄▅▆▇█"
+_COLUMNS: Final = (
+    Bilingual(en="image", zh="镜像"),
+    Bilingual(en="state", zh="状态"),
+    Bilingual(en="rev", zh="版本"),
+    Bilingual(en="events", zh="事件"),
+    Bilingual(en="nodes", zh="节点"),
+    Bilingual(en="vectors", zh="向量"),
+    Bilingual(en="unseen", zh="未见概率"),
+    Bilingual(en="KiB", zh="KiB"),
+)
+_BLOCKERS: Final[dict[Blocker, Bilingual]] = {
+    "events": Bilingual(en="{events} of {min_events} events", zh="事件 {events}/{min_events}"),
+    "window": Bilingual(
+        en="{seconds:.0f} s of its time, less than a window of {window_s:g} s",
+        zh="已学习 {seconds:.0f} 秒, 不足一个窗口 ({window_s:g} 秒)",
+    ),
+    "news": Bilingual(
+        en="{window_new} new in the window, more than {epsilon}",
+        zh="窗口内新行为 {window_new} 个, 超过 {epsilon}",
+    ),
+    "losses": Bilingual(en="{losses} events lost in the window", zh="窗口内丢失事件 {losses} 个"),
+    "forecast": Bilingual(
+        en="the forecast of alerts is above {max_alerts:g} a day", zh="预计每天告警超过 {max_alerts:g} 条"
+    ),
+    "vectors": Bilingual(en="vectors are still asked for", zh="仍在等待向量"),
+    "rules": Bilingual(en="the rules have not looked at all of it yet", zh="规则尚未检查完毕"),
+}
+_LEARNED: Final = Bilingual(en="learned by evidence", zh="证据充分, 已学完")
+_IN_THE_WAY: Final = Bilingual(en="still in the way: ", zh="尚未满足: ")
+_FIGURES: Final = Bilingual(
+    en="{window_new} new in the last {window_events} events of {window_s:g} s (at most {epsilon}); "
+    "lost in the window: {losses}",
+    zh="最近 {window_s:g} 秒 {window_events} 个事件中新行为 {window_new} 个 (至多 {epsilon}); "
+    "窗口内丢失 {losses}",
+)
+_UNSEEN: Final = Bilingual(
+    en="chance that the next event is new: {unseen:.2%}, at most {unseen_at_most:.1%} (95 %)",
+    zh="下一个事件为新行为的概率: {unseen:.2%}, 至多 {unseen_at_most:.1%} (95 %)",
+)
+_FORECAST: Final = Bilingual(
+    en="forecast of alerts a day: {alerts_a_day:.1f}, at most {at_most:.1f} (95 %), from {alarms} in "
+    "{seconds:.0f} s held out",
+    zh="预计每天告警: {alerts_a_day:.1f}, 至多 {at_most:.1f} (95 %), "
+    "依据留出的 {seconds:.0f} 秒中的 {alarms} 次",
+)
+_NO_FORECAST: Final = Bilingual(
+    en="no forecast of alerts before a whole window is learned", zh="学满一个窗口之前不预计告警"
+)
+_CURVE: Final = Bilingual(
+    en="new behaviour over {seconds:.0f} s: {bars} {total}", zh="{seconds:.0f} 秒内的新行为: {bars} {total}"
+)
+_SPAN: Final = Bilingual(en="first event {first}, last {last}", zh="首个事件 {first}, 最近 {last}")
+_FROM: Final = Bilingual(en="began from the profile of {0}", zh="从 {0} 的画像开始")
+_HELD: Final = Bilingual(
+    en="{0} behaviours wait for rules or for more containers", zh="{0} 个行为等待规则检查或更多容器"
+)
+_MARKED: Final = Bilingual(
+    en="{id}: called benign by {who}, {when}: {why} ({count} habits, alert {alert})",
+    zh="{id}: {who} 于 {when} 标记为正常: {why} ({count} 个行为, 告警 {alert})",
+)
+_UNDONE: Final = Bilingual(en="; undone by {who}, {when}", zh="; 已由 {who} 于 {when} 撤销")
+_REFUSED: Final = Bilingual(
+    en="not learned: rule {rule} hit {habit}, {when}", zh="未学习: 规则 {rule} 于 {when} 命中 {habit}"
+)
+_CHANGED: Final = Bilingual(en="{what} by {who}, {when}: {why}", zh="{who} 于 {when} 执行 {what}: {why}")
+_KEPT_OUT: Final = Bilingual(en="; kept out by rules: {0}", zh="; 被规则拒绝学习: {0}")
+_SAME: Final = Bilingual(en="no difference", zh="没有差异")
+_MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
+
+
+def summaries(items: Iterable[ProfileSummary], language: Language = "en") -> RenderableType:
+    """Profiles at a glance, a row each."""
+    table = Table()
+    table.add_column(_COLUMNS[0].in_(language), overflow="fold", min_width=16)
+    for title in _COLUMNS[1:]:
+        table.add_column(title.in_(language), no_wrap=True)
+    for one in items:
+        table.add_row(
+            safe(one.image_key),
+            one.state,
+            str(one.revision),
+            str(one.convergence.events),
+            str(sum(one.nodes.values())),
+            str(one.vectors),
+            f"{one.convergence.unseen:.1%}",
+            f"{one.bytes / 1024:.1f}",
+        )
+    return table
+
+
+def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
+    """One profile: how it converges, what was said of it, then its tries."""
+    summary = one.summary
+    span = {"first": when(summary.first_event), "last": when(summary.last_event)}
+    parts: list[RenderableType] = [summaries([summary], language), safe(_SPAN.in_(language).format(**span))]
+    parts += convergence(summary.convergence, language)
+    parts += _notes(summary.notes, language)
+    for name in ("process", "file", "network"):
+        trie = getattr(one.tries, name)
+        if trie:
+            tree = Tree(Text(name, style="bold"))
+            _grow(tree, trie)
+            parts.append(tree)
+    return Group(*parts)
+
+
+def learned(items: Iterable[ProfileSummary], language: Language) -> Iterator[Text]:
+    """How each profile stands after learning: its curve, its odds, what is in the way."""
+    for one in items:
+        now = one.convergence
+        figures = {"seconds": now.seconds, "total": now.curve[-1][1] if now.curve else 0}
+        bars = sparkline(now.curve) if now.curve else ""
+        yield safe(f"{one.image_key}: {_CURVE.in_(language).format(bars=bars, **figures)}")
+        refused = len(one.notes.refused)
+        kept_out = _KEPT_OUT.in_(language).format(refused) if refused else ""
+        yield safe(f"  {_UNSEEN.in_(language).format(**now.model_dump())}")
+        yield safe(f"  {blockers(now, language)}{kept_out}")
+
+
+def convergence(now: Convergence, language: Language) -> Iterator[Text]:
+    """How near a profile is to being learned: the evidence, what is in the way, and the curve."""
+    figures = now.model_dump()
+    yield safe(_FIGURES.in_(language).format(**figures))
+    yield safe(_UNSEEN.in_(language).format(**figures))
+    forecast = now.forecast
+    yield safe(
+        _FORECAST.in_(language).format(**forecast.model_dump()) if forecast else _NO_FORECAST.in_(language)
+    )
+    yield safe(blockers(now, language))
+    if now.curve:
+        total = now.curve[-1][1]
+        yield safe(_CURVE.in_(language).format(seconds=now.seconds, bars=sparkline(now.curve), total=total))
+
+
+def blockers(now: Convergence, language: Language) -> str:
+    """Say in one line what is in the way of judging, or that nothing is."""
+    if not now.blockers:
+        return _LEARNED.in_(language)
+    figures = now.model_dump()
+    told = (_BLOCKERS[blocker].in_(language).format(**figures) for blocker in now.blockers)
+    return _IN_THE_WAY.in_(language) + "; ".join(told)
+
+
+def sparkline(points: list[tuple[float, int]], width: int = _WIDTH) -> str:
+    """Draw (seconds, count) as bars of equal time; a flat end means that nothing new comes."""
+    last, top = points[-1][0], max(1, *(count for _, count in points))
+    bars, at, count = "", 0, 0
+    for column in range(1, width + 1):
+        while at < len(points) and points[at][0] <= last * column / width:
+            count, at = points[at][1], at + 1
+        bars += _BARS[count * (len(_BARS) - 1) // top]
+    return bars
+
+
+def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
+    if notes.predecessor:
+        yield safe(_FROM.in_(language).format(notes.predecessor))
+    if notes.held:
+        yield safe(_HELD.in_(language).format(notes.held))
+    for mark in notes.marks:
+        fields = mark.model_dump() | {"when": when(mark.when), "count": len(mark.habits)}
+        undone = _UNDONE.in_(language).format(who=mark.undone_by, when=when(mark.undone_when))
+        yield safe(_MARKED.in_(language).format(**fields) + (undone if mark.undone_when else ""))
+    for refusal in notes.refused:
+        fields = {"rule": refusal.rule, "when": when(refusal.when), "habit": _habit(refusal.habit)}
+        yield safe(_REFUSED.in_(language).format(**fields))
+    for change in notes.changes:
+        yield safe(_CHANGED.in_(language).format(**(change.model_dump() | {"when": when(change.when)})))
+
+
+def _habit(key: str) -> str:
+    return " → ".join(map(str, json.loads(key)))
+
+
+def difference(diff: ProfileDiff, language: Language) -> Iterator[Text]:
+    """What one profile has beyond another: `+` and `-`, in colours where the terminal has them."""
+    for sign, style, entries in (("-", "red", diff.removed), ("+", "green", diff.added)):
+        for entry in entries:
+            line = safe(f"{sign} {entry}", 1000)
+            line.stylize(style)
+            yield line
+    if diff.more:
+        yield Text(_MORE.in_(language).format(diff.more))
+    if not diff.added and not diff.removed:
+        yield Text(_SAME.in_(language))
+
+
+def _grow(tree: Tree, trie: dict[str, Any]) -> None:
+    for name, below in trie.items():
+        branch = tree.add(safe(name or "(first process)", 200))
+        if isinstance(below, dict):
+            _grow(branch, below)
+        elif isinstance(below, list):
+            for leaf in below:
+                branch.add(safe(leaf, 200))
+        else:
+            branch.add(safe(below, 200))

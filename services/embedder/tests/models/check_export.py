@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The export with PyTorch: `make test-models`. See the README beside it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_qwen3 import END, TEXTS, TINY, answers, export, make
+
+from habitus.settings import EmbedderSettings
+from habitus_embedder.models.onnx import OnnxModel, qwen3
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tokenizer appends", "tokenizer does not"])
+def source(request, tmp_path_factory) -> Path:
+    return make(tmp_path_factory.mktemp("source") / "tiny", TINY, appends=request.param)
+
+
+def exported(source: Path, out: Path, *options: str) -> tuple[OnnxModel, dict]:
+    done = export(source, out, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    return qwen3(EmbedderSettings(path=out)), json.loads(done.stdout.splitlines()[-1])
+
+
+def embedded(model: OnnxModel, texts: list[str]) -> np.ndarray:
+    return model.encode_post(model.encode_core(model.encode_pre(texts)))
+
+
+def test_the_export_equals_transformers_with_either_padding(source, tmp_path):
+    model, told = exported(source, tmp_path / "out")
+    for side in ("left", "right"):
+        wanted = answers(source, TEXTS, side)["last"].numpy()
+        assert np.abs(embedded(model, TEXTS) - wanted).max() < 1e-4
+    assert told["difference"] < 1e-4
+    assert END
+
+
+@pytest.mark.parametrize(("precision", "cosine"), [("int8", 0.999), ("fp16", 0.9999)])
+def test_smaller_weights_agree_and_do_not_see_their_neighbours(source, tmp_path, precision, cosine):
+    full, _ = exported(source, tmp_path / "fp32")
+    small, told = exported(source, tmp_path / precision, f"--{precision}")
+    together = embedded(small, TEXTS)
+    alone = np.concatenate([embedded(small, [text]) for text in TEXTS])
+    assert (together * embedded(full, TEXTS)).sum(axis=1).min() > cosine
+    assert np.abs(together - alone).max() < (1e-5 if precision == "int8" else 5e-3)
+    assert told["precision"] == precision
+
+
+def test_the_committed_fixture_is_what_the_export_makes(tmp_path):
+    source = make(tmp_path / "tiny-qwen3", TINY, appends=False)
+    model, _ = exported(source, tmp_path / "out")
+    committed = qwen3(EmbedderSettings(path=DATA / "tiny-qwen3"))
+    assert np.abs(embedded(model, TEXTS) - embedded(committed, TEXTS)).max() < 1e-5
