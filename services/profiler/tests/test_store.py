@@ -142,3 +142,22 @@ async def test_only_the_newest_snapshots_take_room_and_forgotten_profiles_take_n
     _, found = await loaded(store)
     assert list(found) == ["webapp:v1"]
     assert len(await store.names(5)) == 2
+
+
+async def test_each_owner_of_a_profile_that_judges_has_a_revision_of_its_own_without_writing_it_anew(
+    store, make
+):
+    """Collectors ask anew after a restart, and a thousand profiles are not rewritten for it."""
+    tenure, _ = await loaded(store)
+    profile = profile_of(make, "java")
+    profile.detect(1)
+    await tenure.save({"webapp:v1": profile})
+    seen = [profile.revision]
+    for _ in range(3):
+        _, found = await loaded(store)
+        one = found["webapp:v1"]
+        assert not one.dirty
+        assert one.in_force == one.revision
+        seen.append(one.revision)
+    assert seen == sorted(set(seen))
+    assert len(await store.names(5)) == 1

@@ -39,10 +39,11 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct):
-    """What is kept of one profile."""
+    """What is kept of one profile. `revision`: one given out since the newest snapshot was written, or 0."""
 
     newest: Kept
     before: Kept | None = None
+    revision: int = 0
 
     def kept(self) -> set[Kept]:
         """Return the snapshots that count."""
@@ -70,6 +71,8 @@ class Store:
     def __init__(self, bus: Bus, stream: str) -> None:
         self.bus = bus
         self.stream = stream
+        self.loading = asyncio.Lock()
+        """One partition at a time: a flood of snapshots would hold the loop up until every pin is lost."""
 
     @classmethod
     async def open(cls, bus: Bus, replicas: int) -> "Store":
@@ -81,6 +84,7 @@ class Store:
             discard=DiscardPolicy.NEW,
             storage=StorageType.FILE,
             num_replicas=replicas,
+            allow_direct=True,
         )
         try:
             created = (await bus.js.stream_info(subjects.EVENTS)).created
@@ -139,6 +143,10 @@ class Store:
         return b"".join(parts)
 
     async def _last(self, subject: str) -> bytes:
+        try:
+            return (await self.bus.js.get_msg(subjects.PROFILES, subject=subject, direct=True)).data or b""
+        except STORE_FAULTS:
+            pass  # a follower that lags, or a stream without direct access: its leader knows
         return (await self.bus.js.get_last_msg(subjects.PROFILES, subject)).data or b""
 
     async def drop(self, partition: int, names: Iterable[str]) -> None:

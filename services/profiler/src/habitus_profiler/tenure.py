@@ -25,7 +25,7 @@ from habitus_profiler.store import Entry, Kept, Listing, Store
 
 log = logging.getLogger(__name__)
 
-_READERS: Final = 16
+_READERS: Final = 4
 _WRONG_SEQUENCE: Final = 10071
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _encoder = msgspec.msgpack.Encoder()
@@ -88,8 +88,26 @@ class Tenure:
                 return await self._load_one(key, entry, limits, rule)
 
         entries = list(self._list.profiles.items())
-        profiles = await asyncio.gather(*(one(key, entry) for key, entry in entries))
-        return [profile for profile in profiles if profile]
+        async with self._store.loading:
+            loaded = await asyncio.gather(*(one(key, entry) for key, entry in entries))
+        profiles = [profile for profile in loaded if profile]
+        await self._number(profiles)
+        return profiles
+
+    async def _number(self, profiles: list[Profile]) -> None:
+        """Give each profile that judges a revision of its own. The list keeps it: no snapshot is written."""
+        entries, numbered = dict(self._list.profiles), []
+        for profile in profiles:
+            old = entries[profile.image_key]
+            if profile.observing:
+                continue
+            profile.revision = max(profile.revision, old.revision + 1)
+            entries[profile.image_key] = Entry(old.newest, old.before, profile.revision)
+            numbered.append(profile)
+        if numbered:
+            await self._put(Listing(self._list.tenure, self._list.frozen, entries))
+        for profile in numbered:
+            profile.kept, profile.dirty = profile.revision, False
 
     async def _load_one(self, key: str, entry: Entry, limits: Limits, rule: Rule) -> Profile | None:
         name = printable(key, 200)

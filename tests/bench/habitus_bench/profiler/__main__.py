@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from habitus_bench import figures
-from habitus_bench.profiler import growth, latency, nearmiss, throughput
+from habitus_bench.profiler import growth, latency, nearmiss, scale, throughput
 
 PARTS: Final[Mapping[str, Callable[[int], Mapping[str, float]]]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "nearmiss": nearmiss.measure,
     "growth": growth.measure,
+    "scale": scale.measure,
 }
 """Name → what measures it in so many rounds. A new part is a module here and a line in this table."""
 
