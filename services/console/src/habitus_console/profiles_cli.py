@@ -122,60 +122,31 @@ def detect(
     _change("detect", image, _Said(who, why, lang, settings_file, as_json), force=force)
 
 
-@app.command()
-def relearn(
-    image: Image,
-    who: Who,
-    why: Why = "",
-    lang: Lang = None,
-    settings_file: SettingsFile = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Learn again, beside what is known: after a change that was meant. 重新学习."""
-    _change("relearn", image, _Said(who, why, lang, settings_file, as_json))
+_PLAIN: Final = {
+    "relearn": "Learn again, beside what is known: after a change that was meant. 重新学习.",
+    "lock": "Lock a profile: it judges, and nothing changes it until `unlock`. 锁定.",
+    "unlock": "Unlock a profile. 解锁.",
+    "forget": "Forget a profile with all that was said of it; the image is learned anew. 删除画像.",
+}
+"""Commands that need no more than the image, who says it and why → what they do."""
 
 
-@app.command()
-def lock(
-    image: Image,
-    who: Who,
-    why: Why = "",
-    lang: Lang = None,
-    settings_file: SettingsFile = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Lock a profile: it judges, and nothing changes it until `unlock`. 锁定."""
-    _change("lock", image, _Said(who, why, lang, settings_file, as_json))
+def _add_plain(operation: str, about: str) -> None:
+    @app.command(operation, help=about)
+    def command(  # noqa: PLR0913  # each is an option of the command line
+        image: Image,
+        who: Who,
+        why: Why = "",
+        lang: Lang = None,
+        settings_file: SettingsFile = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        _change(operation, image, _Said(who, why, lang, settings_file, as_json))
 
 
-@app.command()
-def unlock(
-    image: Image,
-    who: Who,
-    why: Why = "",
-    lang: Lang = None,
-    settings_file: SettingsFile = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Unlock a profile. 解锁."""
-    _change("unlock", image, _Said(who, why, lang, settings_file, as_json))
-
-
-@app.command()
-def forget(
-    image: Image,
-    who: Who,
-    why: Why = "",
-    lang: Lang = None,
-    settings_file: SettingsFile = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Forget a profile with all that was said of it; the image is learned anew. 删除画像."""
-    _change("forget", image, _Said(who, why, lang, settings_file, as_json))
+for _operation, _about in _PLAIN.items():
+    _add_plain(_operation, _about)
 
 
 @app.command()
