@@ -133,7 +133,7 @@ _PLAIN: Final = {
 
 def _add_plain(operation: str, about: str) -> None:
     @app.command(operation, help=about)
-    def command(  # noqa: PLR0913  # each is an option of the command line
+    def command(
         image: Image,
         who: Who,
         why: Why = "",
