@@ -3,7 +3,8 @@ import stat
 
 import pytest
 
-from habitus.settings import ConsoleSettings, NatsSettings, Settings
+from habitus.console_settings import ConsoleSettings
+from habitus.settings import NatsSettings, Settings
 from habitus_console import state
 from habitus_console.state import StateFault
 

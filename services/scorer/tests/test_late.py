@@ -10,11 +10,11 @@ from scorer_making import alerts, anomaly, publish, scores
 from habitus import subjects
 from habitus.bus import Bus
 from habitus.engines import Finding, Score
+from habitus.intake import Intake
 from habitus.languages import Bilingual
 from habitus.plugins import PluginFault
 from habitus.settings import ScorerSettings
 from habitus_scorer.incidents import IncidentBook
-from habitus_scorer.intake import Intake
 from habitus_scorer.line import Line
 from habitus_scorer.panel import Panel, Seat
 from habitus_scorer.recovery import recover
@@ -104,7 +104,7 @@ async def test_a_late_verdict_alone_can_raise_the_alert(bus: Bus):
 
 async def test_a_scorer_that_ends_while_the_model_thinks_loses_nothing(bus: Bus, monkeypatch):
     """The next one asks again, updates the alert that is out, and stores one score."""
-    monkeypatch.setattr("habitus_scorer.intake.ACK_WAIT_S", 1.0)
+    monkeypatch.setattr("habitus.intake.ACK_WAIT_S", 1.0)
     await publish(bus, anomaly(["./slow"], pid=1))
     running = Running(bus, Model())
     async with running:

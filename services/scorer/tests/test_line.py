@@ -10,9 +10,9 @@ from scorer_making import alerts, anomaly, publish, scores, stored
 from habitus import subjects
 from habitus.bus import Bus
 from habitus.engines import Finding, Score
+from habitus.intake import Intake
 from habitus.languages import Bilingual
 from habitus_scorer.incidents import IncidentBook
-from habitus_scorer.intake import Intake
 from habitus_scorer.line import Line
 from habitus_scorer.outlets import Outlet
 from habitus_scorer.panel import Panel, Seat

@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from habitus.console_settings import ConsoleSettings
 from habitus.llm_settings import LlmSettings
 from habitus.sections import Names, Section
 
@@ -189,13 +190,6 @@ class ScorerSettings(Section):
     rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
     sinks: Names = Field(default=[], description="plugins of habitus.sinks")
     engine: dict[str, dict[str, Any]] = Field(default={}, description="tables for the engines themselves")
-
-
-class ConsoleSettings(Section):
-    """What the `habitus` command shows."""
-
-    language: Literal["en", "zh"] | None = Field(default=None, description="None follows the locale")
-    state: Path | None = Field(default=None, description="folder of `habitus up`'s own state")
 
 
 class Settings(BaseSettings):

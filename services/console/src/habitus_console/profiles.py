@@ -23,6 +23,10 @@ class ProfilesFault(RuntimeError):
     """A profiler did not answer, or refused; the text says which and why."""
 
 
+class ProfilesAway(ProfilesFault):
+    """No profiler answered: later it may."""
+
+
 async def summaries(bus: Bus) -> list[ProfileSummary]:
     """Return every profile at a glance, by image key."""
     replies = await _ask_all(bus, "list", {}, timeout_s=_QUICK_S)
@@ -40,6 +44,12 @@ async def detail(bus: Bus, image_key: str) -> ProfileDetail:
     if reply.detail is None:
         raise ProfilesFault(reply.error or f"no profile of {image_key}")
     return reply.detail
+
+
+async def summary(bus: Bus, image_key: str) -> ProfileSummary | None:
+    """Return one profile at a glance, None when there is none."""
+    reply = await _ask(bus, "list", partition_of(image_key), ProfileRequest(), timeout_s=_QUICK_S)
+    return next((one for one in reply.summaries if one.image_key == image_key), None)
 
 
 async def change(bus: Bus, operation: str, image_key: str, **fields: Any) -> ProfileReply:
@@ -115,7 +125,7 @@ async def _ask(
         )
         reply = ProfileReply.model_validate_json(data)
     except TimeoutError as error:
-        raise ProfilesFault(f"partition {partition} has no profiler: {error}") from None
+        raise ProfilesAway(f"partition {partition} has no profiler: {error}") from None
     except ValidationError as error:
         raise ProfilesFault(f"partition {partition} answers in another language: {error}") from None
     if reply.error and operation != "show":

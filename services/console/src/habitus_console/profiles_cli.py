@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`habitus profile`: look at what is learned, end or begin learning, call alerts benign, compare."""
 
-import getpass
 import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, NamedTuple
@@ -9,11 +8,10 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from habitus.bus import Bus
-from habitus.images import image_key
 from habitus.languages import Bilingual, Language
 from habitus.profiles import ProfileReply
-from habitus_console import profile_view, profiles, results, terminal
-from habitus_console.options import AsJson, Lang, SettingsFile
+from habitus_console import feedback, profile_view, profiles, results, terminal
+from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
 from habitus_console.profiles import ProfilesFault
 from habitus_console.render import safe
 from habitus_console.terminal import out
@@ -24,10 +22,6 @@ app = typer.Typer(
 )
 
 Image = Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")]
-Who = Annotated[
-    str, typer.Option("--who", help="Who says so; kept with it.", default_factory=getpass.getuser)
-]
-Why = Annotated[str, typer.Option("--why", help="The reason; kept with it.")]
 
 _NONE: Final = Bilingual(en="no profiles yet", zh="尚无画像")
 _DONE: Final = {
@@ -165,10 +159,8 @@ def benign(
         found = next((one for one in await results.alerts(bus) if one.id == alert), None)
         if found is None:
             raise ProfilesFault(f"no alert {alert}; see `habitus alerts`")
-        image = image_key(found.where.image, found.where.image_digest)
-        mine = [one for one in found.events if _is_of(one, image)]
-        reply = await profiles.change(bus, "absorb", image, who=who, why=why, alert=alert, events=mine)
-        _tell("absorb", image, reply, language, alert=alert, as_json=as_json)
+        reply = await feedback.absorb(bus, found, who, why)
+        _tell("absorb", feedback.image_of(found), reply, language, alert=alert, as_json=as_json)
 
     _run(work, lang, settings_file)
 
@@ -207,13 +199,6 @@ def _tell(
         out.print_json(json.dumps(said | {"state": state}))
     else:
         out.print(safe(_DONE[operation].in_(language).format(image, alert, mark)))
-
-
-def _is_of(record: dict[str, object], image: str) -> bool:
-    container = record.get("container")
-    if not isinstance(container, dict):
-        return False
-    return image_key(str(container.get("image") or ""), container.get("image_digest")) == image
 
 
 def _run(

@@ -18,9 +18,13 @@ from nats.aio.client import Client
 from habitus.bus import Bus, BusFault
 from habitus.settings import NatsSettings
 from habitus_console.children import Child, start
+from habitus_console.state import ADDRESS, Api
 
 # In the order of starting; they end in the opposite order, so that nobody speaks to the dead.
 SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer", "collector")
+STORE: Final = "console"
+"""The alert store with its API; beside the services where alerts are to be kept."""
+_MODULES: Final = {STORE: "habitus_console.service"}
 _START_TIMEOUT_S: Final = 30.0
 _CONFIG: Final = """\
 listen: "127.0.0.1:-1"
@@ -39,7 +43,8 @@ class Stack:
     """`async with Stack(folder, services) as stack`: every part answers, or StackFault says which not.
 
     `folder` keeps the streams, the logs and the configuration; `environment` goes to every service.
-    With `nats` an existing broker is used instead of a private one.
+    With `nats` an existing broker is used instead of a private one. The API of the service STORE asks for
+    `token`, a random one where none is given.
     """
 
     def __init__(
@@ -48,12 +53,14 @@ class Stack:
         services: Sequence[str] = SERVICES,
         environment: Mapping[str, str] | None = None,
         nats: NatsSettings | None = None,
+        token: str | None = None,
     ) -> None:
         self._folder = folder
         self._services = services
-        # What one stack could not deliver is not another one's: the spool lies beside the streams.
-        own = {"HABITUS_COLLECTOR_SPOOL": str(folder / "spool")}
+        # What one stack could not deliver or has stored is not another one's: it lies beside the streams.
+        own = {"HABITUS_COLLECTOR_SPOOL": str(folder / "spool"), "HABITUS_CONSOLE_STATE": str(folder)}
         self._environment = {**own, **os.environ, **(environment or {})}
+        self._token = token or secrets.token_urlsafe(24)
         self._own_broker = nats is None
         self.nats = nats or NatsSettings()
         self.children: list[Child] = []
@@ -74,6 +81,20 @@ class Stack:
     def bus(self) -> Bus:
         """Return a new connection to this stack's broker (not yet connected)."""
         return Bus(self.nats, "console")
+
+    async def api(self, bus: Bus) -> Api:
+        """Wait for the alert store and return where its API is.
+
+        Raises:
+            StackFault: it does not come.
+        """
+        for _ in range(int(_START_TIMEOUT_S)):
+            metadata = await _metadata(bus.nc, STORE)
+            if metadata is not None:
+                return Api(metadata[ADDRESS], self._token)
+            self.check()
+            await asyncio.sleep(1)
+        raise StackFault(f"the alert store does not answer; see {self._folder / 'logs'}")
 
     async def stop(self) -> None:
         """End every child, the broker last."""
@@ -138,12 +159,14 @@ class Stack:
         environment = {**self._environment, "HABITUS_NATS_URL": self.nats.url}
         if self.nats.token:
             environment["HABITUS_NATS_TOKEN"] = self.nats.token
-        module = f"habitus_{name.replace('-', '_')}"
+        if name == STORE:
+            environment["HABITUS_CONSOLE_TOKEN"] = self._token
+        module = _MODULES.get(name, f"habitus_{name.replace('-', '_')}")
         return await start(name, [sys.executable, "-m", module], self._log(name), environment)
 
     async def _all_answer(self, nc: Client) -> None:
         for name in self._services:
-            while not await _answers(nc, name):
+            while await _metadata(nc, name) is None:
                 self.check()
                 await asyncio.sleep(0.05)
 
@@ -171,10 +194,11 @@ async def _listening(ports: Path, broker: Child) -> str:
     raise StackFault(f"nats-server ended at once: {broker.last_words()}")
 
 
-async def _answers(nc: Client, name: str) -> bool:
+async def _metadata(nc: Client, name: str) -> dict[str, str] | None:
+    """Return what a service says of itself, None while it does not answer."""
     try:
-        await nc.request(f"$SRV.PING.habitus-{name}", b"", timeout=1)
+        answer = await nc.request(f"$SRV.PING.habitus-{name}", b"", timeout=1)
+        return dict(json.loads(answer.data).get("metadata") or {})
     except Exception as error:  # noqa: BLE001 - no responders, time-out: not yet, whatever the reason
         del error
-        return False
-    return True
+        return None

@@ -7,15 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from habitus.settings import NatsSettings, Settings
 
 _ADDRESS: Final = "stack.json"
+ADDRESS: Final = "address"
+"""Key under which the alert store tells the address of its API when it is pinged."""
 
 
 class StateFault(RuntimeError):
     """The state folder cannot be used; the text says why."""
+
+
+class Api(NamedTuple):
+    """Where the alert store's HTTP API is, and the token that it asks for."""
+
+    url: str
+    token: str
 
 
 def folder(settings: Settings) -> Path:
@@ -50,11 +59,32 @@ def owned(path: Path) -> Iterator[None]:
             (path / _ADDRESS).unlink(missing_ok=True)
 
 
-def publish_address(path: Path, nats: NatsSettings) -> None:
-    """Write the broker's address and token for this user's other commands."""
+def publish_address(path: Path, nats: NatsSettings, api: Api | None = None) -> None:
+    """Write where the broker and the API are, with their tokens, for this user's other commands."""
     file = path / _ADDRESS
     file.touch(mode=0o600)
-    file.write_text(json.dumps({"url": nats.url, "token": nats.token}))
+    told = {"url": nats.url, "token": nats.token}
+    file.write_text(json.dumps(told | ({"api": api._asdict()} if api else {})))
+
+
+def api(settings: Settings) -> Api | None:
+    """Return the API that a setting names, else that of the running `habitus up`, else None.
+
+    Raises:
+        StateFault: `console.url` is set and `console.token` is not.
+    """
+    console = settings.console
+    if console.url:
+        if console.token is None:
+            raise StateFault(f"{console.url} asks for a token: set HABITUS_CONSOLE_TOKEN")
+        return Api(console.url.rstrip("/"), console.token)
+    if settings.nats.model_fields_set:  # another broker than that of the running stack
+        return None
+    try:
+        address = json.loads((folder(settings) / _ADDRESS).read_text())["api"]
+        return Api(address["url"], address["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def running_broker(settings: Settings) -> NatsSettings | None:

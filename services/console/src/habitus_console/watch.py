@@ -24,7 +24,7 @@ from habitus_console.feed import feed
 from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.replay import SERVICES as REPLAY_SERVICES
-from habitus_console.stack import SERVICES, Stack, StackFault
+from habitus_console.stack import SERVICES, STORE, Stack, StackFault
 from habitus_console.terminal import err
 
 _RESTART_PAUSE_S: Final = 1.0
@@ -47,10 +47,10 @@ async def up(
     folder = state.folder(settings)
     broker = settings.nats if "url" in settings.nats.model_fields_set else None
     with state.owned(folder):
-        async with Stack(folder, services, nats=broker) as stack, stack.bus() as bus:
-            state.publish_address(folder, stack.nats)
-            _say_started(stack, folder)
-            work = [_show_alerts(bus, show), _keep_alive(stack)]
+        token = settings.console.token
+        async with Stack(folder, (*services, STORE), nats=broker, token=token) as stack, stack.bus() as bus:
+            _say_started(stack, folder, await _published(stack, bus, folder))
+            work = [_show_alerts(bus, show), _keep_alive(stack, bus, folder)]
             work.append(_say_containers(bus, language) if from_kernel else _play_sample(bus, sample))
             await _until(stop, work)
             err.print("stopping …")
@@ -172,7 +172,13 @@ async def _play_sample(bus: Bus, sample: Path | None) -> None:
     await asyncio.Event().wait()
 
 
-async def _keep_alive(stack: Stack) -> None:
+async def _published(stack: Stack, bus: Bus, folder: Path) -> state.Api:
+    api = await stack.api(bus)
+    state.publish_address(folder, stack.nats, api)
+    return api
+
+
+async def _keep_alive(stack: Stack, bus: Bus, folder: Path) -> None:
     """Start a service again when it ends by itself; give up when that keeps happening."""
     restarts = 0
     while True:
@@ -184,6 +190,8 @@ async def _keep_alive(stack: Stack) -> None:
             err.print(safe(f"{child.name} ended ({child.last_words()}); starting it again"))
             await asyncio.sleep(_RESTART_PAUSE_S)
             await stack.restart(child)
+            if child.name == STORE:
+                await _published(stack, bus, folder)  # a free port may be another one now
         await asyncio.sleep(0.2)
 
 
@@ -202,10 +210,11 @@ async def _stopped(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def _say_started(stack: Stack, folder: Path) -> None:
+def _say_started(stack: Stack, folder: Path, api: state.Api) -> None:
     names = ", ".join(f"{child.name} ({child.process.pid})" for child in stack.children)
     err.print(safe(f"started {names}"))
     err.print(safe(f"broker {stack.nats.url}; logs in {folder / 'logs'}"))
+    err.print(safe(f"API {api.url} (described at /openapi.json); tokens in {folder / 'stack.json'}"))
 
 
 def _stop_event() -> asyncio.Event:

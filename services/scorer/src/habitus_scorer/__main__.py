@@ -5,11 +5,11 @@ import asyncio
 
 from habitus import subjects
 from habitus.answering import answering
+from habitus.intake import Intake
 from habitus.service import Service, serve
 from habitus_scorer import outlets
 from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
-from habitus_scorer.intake import Intake
 from habitus_scorer.line import Line
 from habitus_scorer.panel import Panel
 from habitus_scorer.recovery import recover

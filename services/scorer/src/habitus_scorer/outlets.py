@@ -15,9 +15,9 @@ from nats.js.api import DeliverPolicy
 from habitus import plugins, subjects
 from habitus.alerts import Alert
 from habitus.bus import Bus
+from habitus.intake import Intake
 from habitus.plugins import PluginFault
 from habitus.text import printable
-from habitus_scorer.intake import Intake
 from habitus_scorer.sinks import GROUP, Sink
 
 log = logging.getLogger(__name__)

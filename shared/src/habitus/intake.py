@@ -23,7 +23,7 @@ from habitus.bus import Bus
 log = logging.getLogger(__name__)
 
 ACK_WAIT_S: Final = 5.0
-"""A message that a killed scorer had in hand comes again after so long."""
+"""A message that a killed service had in hand comes again after so long."""
 
 _EXPIRES_S: Final = 30.0
 _HEARTBEAT_S: Final = 3.0
