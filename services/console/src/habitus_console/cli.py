@@ -9,17 +9,16 @@ import typer
 
 from habitus import __version__
 from habitus.alerts import Alert
-from habitus.bus import Bus
 from habitus.languages import Language, language_of
 from habitus.profiles import ProfileSummary
 from habitus_console import (
+    alerts_cli,
     bills_cli,
     llm_cli,
     model_cli,
     profile_view,
     profiles_cli,
     render,
-    results,
     targets_cli,
     terminal,
     watch,
@@ -38,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(alerts_cli.app, name="alerts")
 app.add_typer(profiles_cli.app, name="profile")
 bills_cli.add_to(profiles_cli.app)
 app.add_typer(targets_cli.app, name="targets")
@@ -175,32 +175,6 @@ def replay(
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))
-
-
-@app.command()
-def alerts(
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show new ones.")] = False,
-    last: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
-    as_json: AsJson = False,
-    lang: Lang = None,
-    settings_file: SettingsFile = None,
-) -> None:
-    """Show the alerts that were raised, oldest first."""
-    loaded = terminal.load(settings_file)
-    language = terminal.language(lang, loaded)
-
-    async def show(bus: Bus) -> None:
-        raised = (await results.alerts(bus))[-last:]
-        for one in raised:
-            _show_alert(one, language, as_json=as_json)
-        if not raised and not as_json and not follow:
-            out.print("no alerts" if language == "en" else "没有告警")
-        if follow:
-            async for one in watch.new_alerts(bus):
-                _show_alert(one, language, as_json=as_json)
-
-    terminal.with_bus(loaded, show)
 
 
 @app.command()

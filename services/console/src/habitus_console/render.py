@@ -44,8 +44,8 @@ def safe(value: object, limit: int = 400) -> Text:
     return Text(printable(str(value), limit))
 
 
-def alert(one: Alert, language: Language) -> RenderableType:
-    """One alert as a panel; the title stands in both languages."""
+def alert(one: Alert, language: Language, state: str = "") -> RenderableType:
+    """One alert as a panel; the title stands in both languages, the state beside the id."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -56,7 +56,11 @@ def alert(one: Alert, language: Language) -> RenderableType:
         printable(f"{one.title.in_(language)} · {one.title.in_(other)}"), style=_COLOURS[one.severity]
     )
     return Panel(
-        grid, title=title, title_align="left", border_style=_COLOURS[one.severity], subtitle=safe(one.id)
+        grid,
+        title=title,
+        title_align="left",
+        border_style=_COLOURS[one.severity],
+        subtitle=safe(f"{one.id} · {state}" if state else one.id),
     )
 
 

@@ -15,6 +15,7 @@ from habitus.bus import Bus, BusFault
 from habitus.languages import Language, chosen_language
 from habitus.plugins import PluginFault
 from habitus_console import state
+from habitus_console.alert_client import StoreFault
 from habitus_console.demo.containerd import ContainerdFault
 from habitus_console.demo.image import ImageFault
 from habitus_console.embedder import EmbedderFault
@@ -36,6 +37,7 @@ _FAULTS: Final = (
     ProfilesFault,
     StackFault,
     StateFault,
+    StoreFault,
     TargetsFault,
 )
 T = TypeVar("T")

@@ -12,6 +12,7 @@ class Entry(BaseModel):
     """One alert in a list. Names are escaped where they hold what no terminal should see."""
 
     id: str
+    number: int = Field(description="grows from alert to alert as they are first stored; a cursor too")
     status: Status
     severity: Severity
     score: float

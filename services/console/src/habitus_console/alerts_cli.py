@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`habitus alerts`: look through the alerts, and decide of them.
+
+It asks the alert store over HTTP; where none runs, plain listing reads the stream ALERTS itself.
+"""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from habitus.alerts import Alert, Severity
+from habitus.bus import Bus
+from habitus.languages import Bilingual, Language
+from habitus.settings import Settings
+from habitus.text import safe_json
+from habitus_console import alert_view, render, results, state, terminal, watch
+from habitus_console.alert_client import AlertClient, StoreAway
+from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
+from habitus_console.render import safe
+from habitus_console.store.records import Entry
+from habitus_console.store.states import Act, Status
+from habitus_console.terminal import err, out
+
+app = typer.Typer(invoke_without_command=True)
+
+Id = Annotated[str, typer.Argument(help="The alert's id, or how it begins where that is one alert's alone.")]
+Reason = Annotated[str, typer.Option("--why", help="The reason; kept with it.")]
+_Pattern = Annotated[str | None, typer.Option(help="Pattern with *.")]
+
+_NONE: Final = Bilingual(en="no alerts", zh="没有告警")
+_STREAM: Final = Bilingual(
+    en="{why}; these are from the stream, without their states", zh="{why}; 以下来自消息流, 不含状态"
+)
+_DONE: Final = {
+    Act.ACKNOWLEDGE: Bilingual(en="{0} is acknowledged", zh="{0} 已确认"),
+    Act.BENIGN: Bilingual(
+        en="{0} is benign: its behaviours are known from now on", zh="{0} 已标为正常, 其行为即日起视为已知"
+    ),
+    Act.REOPEN: Bilingual(
+        en="{0} is open; what it taught the profile is taken back", zh="{0} 已重新打开, 画像中的标记已撤销"
+    ),
+}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_POLL_S: Final = 1.0
+_PAGE: Final = 200
+
+
+@app.callback()
+def alerts(
+    context: typer.Context,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show new ones.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=_PAGE, help="Show at most this many.")] = 20,
+    status: Annotated[list[Status] | None, typer.Option(help="In this state; repeatable.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="At least this.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="30m, 12h or 7d ago, or a time: 2026-11-25T08:00.")
+    ] = None,
+    namespace: _Pattern = None,
+    pod: _Pattern = None,
+    image: _Pattern = None,
+    technique: Annotated[str | None, typer.Option(help="ATT&CK technique, e.g. T1496 or 'T1059*'.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Id of a rule that speaks; pattern with *.")] = None,
+    title: Annotated[str | None, typer.Option(help="Words in the title.")] = None,
+    brief: Annotated[bool, typer.Option("--brief", "-b", help="A line for each.")] = False,
+    as_json: AsJson = False,
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Show the alerts that were raised, oldest first, and decide of them. 查看并处理告警.
+
+    An alert is open until somebody acknowledges it (`ack`) or calls it benign (`benign`: the profile knows
+    its behaviours from then on); `reopen` takes either back. Where no alert store runs, plain `habitus
+    alerts` reads the broker's stream; states and filters need the store, which `habitus up` starts.
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_misplaced(context)
+        return
+    loaded = terminal.load(settings_file)
+    language = terminal.language(lang, loaded)
+    wanted: dict[str, Any] = {
+        "status": [str(one) for one in status or []],
+        "severity": severity and str(severity),
+        "since": since and _moment(since),
+        "namespace": namespace, "pod": pod, "image": image,
+        "technique": technique, "rule": rule, "title": title,
+    }  # fmt: skip
+    shown = _Shown(language, brief=brief, as_json=as_json)
+    terminal.run(_list(loaded, wanted, shown, last=last, follow=follow))
+
+
+@app.command("show")
+def show(
+    alert: Id, lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJson = False
+) -> None:
+    """Show one alert, whole, with who did what, when and why. 查看一条告警及其历史."""
+    loaded = terminal.load(settings_file)
+    language = terminal.language(lang, loaded)
+
+    async def work() -> None:
+        client = _client(loaded)
+        record = client.one(client.id_of(alert))
+        text = safe_json(record.model_dump_json())
+        terminal.show(text, lambda: alert_view.whole(record, language), as_json=as_json)
+
+    terminal.run(work())
+
+
+@app.command("ack")
+def acknowledge(
+    alert: Id,
+    who: Who,
+    why: Why = "",
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say that you look after it; it opens again by itself when it grows in severity. 确认告警."""
+    _decide(alert, Act.ACKNOWLEDGE, (who, why), lang, settings_file, as_json=as_json)
+
+
+@app.command("benign")
+def benign(
+    alert: Id,
+    who: Who,
+    why: Reason,
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Call it benign: the profile of its image knows its behaviours from now on. 将告警标为正常."""
+    _decide(alert, Act.BENIGN, (who, why), lang, settings_file, as_json=as_json)
+
+
+@app.command("reopen")
+def reopen(
+    alert: Id,
+    who: Who,
+    why: Reason,
+    lang: Lang = None,
+    settings_file: SettingsFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Open it again; what `benign` taught the profile is taken back. 重新打开告警."""
+    _decide(alert, Act.REOPEN, (who, why), lang, settings_file, as_json=as_json)
+
+
+class _Shown:
+    """How alerts are shown: as panels, as lines of a table, or as JSON, one a line."""
+
+    def __init__(self, language: Language, *, brief: bool, as_json: bool) -> None:
+        self.language = language
+        self.brief = brief
+        self.as_json = as_json
+
+    def stored(self, entries: list[Entry]) -> None:
+        if self.brief and entries and not self.as_json:
+            out.print(alert_view.table(entries, self.language))
+            return
+        for one in entries:
+            document = one.alert.model_dump(mode="json") if one.alert else {}
+            text = safe_json(json.dumps(document | {"status": one.status}, ensure_ascii=False))
+            terminal.show(text, lambda one=one: alert_view.panel(one, self.language), as_json=self.as_json)  # type: ignore[misc]
+
+    def streamed(self, one: Alert) -> None:
+        text = safe_json(one.model_dump_json())
+        terminal.show(text, lambda: render.alert(one, self.language), as_json=self.as_json)
+
+    def none(self) -> None:
+        if not self.as_json:
+            out.print(_NONE.in_(self.language))
+
+
+async def _list(loaded: Settings, wanted: dict[str, Any], shown: _Shown, *, last: int, follow: bool) -> None:
+    filters = any(wanted.values()) or shown.brief
+    api = state.api(loaded)
+    if api is None and filters:
+        terminal.fail(_NO_STORE, terminal.EXIT_FAILED)
+    if api is not None:
+        try:
+            await _from_store(AlertClient(api), wanted, shown, last=last, follow=follow)
+        except StoreAway as fault:
+            if filters:
+                raise
+            err.print(safe(_STREAM.in_(shown.language).format(why=fault)))
+        else:
+            return
+    async with Bus(state.broker(loaded), "console") as bus:
+        await _from_stream(bus, shown, last=last, follow=follow)
+
+
+async def _from_store(
+    client: AlertClient, wanted: dict[str, Any], shown: _Shown, *, last: int, follow: bool
+) -> None:
+    newest = client.page(**wanted, limit=last, whole=not shown.brief).alerts
+    shown.stored(newest[::-1])
+    if not newest and not follow:
+        shown.none()
+    cursor = str(newest[0].number if newest else 0)
+    while follow:
+        await asyncio.sleep(_POLL_S)
+        page = client.page(**wanted, order="oldest", cursor=cursor, whole=not shown.brief)
+        shown.stored(page.alerts)
+        cursor = page.cursor or cursor
+
+
+async def _from_stream(bus: Bus, shown: _Shown, *, last: int, follow: bool) -> None:
+    raised = (await results.alerts(bus))[-last:]
+    for one in raised:
+        shown.streamed(one)
+    if not raised and not follow:
+        shown.none()
+    if follow:
+        async for one in watch.new_alerts(bus):
+            shown.streamed(one)
+
+
+def _decide(
+    alert: str,
+    act: Act,
+    said: tuple[str, str],
+    lang: str | None,
+    settings_file: SettingsFile,
+    *,
+    as_json: bool,
+) -> None:
+    loaded = terminal.load(settings_file)
+    language = terminal.language(lang, loaded)
+
+    async def work() -> None:
+        client = _client(loaded)
+        record = client.decide(client.id_of(alert), act, *said)
+        if as_json:
+            terminal.show(safe_json(record.model_dump_json()), str, as_json=True)
+        else:
+            out.print(safe(_DONE[act].in_(language).format(record.id)))
+
+    terminal.run(work())
+
+
+_NO_STORE: Final = "no alert store runs: start one with `habitus up`, or set HABITUS_CONSOLE_URL and _TOKEN"
+
+
+def _client(loaded: Settings) -> AlertClient:
+    api = state.api(loaded)
+    if api is None:
+        terminal.fail(_NO_STORE, terminal.EXIT_FAILED)
+    return AlertClient(api)
+
+
+def _refuse_misplaced(context: typer.Context) -> None:
+    """An option before the subcommand would be lost in silence."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option, subcommand = f"--{name.replace('_', '-')}", context.invoked_subcommand
+            terminal.fail(f"{option} stands before `{subcommand}`: put it behind", terminal.EXIT_USAGE)
+
+
+def _moment(text: str) -> str:
+    ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if ago:
+        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+        return moment.isoformat()
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        terminal.fail(f"--since {text}: neither like 30m, 12h, 7d nor a time", terminal.EXIT_USAGE)
