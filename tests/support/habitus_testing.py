@@ -114,11 +114,14 @@ class ServiceProcess:
         self.child.wait()
 
 
+_MODULES = {"console": "habitus_console.service"}  # `habitus_console` itself is the command
+
+
 def start_service(service: str, environment: dict[str, str], log: Path, **settings: str) -> ServiceProcess:
     """Start a service and return when it is ready, or has ended; settings are HABITUS_ variables."""
     with log.open("wb") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", f"habitus_{service.replace('-', '_')}"],
+            [sys.executable, "-m", _MODULES.get(service, f"habitus_{service.replace('-', '_')}")],
             stdout=out,
             stderr=out,
             env=environment | settings,

@@ -5,9 +5,12 @@ It asks the alert store over HTTP; where none runs, plain listing reads the stre
 """
 
 import asyncio
+import contextlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,7 +24,7 @@ from habitus_console import alert_view, render, results, state, terminal, watch
 from habitus_console.alert_client import AlertClient, StoreAway
 from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
 from habitus_console.render import safe
-from habitus_console.store.records import Entry
+from habitus_console.store.records import Entry, Page
 from habitus_console.store.states import Act, Status
 from habitus_console.terminal import err, out
 
@@ -41,11 +44,12 @@ _DONE: Final = {
         en="{0} is benign: its behaviours are known from now on", zh="{0} 已标为正常, 其行为即日起视为已知"
     ),
     Act.REOPEN: Bilingual(
-        en="{0} is open; what it taught the profile is taken back", zh="{0} 已重新打开, 画像中的标记已撤销"
+        en="{0} is open; the profile keeps no mark of it", zh="{0} 已重新打开, 画像中不再有它的标记"
     ),
 }
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _POLL_S: Final = 1.0
+_TRIES: Final = 30
 _PAGE: Final = 200
 
 
@@ -199,16 +203,26 @@ async def _list(loaded: Settings, wanted: dict[str, Any], shown: _Shown, *, last
 async def _from_store(
     client: AlertClient, wanted: dict[str, Any], shown: _Shown, *, last: int, follow: bool
 ) -> None:
-    newest = client.page(**wanted, limit=last, whole=not shown.brief).alerts
+    asked = wanted | {"whole": str(not shown.brief).lower()}
+    newest = client.page(**asked, limit=last).alerts
     shown.stored(newest[::-1])
     if not newest and not follow:
         shown.none()
     cursor = str(newest[0].number if newest else 0)
     while follow:
         await asyncio.sleep(_POLL_S)
-        page = client.page(**wanted, order="oldest", cursor=cursor, whole=not shown.brief)
+        page = await _patiently(partial(client.page, **asked, order="oldest", cursor=cursor))
         shown.stored(page.alerts)
         cursor = page.cursor or cursor
+
+
+async def _patiently(ask: Callable[[], Page]) -> Page:
+    """Ask until there is an answer: a store that was killed comes back within seconds."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(StoreAway):
+            return ask()
+        await asyncio.sleep(_POLL_S)
+    return ask()
 
 
 async def _from_stream(bus: Bus, shown: _Shown, *, last: int, follow: bool) -> None:
@@ -257,10 +271,10 @@ def _client(loaded: Settings) -> AlertClient:
 
 def _refuse_misplaced(context: typer.Context) -> None:
     """An option before the subcommand would be lost in silence."""
-    for name in context.params:
-        source = context.get_parameter_source(name)
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE":
-            option, subcommand = f"--{name.replace('_', '-')}", context.invoked_subcommand
+            option, subcommand = parameter.opts[0], context.invoked_subcommand
             terminal.fail(f"{option} stands before `{subcommand}`: put it behind", terminal.EXIT_USAGE)
 
 
