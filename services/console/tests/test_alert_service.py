@@ -143,7 +143,7 @@ async def test_without_the_token_nothing_is_told_or_done(console, asked, bus: Bu
     store = asked(console())
     await eventually(store.ids)
     for given in ("", "Bearer nix", f"Basic {TOKEN}", "Bearer \u00e9"):
-        store.http.headers["Authorization"] = given
+        store.http.headers = httpx.Headers({"Authorization": given}, encoding="utf-8")
         for path in ("", "/summary", "/a-1"):
             assert store.http.get(f"/v1/alerts{path}").status_code == 401
         for act in ("acknowledge", "benign", "reopen"):
