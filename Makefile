@@ -126,7 +126,7 @@ setup-containers: ## the same, and what real containers need
 	@deploy/setup/bootstrap.sh containers
 
 .PHONY: setup-tests
-setup-tests: ## the same, and the engines that the tests run: Docker, Podman
+setup-tests: ## the same, and the engines that the tests run: Docker, Podman, PostgreSQL
 	@deploy/setup/bootstrap.sh tests
 
 .PHONY: setup-vm

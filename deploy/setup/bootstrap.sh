@@ -5,7 +5,7 @@
 #
 #   bootstrap.sh core         Python, the BPF compiler and libbpf
 #   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
-#   bootstrap.sh tests        the same, and the other engines that the tests run containers on
+#   bootstrap.sh tests        the same, and the engines that the tests run: containers, PostgreSQL
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
 #   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
 #   bootstrap.sh models       core, and environments of their own for exports (PyTorch) and the embedder's peer
@@ -43,6 +43,7 @@ if [ "$(uname -s)" = Linux ]; then
 		[ -x /usr/lib/cni/bridge ] || need containernetworking-plugins
 		have bpftool || need bpftool
 		/usr/bin/python3 -c 'import bcc' 2>/dev/null || need python3-bpfcc
+		have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need postgresql
 	fi
 	if [ "$want" = vm ]; then
 		have qemu-system-x86_64 || need qemu-system-x86
@@ -83,6 +84,13 @@ if [ -n "$missing" ]; then
 		*) apt-get update -qq ;;
 		esac
 		say "installing:$missing"
+		case " $missing " in *" postgresql "*)
+			# The tests start servers of their own: Debian's package must not make and start one for the system.
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+			mkdir -p /etc/postgresql-common/createcluster.d
+			echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/habitus.conf
+			trap 'rm -f /etc/postgresql-common/createcluster.d/habitus.conf' EXIT ;;
+		esac
 		# shellcheck disable=SC2086 # a list of names
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 	fi

@@ -51,9 +51,11 @@ def run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_service_alone_starts_and_explains_itself(alone):
     service, python = alone
-    done = run(python, "-m", module_of(service), "--help")
-    assert done.returncode == 0, done.stderr
-    assert "usage" in done.stdout.lower()
+    modules = [module_of(service), *(["habitus_console.service"] if service == "console" else [])]
+    for module in modules:
+        done = run(python, "-m", module, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "usage" in done.stdout.lower()
 
 
 def test_a_service_alone_cannot_import_another(alone):

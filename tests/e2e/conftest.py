@@ -44,6 +44,7 @@ class Up:
             "HABITUS_CONSOLE_STATE": str(self.state),
             "HABITUS_EMBEDDER_PORT": "0",
             "HABITUS_LLM_PORT": "0",
+            "HABITUS_CONSOLE_PORT": "0",
         }
         self.environment = {**os.environ, **variables, **environment}
         from_here = command("up", *arguments)

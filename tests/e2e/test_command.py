@@ -16,6 +16,7 @@ COMMANDS = ["up", "doctor", "record", "replay", "alerts", "profile list", "profi
 COMMANDS += [
     f"profile {name}" for name in ("detect", "relearn", "lock", "unlock", "forget", "benign", "undo", "diff")
 ]
+COMMANDS += [f"alerts {name}" for name in ("show", "ack", "benign", "reopen")]
 COMMANDS += ["targets show", "targets set", "targets add", "targets clear", "llm providers", "llm evaluate"]
 
 
@@ -64,7 +65,7 @@ def test_up_watches_this_host_and_a_signal_ends_every_child(up, habitus, signum)
     said = running.wait_for("container")
     assert "watching" in said or "make demo" in said
     children = running.children()
-    assert len(children) == 6
+    assert len(children) == 7
     assert running.interrupt(signum) == 0
     assert "stopped" in running.said.read_text()
     left = {
@@ -90,6 +91,7 @@ def test_where_the_kernel_cannot_be_watched_up_says_why_and_plays_the_sample(up,
     assert "healthcheck" in shown.stdout
     assert "chance that the next event is new" in shown.stdout
     one_line(habitus("profile", "show", "none:v1"), "none:v1")
+    assert "API http://127.0.0.1:" in running.said.read_text()
     [alert, _] = (json.loads(line)["id"] for line in raised.stdout.splitlines())
     marked = habitus("profile", "benign", alert, "--who", "ann", "--why", "a drill", "--json")
     assert json.loads(marked.stdout)["mark"]["who"] == "ann"

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from console_making import TS, alert
 from sqlalchemy import func, make_url, select, text
 
 from habitus.alerts import Severity
-from habitus_console.store import database, queries
+from habitus_console.store import database, migrations, queries
 from habitus_console.store.alerts import AlertStore, Changed, Said, Unknown
 from habitus_console.store.database import DatabaseFault
 from habitus_console.store.queries import Filter
@@ -47,6 +48,9 @@ def test_the_tables_are_those_of_the_migrations(store):
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+        assert context.get_current_revision() == migrations.HEAD
+    scripts = ScriptDirectory(Path(migrations.__file__).parent)
+    assert scripts.get_current_head() == migrations.HEAD
 
 
 def test_many_that_start_at_once_migrate_once(database_url):

@@ -5,18 +5,16 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from habitus.text import printable
+from habitus_console.store import migrations
+from habitus_console.store.migrations import OtherTables
 from habitus_console.store.schema import IDENTITY
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x4861_6269_7475_7301
 """Number of PostgreSQL's advisory lock that one console holds while it migrates."""
 _WAIT_S: Final = 10
@@ -59,7 +57,7 @@ def opened(url: URL) -> Engine:
             migrate(connection)
     except ModuleNotFoundError:
         raise DatabaseFault("PostgreSQL needs a driver: pip install 'habitus-console[postgresql]'") from None
-    except CommandError as error:
+    except OtherTables as error:
         raise DatabaseFault(f"{shown(url)} is of another Habitus: {_line(error)}") from None
     except (SQLAlchemyError, OSError) as error:
         raise DatabaseFault(
@@ -76,11 +74,7 @@ def migrate(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    migrations.upgrade(connection)
 
 
 def name_of(engine: Engine) -> str:
