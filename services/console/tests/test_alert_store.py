@@ -256,7 +256,9 @@ def test_sqlite_keeps_others_out_and_writes_ahead(tmp_path):
         ("nix", "no URL"),
         ("mysql://a@b/c", "mysql: sqlite or postgresql"),
         ("postgresql://me:geheim@127.0.0.1:1/alerts", "no alerts in"),
+        ("postgresql://127.0.0.1:1/alerts?user=me&password=geheim", "no alerts in"),
         ("sqlite:////proc/nix/a.db", "no alerts in"),
+        ("sqlite://", "in a file"),
     ],
 )
 def test_a_database_that_cannot_be_had_is_named_without_its_password(setting, said):

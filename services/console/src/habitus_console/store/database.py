@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the database that the settings name, and brings its tables up to date."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +44,8 @@ def url_of(setting: str | None, folder: Path) -> URL:
         raise DatabaseFault(
             f"console.database: {printable(url.drivername, 50)}: sqlite or postgresql+psycopg"
         )
+    if url.drivername == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise DatabaseFault("console.database: sqlite keeps alerts in a file: sqlite:////path/to/alerts.db")
     return url
 
 
@@ -53,7 +57,7 @@ def opened(url: URL) -> Engine:
     """
     try:
         engine = _sqlite(url) if url.drivername == "sqlite" else _postgresql(url)
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with _disposed_on_fault(engine), engine.execution_options(writes=True).begin() as connection:
             migrate(connection)
     except ModuleNotFoundError:
         raise DatabaseFault("PostgreSQL needs a driver: pip install 'habitus-console[postgresql]'") from None
@@ -65,6 +69,15 @@ def opened(url: URL) -> Engine:
         ) from None
     log.info("alerts are kept in %s", shown(url))
     return engine
+
+
+@contextlib.contextmanager
+def _disposed_on_fault(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def migrate(connection: Connection) -> None:
@@ -85,8 +98,8 @@ def name_of(engine: Engine) -> str:
 
 
 def shown(url: URL) -> str:
-    """Return a URL for a person, without its password."""
-    return printable(url.render_as_string(hide_password=True), 200)
+    """Return a URL for a person, without its password, which may stand in the query too."""
+    return printable(url.set(query={}).render_as_string(hide_password=True), 200)
 
 
 def _line(error: Exception) -> str:
