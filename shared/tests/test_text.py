@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from habitus.text import decoded, printable
+from habitus.text import decoded, printable, safe_json
 
 
 def test_terminal_escapes_and_bidi_marks_are_shown_not_obeyed():
@@ -30,3 +31,15 @@ def test_bytes_from_the_kernel_always_decode(raw):
 
 def test_bytes_that_are_not_utf8_keep_their_value():
     assert decoded(b"a\xff\xfeb") == "a\\xff\\xfeb"
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=50))
+def test_json_that_is_safe_to_show_means_the_same(text):
+    shown = safe_json(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text
+    assert printable(shown) == shown
+
+
+def test_json_that_is_safe_to_show_leaves_ordinary_text_alone():
+    assert safe_json('{"a": "高危 café"}') == '{"a": "高危 café"}'
+    assert safe_json('"\u202e\x7f\U000e0001"') == r'"\u202e\u007f\udb40\udc01"'

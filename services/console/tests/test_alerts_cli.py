@@ -97,6 +97,7 @@ async def test_an_alert_is_acknowledged_and_opened_again_by_how_its_id_begins(st
         (["benign", "a-10", "--why", "a drill"], "has no profiler"),
         (["--json", "ack", "a-10"], "--json stands before `ack`"),
         (["--since", "nix"], "--since nix"),
+        (["--since", "999999w"], "--since 999999w"),
         (["--title", "x" * 500], "title"),
     ],
 )

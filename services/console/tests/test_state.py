@@ -6,7 +6,7 @@ import pytest
 from habitus.console_settings import ConsoleSettings
 from habitus.settings import NatsSettings, Settings
 from habitus_console import state
-from habitus_console.state import StateFault
+from habitus_console.state import Api, StateFault
 
 
 def settings_in(folder, **sections) -> Settings:
@@ -46,3 +46,25 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_a_broken_address_file_is_no_running_stack(tmp_path):
     (tmp_path / "stack.json").write_text("{half")
     assert state.running_broker(settings_in(tmp_path)) is None
+
+
+def test_the_api_of_the_running_stack_is_found_unless_a_setting_names_another(tmp_path):
+    settings = settings_in(tmp_path)
+    assert state.api(settings) is None
+    nats = NatsSettings(url="nats://127.0.0.1:5", token="secret")
+    state.publish_address(tmp_path, nats)
+    assert state.api(settings) is None
+    state.publish_address(tmp_path, nats, Api("http://127.0.0.1:6", "other"))
+    assert state.api(settings) == ("http://127.0.0.1:6", "other")
+    assert state.api(settings_in(tmp_path, nats=nats)) == ("http://127.0.0.1:6", "other")
+    assert state.api(settings_in(tmp_path, nats=NatsSettings(url="nats://cluster:4222"))) is None
+    named = ConsoleSettings(state=tmp_path, url="https://console/", token="a" * 16)
+    assert state.api(Settings(console=named)) == ("https://console", "a" * 16)
+    with pytest.raises(StateFault, match="HABITUS_CONSOLE_TOKEN"):
+        state.api(Settings(console=ConsoleSettings(url="https://console")))
+
+
+@pytest.mark.parametrize("text", ["[]", "{half", '{"api": 1}', '{"url": "x", "api": {"url": "y"}}'])
+def test_a_broken_address_file_names_no_api(tmp_path, text):
+    (tmp_path / "stack.json").write_text(text)
+    assert state.api(settings_in(tmp_path)) is None

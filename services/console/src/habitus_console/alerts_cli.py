@@ -1,32 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`habitus alerts`: look through the alerts, and decide of them.
+"""`habitus alerts`: the options of its commands; it asks the alert store over HTTP."""
 
-It asks the alert store over HTTP; where none runs, plain listing reads the stream ALERTS itself.
-"""
-
-import asyncio
-import contextlib
-import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
 
-from habitus.alerts import Alert, Severity
-from habitus.bus import Bus
-from habitus.languages import Bilingual, Language
-from habitus.settings import Settings
+from habitus.alerts import Severity
+from habitus.languages import Bilingual
 from habitus.text import safe_json
-from habitus_console import alert_view, render, results, state, terminal, watch
-from habitus_console.alert_client import AlertClient, StoreAway
+from habitus_console import alert_listing, alert_view, terminal
 from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
 from habitus_console.render import safe
-from habitus_console.store.records import Entry, Page
 from habitus_console.store.states import Act, Status
-from habitus_console.terminal import err, out
+from habitus_console.terminal import out
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -34,10 +22,6 @@ Id = Annotated[str, typer.Argument(help="The alert's id, or how it begins where 
 Reason = Annotated[str, typer.Option("--why", help="The reason; kept with it.")]
 _Pattern = Annotated[str | None, typer.Option(help="Pattern with *.")]
 
-_NONE: Final = Bilingual(en="no alerts", zh="没有告警")
-_STREAM: Final = Bilingual(
-    en="{why}; these are from the stream, without their states", zh="{why}; 以下来自消息流, 不含状态"
-)
 _DONE: Final = {
     Act.ACKNOWLEDGE: Bilingual(en="{0} is acknowledged", zh="{0} 已确认"),
     Act.BENIGN: Bilingual(
@@ -48,8 +32,6 @@ _DONE: Final = {
     ),
 }
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_POLL_S: Final = 1.0
-_TRIES: Final = 30
 _PAGE: Final = 200
 
 
@@ -93,8 +75,8 @@ def alerts(
         "namespace": namespace, "pod": pod, "image": image,
         "technique": technique, "rule": rule, "title": title,
     }  # fmt: skip
-    shown = _Shown(language, brief=brief, as_json=as_json)
-    terminal.run(_list(loaded, wanted, shown, last=last, follow=follow))
+    shown = alert_listing.Shown(language, brief=brief, as_json=as_json)
+    terminal.run(alert_listing.show(loaded, wanted, shown, last=last, follow=follow))
 
 
 @app.command("show")
@@ -106,7 +88,7 @@ def show(
     language = terminal.language(lang, loaded)
 
     async def work() -> None:
-        client = _client(loaded)
+        client = alert_listing.client(loaded)
         record = client.one(client.id_of(alert))
         text = safe_json(record.model_dump_json())
         terminal.show(text, lambda: alert_view.whole(record, language), as_json=as_json)
@@ -156,86 +138,6 @@ def reopen(
     _decide(alert, Act.REOPEN, (who, why), lang, settings_file, as_json=as_json)
 
 
-class _Shown:
-    """How alerts are shown: as panels, as lines of a table, or as JSON, one a line."""
-
-    def __init__(self, language: Language, *, brief: bool, as_json: bool) -> None:
-        self.language = language
-        self.brief = brief
-        self.as_json = as_json
-
-    def stored(self, entries: list[Entry]) -> None:
-        if self.brief and entries and not self.as_json:
-            out.print(alert_view.table(entries, self.language))
-            return
-        for one in entries:
-            document = one.alert.model_dump(mode="json") if one.alert else {}
-            text = safe_json(json.dumps(document | {"status": one.status}, ensure_ascii=False))
-            terminal.show(text, lambda one=one: alert_view.panel(one, self.language), as_json=self.as_json)  # type: ignore[misc]
-
-    def streamed(self, one: Alert) -> None:
-        text = safe_json(one.model_dump_json())
-        terminal.show(text, lambda: render.alert(one, self.language), as_json=self.as_json)
-
-    def none(self) -> None:
-        if not self.as_json:
-            out.print(_NONE.in_(self.language))
-
-
-async def _list(loaded: Settings, wanted: dict[str, Any], shown: _Shown, *, last: int, follow: bool) -> None:
-    filters = any(wanted.values()) or shown.brief
-    api = state.api(loaded)
-    if api is None and filters:
-        terminal.fail(_NO_STORE, terminal.EXIT_FAILED)
-    if api is not None:
-        try:
-            await _from_store(AlertClient(api), wanted, shown, last=last, follow=follow)
-        except StoreAway as fault:
-            if filters:
-                raise
-            err.print(safe(_STREAM.in_(shown.language).format(why=fault)))
-        else:
-            return
-    async with Bus(state.broker(loaded), "console") as bus:
-        await _from_stream(bus, shown, last=last, follow=follow)
-
-
-async def _from_store(
-    client: AlertClient, wanted: dict[str, Any], shown: _Shown, *, last: int, follow: bool
-) -> None:
-    asked = wanted | {"whole": str(not shown.brief).lower()}
-    newest = client.page(**asked, limit=last).alerts
-    shown.stored(newest[::-1])
-    if not newest and not follow:
-        shown.none()
-    cursor = str(newest[0].number if newest else 0)
-    while follow:
-        await asyncio.sleep(_POLL_S)
-        page = await _patiently(partial(client.page, **asked, order="oldest", cursor=cursor))
-        shown.stored(page.alerts)
-        cursor = page.cursor or cursor
-
-
-async def _patiently(ask: Callable[[], Page]) -> Page:
-    """Ask until there is an answer: a store that was killed comes back within seconds."""
-    for _ in range(_TRIES):
-        with contextlib.suppress(StoreAway):
-            return ask()
-        await asyncio.sleep(_POLL_S)
-    return ask()
-
-
-async def _from_stream(bus: Bus, shown: _Shown, *, last: int, follow: bool) -> None:
-    raised = (await results.alerts(bus))[-last:]
-    for one in raised:
-        shown.streamed(one)
-    if not raised and not follow:
-        shown.none()
-    if follow:
-        async for one in watch.new_alerts(bus):
-            shown.streamed(one)
-
-
 def _decide(
     alert: str,
     act: Act,
@@ -249,7 +151,7 @@ def _decide(
     language = terminal.language(lang, loaded)
 
     async def work() -> None:
-        client = _client(loaded)
+        client = alert_listing.client(loaded)
         record = client.decide(client.id_of(alert), act, *said)
         if as_json:
             terminal.show(safe_json(record.model_dump_json()), str, as_json=True)
@@ -257,16 +159,6 @@ def _decide(
             out.print(safe(_DONE[act].in_(language).format(record.id)))
 
     terminal.run(work())
-
-
-_NO_STORE: Final = "no alert store runs: start one with `habitus up`, or set HABITUS_CONSOLE_URL and _TOKEN"
-
-
-def _client(loaded: Settings) -> AlertClient:
-    api = state.api(loaded)
-    if api is None:
-        terminal.fail(_NO_STORE, terminal.EXIT_FAILED)
-    return AlertClient(api)
 
 
 def _refuse_misplaced(context: typer.Context) -> None:
@@ -280,10 +172,9 @@ def _refuse_misplaced(context: typer.Context) -> None:
 
 def _moment(text: str) -> str:
     ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
-    if ago:
-        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
-        return moment.isoformat()
     try:
+        if ago:
+            return (datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])).isoformat()
         return datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         terminal.fail(f"--since {text}: neither like 30m, 12h, 7d nor a time", terminal.EXIT_USAGE)

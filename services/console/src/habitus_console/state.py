@@ -78,13 +78,13 @@ def api(settings: Settings) -> Api | None:
         if console.token is None:
             raise StateFault(f"{console.url} asks for a token: set HABITUS_CONSOLE_TOKEN")
         return Api(console.url.rstrip("/"), console.token)
-    if settings.nats.model_fields_set:  # another broker than that of the running stack
-        return None
     try:
-        address = json.loads((folder(settings) / _ADDRESS).read_text())["api"]
-        return Api(address["url"], address["token"])
+        running = json.loads((folder(settings) / _ADDRESS).read_text())
+        found = Api(running["api"]["url"], running["api"]["token"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    elsewhere = settings.nats.model_fields_set and settings.nats.url != running["url"]
+    return None if elsewhere else found
 
 
 def running_broker(settings: Settings) -> NatsSettings | None:
