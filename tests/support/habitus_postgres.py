@@ -6,13 +6,13 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -77,8 +77,11 @@ class Postgres:
     def _answers(self, log: Path) -> bool:
         assert self._server is not None
         assert self._server.poll() is None, log.read_text()
-        with socket.socket(socket.AF_UNIX) as probe:
-            return not probe.connect_ex(str(self._folder / ".s.PGSQL.5432"))
+        try:
+            psycopg.connect(host=str(self._folder), user="habitus", dbname="postgres").close()
+        except psycopg.OperationalError:  # no socket yet, or still starting up
+            return False
+        return True
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from habitus_testing import ServiceProcess
 
 sys.path.insert(0, str(Path(__file__).parent))  # what these tests share: console_making
 
-TOKEN = "a-token-of-this-test"
-
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgres]:
@@ -32,9 +30,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def console(serve: Callable[..., ServiceProcess], tmp_path: Path) -> Callable[..., ServiceProcess]:
     """Start the alert store's service, its API on a free port."""
+    import console_making  # noqa: PLC0415 - found by the path above
+
     defaults = {
         "HABITUS_CONSOLE_PORT": "0",
-        "HABITUS_CONSOLE_TOKEN": TOKEN,
+        "HABITUS_CONSOLE_TOKEN": console_making.TOKEN,
         "HABITUS_CONSOLE_STATE": str(tmp_path / "state"),
     }
     return lambda **settings: serve("console", **(defaults | settings))

@@ -10,6 +10,7 @@ from habitus.bus import Bus
 from habitus.engines import EngineScore, Finding
 from habitus.languages import Bilingual
 
+TOKEN = "a-token-of-this-test"
 TS = time.time_ns()
 """Recent: what is old is removed."""
 

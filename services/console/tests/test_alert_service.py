@@ -8,8 +8,7 @@ from contextlib import closing
 
 import httpx
 import pytest
-from conftest import TOKEN
-from console_making import alert, publish
+from console_making import TOKEN, alert, publish
 
 from habitus import subjects
 from habitus.alerts import Severity

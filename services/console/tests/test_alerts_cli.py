@@ -8,8 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TOKEN
-from console_making import alert, publish
+from console_making import TOKEN, alert, publish
 from typer.testing import CliRunner
 
 from habitus.alerts import Alert, Severity

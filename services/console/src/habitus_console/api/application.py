@@ -46,7 +46,7 @@ def application(store: AlertStore, desk: Desk, metrics: Metrics, token: str, rea
     app.add_exception_handler(SQLAlchemyError, _database_fault)
 
     @app.get("/metrics", response_class=Response)
-    async def metrics_() -> Response:
+    async def figures() -> Response:
         """Return the figures in Prometheus' text format."""
         summary = await asyncio.to_thread(queries.summary, store.engine)
         return Response(metrics.text(summary), media_type=CONTENT_TYPE_LATEST)

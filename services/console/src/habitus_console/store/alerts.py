@@ -102,7 +102,7 @@ class AlertStore:
             if status is row.status and not again:
                 return False
             _settle(connection, row, status, row.severity)
-            _note(connection, row.number, act, said, row)
+            _remember(connection, row.number, act, said, row._asdict())
             return True
 
     def trim(self, keep_days: float, keep_alerts: int) -> int:
@@ -173,10 +173,6 @@ def _revised(connection: Connection, row: Row, values: dict[str, Any]) -> int:
 def _settle(connection: Connection, row: Row, status: Status, seen: int) -> None:
     new = {"status": status, "seen": seen, "version": row.version + 1, "changed": time.time_ns()}
     connection.execute(update(ALERTS).where(ALERTS.c.number == row.number).values(new))
-
-
-def _note(connection: Connection, number: int, act: Act, said: Said, row: Row) -> None:
-    _remember(connection, number, act, said, row._asdict())
 
 
 def _remember(connection: Connection, number: int, act: Act, said: Said, at: dict[str, Any]) -> None:
