@@ -108,6 +108,15 @@ async def test_two_who_call_it_benign_at_once_leave_one_mark(desk, profiler):
     assert profiler.operations() == ["absorb"]
 
 
+async def test_many_who_acknowledge_at_once_all_see_it_acknowledged_by_the_first(desk):
+    records = await asyncio.gather(*(desk.decide("a-1", Act.ACKNOWLEDGE, Said(f"p{n}")) for n in range(8)))
+    assert {record.status for record in records} == {"acknowledged"}
+    assert [each.act for each in (await desk.decide("a-1", Act.ACKNOWLEDGE, ANN)).history] == [
+        "raised",
+        "acknowledge",
+    ]
+
+
 async def test_reopening_undoes_every_mark_of_the_alert_that_holds_and_no_other(desk, profiler):
     await desk.decide("a-1", Act.BENIGN, ANN)
     other, undone = (profiler.marks[0].model_copy(update={"id": name}) for name in ("f2", "f3"))

@@ -53,8 +53,9 @@ class Desk:
             self._metrics.decisions.labels(act, outcome).inc()
         return await self._record(alert_id)
 
-    async def _acknowledge(self, alert_id: str, said: Said, row: Row) -> None:
-        await self._decided(alert_id, Act.ACKNOWLEDGE, said, row)
+    async def _acknowledge(self, alert_id: str, said: Said, _row: Row) -> None:
+        # One transaction that asks nobody else: it may rest on whatever the row is by now.
+        await asyncio.to_thread(self._store.decide, alert_id, Act.ACKNOWLEDGE, said)
 
     async def _benign(self, alert_id: str, said: Said, row: Row) -> None:
         if row.status is Status.BENIGN:
@@ -65,7 +66,7 @@ class Desk:
             why = f"{said.why} ({alert.omitted} further departures are not listed, so not marked)"
             said = said._replace(why=why)
         try:
-            await self._decided(alert_id, Act.BENIGN, said, row)
+            await asyncio.to_thread(self._store.decide, alert_id, Act.BENIGN, said, row.version)
         except (Changed, Unknown):
             if reply.mark is not None:
                 await self._unmark(alert, reply.mark.id, said.who)
@@ -81,9 +82,6 @@ class Desk:
         await asyncio.to_thread(
             self._store.decide, alert_id, Act.REOPEN, said, row.version, again=bool(undone)
         )
-
-    async def _decided(self, alert_id: str, act: Act, said: Said, row: Row) -> None:
-        await asyncio.to_thread(self._store.decide, alert_id, act, said, row.version)
 
     async def _record(self, alert_id: str) -> Record:
         return await asyncio.to_thread(queries.one, self._store.engine, alert_id)
