@@ -21,7 +21,7 @@ from habitus_console.store.alerts import AlertStore
 
 log = logging.getLogger(__name__)
 
-_TRIM_EVERY_S: Final = 3600.0
+_TRIM_EVERY_S: Final = 60.0
 
 
 class Keeper:
