@@ -154,12 +154,21 @@ async def test_without_the_token_nothing_is_told_or_done(console, asked, bus: Bu
     assert store.get("/a-1")["status"] == "open"
 
 
-def test_without_a_token_it_does_not_start(console):
-    process = console(HABITUS_CONSOLE_TOKEN_="")  # a setting that does not exist, to see it named
-    assert "HABITUS_CONSOLE_TOKEN_" in process.said
+def test_without_a_token_it_does_not_start(serve, console, tmp_path):
+    process = serve("console", HABITUS_CONSOLE_STATE=str(tmp_path))
+    assert process.child.wait(10) == 1
+    assert "habitus console: console.token is not set" in process.said
+    assert not (tmp_path / "console.db").exists()
     process = console(HABITUS_CONSOLE_TOKEN="short")
-    assert "HABITUS_CONSOLE_TOKEN: console.token" in process.said
     assert process.child.wait(10) == 2
+    assert "HABITUS_CONSOLE_TOKEN: console.token" in process.said
+
+
+def test_a_database_that_is_not_there_ends_the_start_in_one_line(console):
+    process = console(HABITUS_CONSOLE_DATABASE="postgresql://me:geheim@127.0.0.1:1/alerts")
+    assert process.child.wait(15) == 1
+    [line] = process.said.splitlines()
+    assert "no alerts in postgresql+psycopg://me:***@127.0.0.1:1/alerts" in line
 
 
 async def test_marking_without_a_profiler_changes_nothing(console, asked, bus: Bus):
