@@ -167,7 +167,7 @@ async def test_what_a_sink_took_is_not_sent_again_though_the_stream_gives_it_aga
 
 async def test_a_hanging_sink_holds_up_only_itself(bus: Bus):
     class Hanging(Scripted):
-        async def send(self, alert: Alert) -> None:
+        async def send(self, alert: Alert) -> None:  # noqa: ARG002
             await asyncio.Event().wait()
 
     good = Scripted()

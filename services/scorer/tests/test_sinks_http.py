@@ -12,6 +12,7 @@ from email.utils import formatdate
 import pytest
 from receivers import Receiver, alert_of, certificate, free_port, receiving, services
 
+from habitus import log
 from habitus.alerts import Alert
 from habitus.plugins import PluginFault
 from habitus.sinks import SinkFault
@@ -105,8 +106,6 @@ async def test_an_address_that_is_a_secret_is_never_said(receiver: Receiver, tmp
     (tmp_path / "url").write_text(f"{receiver.url}/{SECRET}\n")
     (tmp_path / "dead").write_text(f"http://127.0.0.1:{free_port()}/{SECRET}\n")
     receiver.answers, receiver.said = [(404, {})], f"nothing at /{SECRET}".encode()
-    from habitus import log
-
     log.set_up("debug")
     for file in ("url", "dead"):
         with pytest.raises(SinkFault) as fault:

@@ -3,11 +3,13 @@
 
 Alertmanager knows an alert by its labels. So they hold only what stays the same over the revisions of
 one alert; what changes is annotations. The severity is a label all the same, because routes go by it:
-when it rises, the entry with the lower one is resolved in the same request.
+when it changes, the entry with the former one is resolved in the same request. Which one that was is kept in
+memory; after a restart every other one is resolved, which Alertmanager may tell beside the alert.
 """
 
 import json
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from habitus_scorer.sinks.text import delivery_id, link_of, shown, words_of
 _PATH: Final = "/api/v2/alerts"
 _NAME: Final = "HabitusAlert"
 _LABEL: Final = 255
+_REMEMBERED: Final = 4096
 _RESOLVED: Final = timedelta(seconds=1)
 
 
@@ -39,20 +42,33 @@ class AlertmanagerSink:
         self._settings = services.checked(AlertmanagerSettings)
         self._language = services.language
         self._poster = Poster(services, self._settings, _PATH)
+        self._told: OrderedDict[str, Severity] = OrderedDict()
 
     async def send(self, alert: Alert) -> None:
         """Post one revision, with what it replaces."""
         link = link_of(self._settings.link, alert)
-        entries = list(entries_of(alert, self._language, self._settings.open_s, link))
-        await self._poster.post(json.dumps(entries).encode(), {"Idempotency-Key": delivery_id(alert)})
+        entries = entries_of(alert, self._language, self._settings.open_s, link, self._over(alert))
+        body = json.dumps(list(entries)).encode()
+        await self._poster.post(body, {"Idempotency-Key": delivery_id(alert)})
+        self._told[alert.id] = alert.severity
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+
+    def _over(self, alert: Alert) -> Sequence[Severity]:
+        before = self._told.get(alert.id)
+        if before is not None:
+            return [] if before is alert.severity else [before]
+        return [other for other in Severity if other is not alert.severity] if alert.revision > 1 else []
 
     async def close(self) -> None:
         """Close the connections."""
         await self._poster.close()
 
 
-def entries_of(alert: Alert, language: Language, open_s: float, link: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the alert as it stands, then, in a later revision, those of lower severities as resolved."""
+def entries_of(
+    alert: Alert, language: Language, open_s: float, link: str = "", over: Sequence[Severity] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield the alert as it stands, then, as resolved, what it was with the severities of `over`."""
     raised = datetime.fromtimestamp(alert.raised / 1e9, UTC)
     # A clock of a node that is ahead must not make it end before it begins.
     starts = min(datetime.fromtimestamp(alert.first_seen / 1e9, UTC), raised - _RESOLVED)
@@ -61,8 +77,8 @@ def entries_of(alert: Alert, language: Language, open_s: float, link: str = "") 
         common["generatorURL"] = link
     ends = raised + timedelta(seconds=open_s)
     yield {"labels": _labels(alert, alert.severity), "endsAt": ends.isoformat(), **common}
-    for lower in list(Severity)[: alert.severity.rank] if alert.revision > 1 else ():
-        yield {"labels": _labels(alert, lower), "endsAt": raised.isoformat(), **common}
+    for severity in over:
+        yield {"labels": _labels(alert, severity), "endsAt": raised.isoformat(), **common}
 
 
 def _labels(alert: Alert, severity: Severity) -> dict[str, str]:
