@@ -15,6 +15,7 @@ from habitus.bus import Bus, BusFault
 from habitus.languages import Language, chosen_language
 from habitus.plugins import PluginFault
 from habitus_console import state
+from habitus_console.dead_letters import SinksFault
 from habitus_console.demo.containerd import ContainerdFault
 from habitus_console.demo.image import ImageFault
 from habitus_console.embedder import EmbedderFault
@@ -34,6 +35,7 @@ _FAULTS: Final = (
     ImageFault,
     PluginFault,
     ProfilesFault,
+    SinksFault,
     StackFault,
     StateFault,
     TargetsFault,
