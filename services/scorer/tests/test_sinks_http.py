@@ -131,6 +131,23 @@ async def test_tls_is_checked_by_the_authority_of_the_settings(tmp_path):
     assert len(receiver.asked) == 1
 
 
+async def test_a_receiver_that_asks_for_a_certificate_gets_ours(tmp_path):
+    cert, key = certificate(tmp_path)
+    (tmp_path / "both.pem").write_bytes(cert.read_bytes() + key.read_bytes())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    tls.load_verify_locations(cert)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with receiving(tls) as receiver:
+        await sent(
+            WebhookSink(services(url=receiver.url, ca_file=cert, cert_file=tmp_path / "both.pem")), alert_of()
+        )
+        with pytest.raises(SinkFault, match="cannot be reached") as fault:
+            await sent(WebhookSink(services(url=receiver.url, ca_file=cert)), alert_of())
+    assert not fault.value.lasting
+    assert len(receiver.asked) == 1
+
+
 async def test_slack_gets_blocks_in_the_language_of_the_table(receiver: Receiver):
     await sent(SlackSink(services(language="zh", url=receiver.url, link="https://h/a/{id}")), alert_of())
     message = receiver.asked[0].json
