@@ -5,7 +5,7 @@
 #
 #   bootstrap.sh core         Python, the BPF compiler and libbpf
 #   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
-#   bootstrap.sh tests        the same, and the other engines that the tests run containers on
+#   bootstrap.sh tests        the same, and what the tests run: other container engines, receivers of alerts
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
 #   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
 #   bootstrap.sh models       core, and environments of their own for exports (PyTorch) and the embedder's peer

@@ -8,7 +8,9 @@ import signal
 import time
 from collections.abc import AsyncIterator
 
+import nats.errors
 import pytest
+from nats.js.errors import Error as JetStreamError
 from receivers import alert_of, receiving
 from scorer_making import anomaly, publish, scorer, stored, until
 
@@ -257,3 +259,34 @@ async def test_a_person_lists_tests_and_sends_again(bus: Bus, environment):
         first, last = receiver.asked[0], receiver.asked[-1]
     assert first.headers["idempotency-key"] == last.headers["idempotency-key"]
     assert (await bus.js.stream_info(subjects.PARKED)).state.messages == 0
+
+
+async def test_a_broker_that_goes_away_over_an_alert_makes_no_second_one(bus: Bus, nats_server):
+    """The receiver took it, the broker is gone before that is noted: it is noted when the broker is back."""
+
+    class Fatal(Scripted):
+        async def send(self, alert: Alert) -> None:
+            await super().send(alert)
+            nats_server.stop(kill=True)
+
+    sink = Fatal()
+    async with sending(bus, sink):
+        await raised(bus, fresh("a-1"))
+        assert await sink.taken(1) == ["a-1:1"]
+        await until(lambda: _gone(nats_server))
+        await asyncio.sleep(0.3)
+        nats_server.start()
+        await until(lambda: _noted(bus, "out.a-1"))
+    assert sink.tried == ["a-1:1"]
+
+
+async def _gone(server) -> bool:
+    return server.process is None
+
+
+async def _noted(bus: Bus, key: str) -> bool:
+    try:
+        bucket = await bus.js.key_value(subjects.DELIVERED)
+        return (await bucket.get(key)).value == b"1"
+    except (nats.errors.Error, JetStreamError, TimeoutError):
+        return False
