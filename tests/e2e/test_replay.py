@@ -107,6 +107,16 @@ def test_settings_reach_the_services(replay, tmp_path):
     assert alerts == []
 
 
+def test_a_replay_wakes_nobody(replay, tmp_path):
+    """The sinks of the settings get none of its alerts."""
+    settings, told = tmp_path / "sinks.toml", tmp_path / "told.jsonl"
+    settings.write_text(f'[scorer]\nsinks = ["file"]\n[scorer.sink.file]\npath = "{told}"\n')
+    done, _, alerts = replay(SAMPLE / "detect.jsonl", "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    assert len(alerts) == 2
+    assert not told.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [

@@ -5,7 +5,8 @@ import pytest
 from scorer_making import anomaly
 
 from habitus.anomalies import Anomaly
-from habitus.engines import Context, EngineServices, Score, bounded, total
+from habitus.engines import Context, EngineServices, Finding, Score, bounded, total
+from habitus.languages import Bilingual
 from habitus.plugins import PluginFault
 from habitus_scorer.cluster import window as window_module
 from habitus_scorer.cluster.window import Window, fitted
@@ -62,6 +63,21 @@ async def test_the_same_drift_in_all_pods_is_one_notice_and_no_points():
     assert found.count(DRIFT) == 1
     again = await score(judge, seen(3, ["/app/new", "--id=3"], seconds=60))
     assert (again.points, again.findings) == (0, [])
+
+
+async def test_an_attack_on_every_replica_loses_no_points_and_is_no_release():
+    """What a rule calls high is told as high on the last Pod as on the first."""
+    judge = engine()
+    miner = Finding(id="miner", title=Bilingual(en="m", zh="m"), level="high")
+    ruled = {"profile": bounded(Score(points=5), 5), "rule": bounded(Score(points=32, findings=[miner]), 40)}
+    totals = []
+    for number in range(20):
+        one = seen(number, ["/tmp/xmrig", "-o", "pool:3333"])
+        given = await judge.score(one, Context(scores=ruled))
+        totals.append(total({**ruled, "cluster": bounded(given, 20)}))
+        assert all(finding.id != DRIFT for finding in given.findings)
+    assert min(totals) >= 80
+    assert given.abstained
 
 
 async def test_an_attack_beside_a_release_stays_an_outlier():

@@ -14,7 +14,6 @@ from habitus.intake import Intake
 from habitus.languages import Bilingual
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.line import Line
-from habitus_scorer.outlets import Outlet
 from habitus_scorer.panel import Panel, Seat
 from habitus_scorer.recovery import recover
 
@@ -116,38 +115,6 @@ async def test_anomaly_that_breaks_the_scoring_is_parked(bus: Bus, monkeypatch):
     assert score.event_id == "e2-0"
     parked = await bus.js.get_msg(subjects.PARKED, seq=1)
     assert parked.headers["Habitus-Why"].startswith("KeyError")
-
-
-class Failing:
-    """A sink that fails the first time."""
-
-    name = "failing"
-
-    def __init__(self) -> None:
-        self.sent, self.failed = asyncio.Queue(), 0
-
-    async def send(self, alert) -> None:
-        if not self.failed:
-            self.failed += 1
-            raise OSError("gone")
-        await self.sent.put(alert)
-
-
-async def test_failing_sink_gets_the_alert_later_and_holds_nobody_up(bus: Bus, monkeypatch):
-    """The alert waits for the sink; scoring goes on meanwhile; the order stays."""
-    monkeypatch.setattr("habitus_scorer.outlets._PAUSES_S", (0.05,))
-    sink = Failing()
-    outlet, stop = Outlet(bus, sink), asyncio.Event()
-    await outlet.create()
-    task = asyncio.create_task(outlet.run(stop))
-    async with Running(bus, Engine()):
-        await publish(bus, anomaly(["./a"], pid=1), anomaly(["./b"], pid=2))
-        await scores(bus, 2)
-        got = [await sink.sent.get() for _ in range(2)]
-    stop.set()
-    await task
-    assert [alert.who.name for alert in got] == ["a", "b"]
-    assert sink.failed == 1
 
 
 @pytest.mark.parametrize("count", [1, 700])

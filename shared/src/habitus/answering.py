@@ -4,7 +4,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 import nats.errors
@@ -23,20 +23,25 @@ _FINISH_S: Final = 2.0
 
 
 @contextlib.asynccontextmanager
-async def answering(service: Service, about: str, subject: str, answer: Answer) -> AsyncIterator[None]:
-    """Announce `service` and answer `subject` while the context lasts.
+async def answering(
+    service: Service, about: str, subject: str, answer: Answer, also: Mapping[str, Answer] | None = None
+) -> AsyncIterator[None]:
+    """Announce `service` and answer `subject`, and the subjects of `also`, while the context lasts.
 
     Replicas share the requests by the queue group `habitus-<name>`. On leaving, no more requests
     are taken and those under way have two seconds to end.
     """
-    calls = _Calls(answer)
-    endpoint = EndpointConfig(
-        name=subject.replace(".", "-"),
-        subject=subject,
-        queue_group=f"habitus-{service.name}",
-        handler=calls.accept,
-    )
-    micro = await service.announce(about, endpoint)
+    calls = {each: _Calls(serve) for each, serve in {subject: answer, **(also or {})}.items()}
+    endpoints = [
+        EndpointConfig(
+            name=each.replace(".", "-"),
+            subject=each,
+            queue_group=f"habitus-{service.name}",
+            handler=those.accept,
+        )
+        for each, those in calls.items()
+    ]
+    micro = await service.announce(about, *endpoints)
     try:
         yield
     finally:
@@ -44,7 +49,7 @@ async def answering(service: Service, about: str, subject: str, answer: Answer) 
         with contextlib.suppress(nats.errors.Error, TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
                 await micro.stop()
-        await calls.finish()
+        await asyncio.gather(*(those.finish() for those in calls.values()))
 
 
 class _Calls:

@@ -150,9 +150,14 @@ class Bus:
             raise TimeoutError(f"{subject}: {error}") from None
         return reply.data
 
-    async def park(self, stream: str, message: Msg, why: str) -> None:
-        """Keep a refused message for a person, say why, and acknowledge the original."""
+    async def park(self, stream: str, message: Msg, why: str, once: str = "") -> None:
+        """Keep a refused message for a person, say why, and acknowledge the original.
+
+        With `once`, an id, a message that is delivered again is not kept twice.
+        """
         headers = {"Habitus-Subject": message.subject, "Habitus-Why": printable(why, 300)}
+        if once:
+            headers["Nats-Msg-Id"] = once
         await self.js.publish(subjects.parked(stream), message.data, headers=headers)
         await message.ack()
         log.error("parked a message of %s: %s", message.subject, why)

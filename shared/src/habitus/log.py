@@ -42,3 +42,5 @@ def set_up(level: Literal["debug", "info", "warning", "error"], *, json_lines: b
     out.setFormatter(_Json() if json_lines else _Plain())
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # the bus reports the same, in one line
+    for client in ("httpx", "httpcore"):  # they log addresses and headers, which may be secrets
+        logging.getLogger(client).setLevel(logging.WARNING)

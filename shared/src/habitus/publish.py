@@ -88,13 +88,17 @@ class Batcher:
         loss.id = loss.id or f"{self._run}-l{self._lost}"
         self._losses.setdefault(partition_of(loss.image), []).append(loss)
 
+    def cut(self) -> None:
+        """End the batches that wait: what is added later comes in messages after theirs, of any class."""
+        self._full.extend(self._waiting.items())
+        self._waiting = {}
+
     def take(self, most: int) -> list[Batch]:
         """Return messages of what waits, in order, and forget it; of more than `most` the rest stays."""
         taken: list[Batch] = []
         while len(taken) < most and (self._full or self._waiting):
             if not self._full:
-                self._full.extend(self._waiting.items())
-                self._waiting = {}
+                self.cut()
             place, events = self._full.popleft()
             self.pending -= len(events)
             taken += self._messages(subjects.events(*place), events)
@@ -147,6 +151,10 @@ class EventPublisher:
     def add(self, event: Event) -> None:
         """Queue one event, giving it an id if it has none. `container.image` must be set."""
         self._batcher.add(event)
+
+    def cut(self) -> None:
+        """Keep the order over classes: what is added from now on is stored after what waits."""
+        self._batcher.cut()
 
     async def flush(self) -> None:
         """Send all that waits and return when the broker has stored it, in order."""

@@ -188,7 +188,12 @@ class ScorerSettings(Section):
     alert_at: float = Field(default=40, ge=0, le=100, description="total from which a person is told")
     cooldown_s: float = Field(default=3600, ge=0, description="the same pattern folds into its incident")
     rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
-    sinks: Names = Field(default=[], description="plugins of habitus.sinks")
+    sinks: Names = Field(
+        default=[], description="where alerts go: kinds of habitus.sinks, or names of tables of `sink`"
+    )
+    sink: dict[str, dict[str, Any]] = Field(
+        default={}, description="tables by sink's name: kind, min_severity, language, … (docs/sinks.md)"
+    )
     engine: dict[str, dict[str, Any]] = Field(default={}, description="tables for the engines themselves")
 
 

@@ -16,6 +16,8 @@ NODES: Final = "NODES"
 TARGETS: Final = "TARGETS"
 VECTORS: Final = "VECTORS"
 """What embedders share of their caches; may be lost at any time."""
+DELIVERED: Final = "DELIVERED"
+"""sink.alert → the revision that the sink took: a restart sends nothing again."""
 
 REVISIONS: Final = "habitus.revisions"
 """Revisions in force, profiler → every collector (core NATS, repeated)."""
@@ -23,6 +25,8 @@ EMBED: Final = "habitus.embed"
 GUARD: Final = "habitus.guard"
 """What is about to be learned, profiler → scorer: does a high-confidence rule hit it?"""
 JUDGE: Final = "habitus.llm.judge"
+SINKS: Final = "habitus.sinks"
+"""What a person asks of the sinks, `habitus sinks` → scorer; see `habitus.sinks.SinkRequest`."""
 
 _NOT_IN_TOKENS: Final = re.compile(r"[^A-Za-z0-9_=-]")
 _LONGEST_TOKEN: Final = 200
@@ -64,6 +68,11 @@ def token_of(node: str) -> str:
 def parked(stream: str) -> str:
     """Messages that a service refused, kept for a person (stream PARKED)."""
     return f"habitus.parked.{stream.lower()}"
+
+
+def dead_letters(sink: str) -> str:
+    """Alerts that a sink did not take (stream PARKED); `*` stands for every sink."""
+    return parked(f"sinks.{sink}")
 
 
 def snapshots(partition: int | str, name: str) -> str:

@@ -18,7 +18,7 @@ from corpus_reading import decide, lines
 from habitus.anomalies import Anomaly
 from habitus.events import Container, Event, Process
 from habitus.settings import ScorerSettings
-from habitus_bench import figures
+from habitus_bench import alert_latency, day, figures
 from habitus_scorer.cluster.window import Window, fitted
 from habitus_scorer.engines.rule import SHIPPED
 from habitus_scorer.falco.loading import Book
@@ -36,6 +36,7 @@ _HUNDRED_THOUSAND = 100_000
 def main() -> None:
     """Measure, print and write the figures."""
     found = asyncio.run(_speed()) | _precision() | _clusters() | _sigma() | _falco()
+    found |= day.measure() | alert_latency.measure()
     figures.table(found)
     figures.write(OUT, found)
 

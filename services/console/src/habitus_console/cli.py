@@ -19,6 +19,7 @@ from habitus_console import (
     profile_view,
     profiles_cli,
     render,
+    sinks_cli,
     targets_cli,
     terminal,
     watch,
@@ -44,6 +45,7 @@ app.add_typer(targets_cli.app, name="targets")
 app.add_typer(model_cli.app, name="model")
 app.command("calibrate")(model_cli.calibrate)
 app.add_typer(llm_cli.app, name="llm")
+app.add_typer(sinks_cli.app, name="sinks")
 
 
 def _recording(help_text: str) -> object:

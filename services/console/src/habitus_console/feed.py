@@ -11,6 +11,8 @@ from habitus.interchange import BadLine, read_lines
 from habitus.publish import EventPublisher
 
 _CHUNK: Final = 5000
+_SLICE_NS: Final = 10_000_000
+"""As long as a collector gathers: an exec of a recording is not told after what its children did."""
 
 Report = Callable[[str], None]
 Advance = Callable[[int], None]
@@ -42,7 +44,7 @@ async def feed(bus: Bus, path: Path, phase: str, report: Report, advance: Advanc
     `report` gets one line for each bad or repaired line; `advance` gets the bytes read.
     """
     publisher = EventPublisher(bus, node=f"replay-{phase}")
-    fed = Fed(last_sequence=publisher.last_sequence)
+    fed, began = Fed(last_sequence=publisher.last_sequence), 0
     with path.open("rb") as file:
         for item in read_lines(_counted(file, advance)):
             if isinstance(item, BadLine):
@@ -53,6 +55,9 @@ async def feed(bus: Bus, path: Path, phase: str, report: Report, advance: Advanc
                 report(f"{path.name}:{item.number}: {item.warning}")
             fed.lines.append(item.number)
             item.event.id = event_id(phase, item.number)
+            if abs(item.event.ts - began) > _SLICE_NS:
+                publisher.cut()
+                began = item.event.ts
             publisher.add(item.event)
             if publisher.pending >= _CHUNK:
                 await publisher.flush()

@@ -21,11 +21,13 @@ DETECT: Final = "detect"
 # Every service but the collector: the recording stands in for the kernel.
 SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer")
 # Ports of their own, so that a replay runs beside a `habitus up`.
+# Nobody is to be woken by what happened long ago: no sinks, whatever the settings say.
 # The whole recording is learned, also where the evidence would have sufficed before its end.
 _ENVIRONMENT: Final = {
     "HABITUS_EMBEDDER_PORT": "0",
     "HABITUS_LLM_PORT": "0",
     "HABITUS_PROFILER_DETECT": "command",
+    "HABITUS_SCORER_SINKS": "",
 }
 T = TypeVar("T")
 Show = Callable[[list[ProfileSummary]], None]

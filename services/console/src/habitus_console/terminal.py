@@ -16,6 +16,7 @@ from habitus.languages import Language, chosen_language
 from habitus.plugins import PluginFault
 from habitus_console import state
 from habitus_console.alert_client import StoreFault
+from habitus_console.dead_letters import SinksFault
 from habitus_console.demo.containerd import ContainerdFault
 from habitus_console.demo.image import ImageFault
 from habitus_console.embedder import EmbedderFault
@@ -35,6 +36,7 @@ _FAULTS: Final = (
     ImageFault,
     PluginFault,
     ProfilesFault,
+    SinksFault,
     StackFault,
     StateFault,
     StoreFault,

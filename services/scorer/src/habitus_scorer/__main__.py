@@ -7,12 +7,14 @@ from habitus import subjects
 from habitus.answering import answering
 from habitus.intake import Intake
 from habitus.service import Service, serve
-from habitus_scorer import outlets
+from habitus_scorer import delivery
 from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.line import Line
+from habitus_scorer.outlets import Outlet
 from habitus_scorer.panel import Panel
 from habitus_scorer.recovery import recover
+from habitus_scorer.sinks_face import SinksFace
 
 DURABLE = "scorer"
 _ON_THE_WAY_S = 5.0
@@ -27,12 +29,14 @@ async def run(service: Service) -> None:
     book = IncidentBook(settings.cooldown_s)
     line = Line(bus, panel, book, settings.alert_at)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
-    sinks = outlets.opened(bus, settings.sinks)
+    sinks = [Outlet(bus, *each) for each in delivery.seated(settings)]
     await intake.create()
     for sink in sinks:
         await sink.create()
     await recover(bus, DURABLE, book, line)
-    async with answering(service, ABOUT, subjects.GUARD, Guard(panel).answer), asyncio.TaskGroup() as group:
+    also = {subjects.SINKS: SinksFace(bus, sinks).answer}
+    guard = Guard(panel).answer
+    async with answering(service, ABOUT, subjects.GUARD, guard, also), asyncio.TaskGroup() as group:
         group.create_task(intake.run(service.stop))
         group.create_task(panel.run(service.stop))
         for sink in sinks:

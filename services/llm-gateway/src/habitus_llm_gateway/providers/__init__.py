@@ -6,16 +6,15 @@ callable taking a `Place` and returning a `Provider`. Only the configured ones a
 each imports its client library in `prepare`.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from pydantic import SecretStr
 
+from habitus.keys import read_key
 from habitus.llm_settings import LlmSettings, ProviderSettings
 from habitus.plugins import PluginFault, load
-from habitus.text import printable
 from habitus_llm_gateway.providers.rows import ROWS, Row
 
 GROUP: Final = "habitus.providers"
@@ -160,23 +159,8 @@ def built(place: Place) -> Provider:
 
 
 def _key(name: str, own: ProviderSettings, row: Row) -> SecretStr | None:
-    if own.key_file is not None:
-        try:
-            text = own.key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not UTF-8"
-            raise PluginFault(f"provider {name!r}: key file {own.key_file}: {why}") from None
-        return _checked(name, text, f"key file {own.key_file}")
     variable = own.key_env or row.key_env
-    text = os.environ.get(variable, "").strip() if variable else ""
-    if text:
-        return _checked(name, text, f"environment variable {variable}")
-    if row.needs_key or own.key_env:
+    key = read_key(f"provider {name!r}", own.key_file, variable)
+    if key is None and (row.needs_key or own.key_env):
         raise PluginFault(f"provider {name!r} needs a key: llm.key_file, or the variable {variable}")
-    return None
-
-
-def _checked(name: str, text: str, origin: str) -> SecretStr:
-    if not text or not text.isascii() or printable(text) != text or " " in text:
-        raise PluginFault(f"provider {name!r}: {printable(origin)} holds no key")
-    return SecretStr(text)
+    return key

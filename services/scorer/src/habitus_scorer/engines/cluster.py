@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster engine: one replica of many that departs is an outlier; all of them are a release.
 
-It adds to what others find and raises nothing alone: 20 of the 65 points of profile, rule and cluster.
+It adds to what others find and raises nothing alone: 20 of the 65 points of profile, rule and cluster. What
+a rule of level high or critical names is an attack on however many replicas: there it never takes away.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Final
 import pydantic
 
 from habitus.anomalies import Anomaly
-from habitus.engines import Context, EngineServices, Finding, Score
+from habitus.engines import Context, EngineServices, Finding, Score, total
 from habitus.languages import Bilingual
 from habitus.text import printable
 from habitus_scorer.cluster.window import NOISE, Pattern, Window, fitted
@@ -38,6 +39,7 @@ _RARE: Final = 0.05
 _KNOWN_KIND: Final = 0.6
 """What a cluster of its kind takes from an outlier: other anomalies resemble it."""
 _NOTICES: Final = 1024
+_GRAVE: Final = frozenset({"high", "critical"})
 
 
 class _Own(pydantic.BaseModel):
@@ -62,19 +64,23 @@ class ClusterEngine:
         self._told: OrderedDict[tuple[str, object], int] = OrderedDict()
 
     async def score(self, anomaly: Anomaly, context: Context) -> Score:
-        """Return max_points for one replica alone, none for all; abstain where fewer than three are known."""
-        del context
+        """Return max_points for one replica alone, none for all.
+
+        Abstains where fewer than three are known, and where it would lower what a grave rule hit gives.
+        """
         pattern = self.window.add(anomaly)
         shown = self.window.spread(pattern)
         replicas = max(anomaly.replicas, self.window.seen(pattern.workload))
         if replicas < _FEW:
             return Score(abstained=True, note=f"{replicas} replicas known: too few to compare")
         spread = shown / replicas
-        detail = f"{shown} of {replicas} replicas of {printable(pattern.workload, 200)}"
-        if spread >= _ALL and shown >= _FEW:
-            return Score(findings=self._drift(pattern, anomaly.event.ts, detail), note=f"drift: {detail}")
         kind = 1.0 if pattern.label == NOISE else _KNOWN_KIND
         points = self.max_points * kind * max(0.0, 1 - max(0.0, spread - 1 / replicas) / _ALL)
+        detail = f"{shown} of {replicas} replicas of {printable(pattern.workload, 200)}"
+        if _is_grave(context) and 100 * points / self.max_points < total(context.scores):
+            return Score(abstained=True, note=f"seen on {detail}, which excuses no attack")
+        if spread >= _ALL and shown >= _FEW:
+            return Score(findings=self._drift(pattern, anomaly.event.ts, detail), note=f"drift: {detail}")
         rare = shown == 1 or spread <= _RARE
         return Score(
             points=round(points, 2), findings=[_outlier(detail)] if rare else [], note=f"seen on {detail}"
@@ -103,6 +109,11 @@ class ClusterEngine:
         return [
             Finding(id=DRIFT, title=_DRIFT_TITLE, detail=detail, advice=_DRIFT_ADVICE, level="informational")
         ]
+
+
+def _is_grave(context: Context) -> bool:
+    voted = [one for one in context.scores.values() if not one.abstained]
+    return any(finding.level in _GRAVE for one in voted for finding in one.findings)
 
 
 def _outlier(detail: str) -> Finding:

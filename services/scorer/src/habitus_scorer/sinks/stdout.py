@@ -2,20 +2,18 @@
 """One alert a line on stdout, as JSON that a terminal shows literally."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from habitus.alerts import Alert
+from habitus.sections import Section
+from habitus.sinks import SinkServices
 from habitus.text import safe_json
 
 
 class StdoutSink:
     """Writes JSON Lines to stdout."""
 
-    name = "stdout"
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        del settings
+    def __init__(self, services: SinkServices) -> None:
+        services.checked(Section)
 
     async def send(self, alert: Alert) -> None:
         """Write one line."""
