@@ -132,6 +132,9 @@ class ProfilerSettings(Section):
         default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
     )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
+    memory_mb: int = Field(
+        default=0, ge=0, description="beyond, profiles without events leave memory until one comes; 0: any"
+    )
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="cosine; None takes the model's own"
     )

@@ -19,7 +19,7 @@ class Kinship:
     """The operations of one partition that concern kin: `ancestor`, `copy`, `diff`."""
 
     def __init__(self, partition: Partition) -> None:
-        self._profiles = partition.profiles
+        self._roster = partition.roster
         self._kin = partition.kin
         self.answers = {"ancestor": self.ancestor, "copy": self.copy, "diff": self.diff}
 
@@ -27,16 +27,18 @@ class Kinship:
         """Name the latest profile of the same repository that has ever judged."""
         key = request.image_key or ""
         repository = repository_of(key)
+        names = [each for each in self._roster.names() if each != key and repository_of(each) == repository]
+        summaries = [await self._roster.summary(each) for each in names]
         kin = [
             Ancestor(image_key=each.image_key, last_event=each.last_event or 0)
-            for each in self._profiles.values()
-            if each.converged and each.image_key != key and repository_of(each.image_key) == repository
+            for each in summaries
+            if each and each.converged
         ]
         return ProfileReply(ancestor=max(kin, key=lambda one: one.last_event, default=None))
 
     async def copy(self, request: ProfileRequest) -> ProfileReply:
         """Return a profile as its snapshot would be now."""
-        profile = self._profiles.get(request.image_key or "")
+        profile = await self._roster.get(request.image_key or "")
         if profile is None:
             return ProfileReply(error=_absent(request.image_key))
         copied = zlib.compress(snapshot.sealed(profile, ""), 1)
@@ -46,13 +48,13 @@ class Kinship:
 
     async def diff(self, request: ProfileRequest) -> ProfileReply:
         """Compare a profile with `other`, or with what it started from."""
-        after = self._profiles.get(request.image_key or "")
+        after = await self._roster.get(request.image_key or "")
         if after is None:
             return ProfileReply(error=_absent(request.image_key))
         other = request.other or after.notes.predecessor
         if not other:
             return ProfileReply(error="it started from no other profile: name the one to compare with")
-        before = self._profiles.get(other) or await self._kin.copy(other)
+        before = await self._roster.get(other) or await self._kin.copy(other)
         if before is None:
             return ProfileReply(error=_absent(other))
         return ProfileReply(diff=difference(before, after))

@@ -13,7 +13,7 @@ import nats.errors
 
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
-from habitus_profiler import replicas
+from habitus_profiler import replicas, room
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
@@ -35,6 +35,7 @@ _LOOK_S: Final = 1.0
 _FIRST_LOOK_S: Final = 0.05
 _START_S: Final = 15.0
 _ORPHANED: Final = 3
+_MEGABYTE: Final = 1_000_000
 
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
@@ -70,6 +71,7 @@ async def run(service: Service) -> None:
         asyncio.ensure_future(_every(min(_TICK_S, rule.window_s / 4), seats, Partition.tick)),
         asyncio.ensure_future(_every(RENEW_S, seats, Partition.renew)),
         asyncio.ensure_future(_relieve(seats)),
+        asyncio.ensure_future(room.fill(lambda: _owned(seats), settings.memory_mb * _MEGABYTE)),
     ]
     await _all_owned(seats, standing)
     micro = await service.announce(ABOUT, metadata={replicas.METADATA: settings.partitions})

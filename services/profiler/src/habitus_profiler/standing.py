@@ -56,7 +56,7 @@ class Standing:
     ) -> Callable[[ProfileRequest], Awaitable[ProfileReply]]:
         async def answer(request: ProfileRequest) -> ProfileReply:
             key = request.image_key or ""
-            profile = self._partition.profiles.get(key)
+            profile = await self._partition.roster.get(key)
             if profile is None:
                 return ProfileReply(
                     error=f"no profile {printable(key, _SUBJECT)}; see `habitus profile list`"
@@ -113,7 +113,7 @@ class Standing:
         del request
         if profile.state == "locked":
             raise Refused("it is locked; `habitus profile unlock` first")
-        self._partition.forget(profile)
+        self._partition.roster.forget(profile)
 
     async def _absorb(self, profile: Profile, request: ProfileRequest) -> None:
         if profile.state == "locked":

@@ -136,7 +136,7 @@ async def _thousand(server: NatsServer, profile: Profile) -> dict[str, float]:
             profiles = {key: snapshot.parsed(data, _limits(), Rule(1e9, 0, 1), "") for key in keys}
             for key, each in profiles.items():
                 each.image_key, each.partition, each.dirty = key, partition, True
-            await (await claim(store, partition)).save(profiles)
+            await (await claim(store, partition)).save(profiles, profiles.keys())
     started = time.monotonic()
     service = _profiler(server, "thousand")
     try:
