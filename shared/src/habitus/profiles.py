@@ -61,7 +61,10 @@ class Convergence(BaseModel):
 
 
 class Mark(BaseModel):
-    """Habits that somebody called benign; `undone_by` is empty while that holds. Times in nanoseconds."""
+    """Habits that somebody, or slow tuning, called benign; `undone_by` is empty while that holds.
+
+    Times are in nanoseconds.
+    """
 
     id: str
     who: str
@@ -94,14 +97,15 @@ class Change(BaseModel):
 class ProfileNotes(BaseModel):
     """What people and rules said of a profile.
 
-    `held`: behaviours that wait for rules or for more containers; `predecessor`: the image key that the
-    profile started from, empty for none.
+    `held`: behaviours that wait for rules or for more containers; `watched`: those that slow tuning gathers
+    evidence for; `predecessor`: the image key that the profile started from, empty for none.
     """
 
     marks: list[Mark] = []
     refused: list[Refusal] = []
     changes: list[Change] = []
     held: int = 0
+    watched: int = 0
     predecessor: str = ""
 
 

@@ -125,6 +125,14 @@ class ProfilerSettings(Section):
     replicas: int = Field(
         default=1, ge=1, le=64, description="a habit counts when so many containers show it"
     )
+    tuning_replicas: int = Field(
+        default=3,
+        ge=0,
+        le=64,
+        description="news scored low on so many replicas, and on half of them, becomes a mark; 0: never",
+    )
+    tuning_after_s: float = Field(default=86_400, gt=0, description="for how long it must be seen before")
+    tuning_below: float = Field(default=20, ge=0, le=100, description="scores that count as low")
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")

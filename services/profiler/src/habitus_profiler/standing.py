@@ -15,7 +15,7 @@ from habitus.images import image_key
 from habitus.profiles import Blocker, ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
-from habitus_profiler.notes import FEEDBACK_AT_MOST
+from habitus_profiler.notes import FEEDBACK_AT_MOST, keys_of_all
 from habitus_profiler.partition import Partition
 from habitus_profiler.profile import Profile
 
@@ -123,7 +123,7 @@ class Standing:
         events = [_event(record, profile) for record in request.events]
         if not events:
             raise Refused("the alert holds no event of this image that could be absorbed")
-        profile.notes.mark(request.who, request.why, request.alert, events)
+        profile.notes.mark(request.who, request.why, request.alert, keys_of_all(events))
         profile.changed()
 
     async def _undo(self, profile: Profile, request: ProfileRequest) -> None:

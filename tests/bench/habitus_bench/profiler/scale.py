@@ -2,8 +2,8 @@
 """How much room profiles take, and how soon another replica owns what a dead one owned.
 
 The typical profile here: 60 programs with 4 forms of arguments each, a vector of 1 024 numbers a form, 1 500
-files, 60 peers. The thousand are snapshots on a real broker. `start_s` and takeovers end when each partition is
-owned, `loaded_s` when every profile is in memory.
+files, 60 peers. The thousand are snapshots on a real broker. `start_s` and takeovers end when each partition
+is owned, `loaded_s` when every profile is in memory.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _START: Final = 1_764_000_000_000_000_000
 
 
 def measure(rounds: int) -> Mapping[str, float]:
-    """Return the size of a profile, of a thousand in a profiler, and the time of takeovers with and without."""
+    """Return the size of a profile, of a thousand in a profiler, and the times of takeovers."""
     profile = typical()
     data = snapshot.sealed(profile, "")
     tracemalloc.start()
