@@ -173,7 +173,7 @@ class ProfileRequest(BaseModel):
     Of one `image_key`, by `who` and `why`: `detect` (against the evidence with `force`), `relearn`, `lock`,
     `unlock`, `forget`; `absorb` calls the `events` (in the interchange format) of an `alert` benign and
     `undo` takes the mark `mark` back. `diff` compares with the profile `other`. Between profilers:
-    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile.
+    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile from the byte `offset` on.
     """
 
     image_key: str | None = None
@@ -188,10 +188,14 @@ class ProfileRequest(BaseModel):
     other: str = ""
     bill: str = ""
     replace: bool = False
+    offset: int = Field(default=0, ge=0)
 
 
 class ProfileReply(BaseModel):
-    """`error` is one line when the request could not be answered; `copied` is base64 of zlib."""
+    """`error` is one line when the request could not be answered.
+
+    `copied` is base64 of a part of `copied_bytes` of zlib.
+    """
 
     error: str | None = None
     summaries: list[ProfileSummary] = []
@@ -200,4 +204,5 @@ class ProfileReply(BaseModel):
     diff: ProfileDiff | None = None
     ancestor: Ancestor | None = None
     copied: str = ""
+    copied_bytes: int = 0
     bill: str = ""

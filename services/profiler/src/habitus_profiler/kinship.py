@@ -12,7 +12,9 @@ from habitus_profiler import snapshot
 from habitus_profiler.difference import difference
 from habitus_profiler.partition import Partition
 
-_COPIED_AT_MOST: Final = 600_000
+_PART: Final = 600_000
+"""Bytes of a copy that one message carries."""
+_COPIES: Final = 4
 
 
 class Kinship:
@@ -21,6 +23,7 @@ class Kinship:
     def __init__(self, partition: Partition) -> None:
         self._roster = partition.roster
         self._kin = partition.kin
+        self._copies: dict[str, bytes] = {}
         self.answers = {"ancestor": self.ancestor, "copy": self.copy, "diff": self.diff}
 
     async def ancestor(self, request: ProfileRequest) -> ProfileReply:
@@ -37,14 +40,23 @@ class Kinship:
         return ProfileReply(ancestor=max(kin, key=lambda one: one.last_event, default=None))
 
     async def copy(self, request: ProfileRequest) -> ProfileReply:
-        """Return a profile as its snapshot would be now."""
-        profile = await self._roster.get(request.image_key or "")
-        if profile is None:
-            return ProfileReply(error=_absent(request.image_key))
-        copied = zlib.compress(snapshot.sealed(profile, ""), 1)
-        if len(copied) > _COPIED_AT_MOST:
-            return ProfileReply(error=f"copy: {len(copied)} bytes are more than a message takes")
-        return ProfileReply(copied=b64encode(copied).decode())
+        """Return a profile as its snapshot would be now, in parts: the next begins at `offset`.
+
+        All parts are of the copy that was made for the first: the profile may change meanwhile.
+        """
+        key = request.image_key or ""
+        if request.offset == 0:
+            profile = await self._roster.get(key)
+            if profile is None:
+                return ProfileReply(error=_absent(request.image_key))
+            self._copies[key] = zlib.compress(snapshot.sealed(profile, ""), 1)
+            while len(self._copies) > _COPIES:
+                del self._copies[next(iter(self._copies))]
+        copied = self._copies.get(key, b"")
+        if request.offset >= len(copied):
+            return ProfileReply(error="copy: too many others were asked for meanwhile")
+        part = copied[request.offset : request.offset + _PART]
+        return ProfileReply(copied=b64encode(part).decode(), copied_bytes=len(copied))
 
     async def diff(self, request: ProfileRequest) -> ProfileReply:
         """Compare a profile with `other`, or with what it started from."""
