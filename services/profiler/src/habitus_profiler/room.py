@@ -2,6 +2,7 @@
 """Loads what was taken over, beside the work, and lets profiles without use rest where room is short."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _IDLE_S: Final = 0.2
 _PAUSE_S: Final = 0.5
+_TOGETHER: Final = 32
 _IN_USE_S: Final = 10.0
 """A profile that was used so lately stays, whatever the bound."""
 
@@ -27,8 +29,14 @@ async def fill(owned: Owned, most: int) -> None:
     One at a time: a flood of snapshots would hold the loop up until every pin is lost, and events and
     operators, who load for themselves, come in between.
     """
+    loaded = 0
     while True:
         waiting = [(roster.waiting[key], key, roster) for roster, key in _first(owned())]
+        if loaded >= (_TOGETHER if waiting else 1):
+            # Millions of objects that hold no cycles: the collector would look through all of them again and
+            # again, a second at a time. Frozen, they still go with their last reference.
+            gc.freeze()
+            loaded = 0
         if not waiting:
             relieve(owned(), most)
             await asyncio.sleep(_IDLE_S)
@@ -39,6 +47,7 @@ async def fill(owned: Owned, most: int) -> None:
         except STORE_FAULTS as error:
             log.warning("loading profiles: %s; later again", error or type(error).__name__)
             await asyncio.sleep(_PAUSE_S)
+        loaded += 1
         relieve(owned(), most)
 
 
