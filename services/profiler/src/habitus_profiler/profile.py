@@ -255,10 +255,8 @@ class Profile:
 
     def _follows_open(self, event: Event) -> bool:
         """Whether an event reads or writes a file that it is a habit to open for that: no other habit."""
-        file = event.file
-        if file is None or file.bytes is None:
-            return False  # asked for every event: the cheap answer first
-        return any(self.file.find(path).known for path in habits.opening_paths(event))
+        told = event.file is not None and event.file.bytes is not None  # the cheap answer first
+        return told and any(self.file.find(path).known for path in habits.opening_paths(event))
 
     def _judge_network(self, event: Event) -> Miss | None:
         path, workload = habits.network_path(event), habits.workload_path(event)
