@@ -5,14 +5,19 @@ import asyncio
 
 import pytest
 
+from habitus import wire
+from habitus.images import partition_of
 from habitus.profiles import ProfileSummary
 from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
+from habitus_profiler.partition import Partition, Services
 from habitus_profiler.profile import Profile
-from habitus_profiler.room import relieve
+from habitus_profiler.room import fill, relieve
 from habitus_profiler.roster import Roster
 from habitus_profiler.store import Store
-from habitus_profiler.tenure import claim
+from habitus_profiler.tenure import Fenced, claim
+from habitus_profiler.vectors import Vectors
 
 LIMITS, RULE = Limits(64, 256, None), Rule(3600, 0, 100)
 QUIET, BUSY = "quiet:1", "busy:1"
@@ -43,6 +48,14 @@ async def roster(store, make):
 
 async def saved(roster):
     await roster._tenure.save(roster.profiles, roster.names())
+
+
+async def until(holds):
+    async with asyncio.timeout(20):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
 
 
 class Owned:
@@ -146,3 +159,38 @@ async def test_a_profile_that_went_on_from_an_older_snapshot_has_a_revision_of_i
     assert await again.get(BUSY) is None
     assert BUSY not in again.names()
     assert again.new(BUSY).revision > profile.revision
+
+
+async def test_a_batch_has_the_profiles_that_it_needs_whatever_the_bound(store, bus, make):
+    """All are loaded once and go again where room is short; what a batch needs is there when it is judged."""
+    names = [name for name in (f"app-{n}:1" for n in range(400)) if partition_of(name) == 5][:6]
+    profiles = {name: learned(make, name, "tar", *["sh"] * number) for number, name in enumerate(names)}
+    await (await claim(store, 5)).save(profiles, profiles.keys())
+    services = Services(bus, store, Vectors(bus), LIMITS, RULE, Guarding(rules="off"))
+    partition = Partition(5, services, await claim(store, 5))
+    filling = asyncio.ensure_future(fill(lambda: [partition], 1))
+    try:
+        await until(lambda: len(partition.roster.resting) == len(names))
+        events = [make([program], image=name) for name in names for program in ("tar", "evil")]
+        batch = wire.EventBatch(events=events)
+        await partition._present(batch)
+        assert sorted(partition.profiles) == sorted(names)
+        work = partition.apply(events, 7)
+    finally:
+        filling.cancel()
+    assert [anomaly.event.process.argv for anomaly in work.anomalies] == [["evil"]] * len(names)
+    assert not work.parked
+    assert partition.roster.names() == set(names)
+
+
+async def test_a_former_owner_takes_no_dropped_snapshot_for_damage(roster, store, caplog):
+    """He learns that he is fenced, and says nothing of a profile that starts anew."""
+    owner = Roster(5, await claim(store, 5), LIMITS, RULE)
+    for _ in range(2):
+        (await owner.get(BUSY)).dirty = True
+        await saved(owner)
+    with pytest.raises(Fenced):
+        await roster.get(BUSY)
+    assert roster._tenure.fenced.is_set()
+    assert BUSY in roster.waiting
+    assert "refused" not in caplog.text

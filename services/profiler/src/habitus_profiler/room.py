@@ -11,6 +11,7 @@ from typing import Final
 from habitus_profiler.partition import Partition
 from habitus_profiler.roster import Roster
 from habitus_profiler.store import STORE_FAULTS
+from habitus_profiler.tenure import Fenced
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ async def fill(owned: Owned, most: int) -> None:
         except STORE_FAULTS as error:
             log.warning("loading profiles: %s; later again", error or type(error).__name__)
             await asyncio.sleep(_PAUSE_S)
+        except Fenced:
+            await asyncio.sleep(_PAUSE_S)  # its seat is about to give the partition up
         loaded += 1
         relieve(owned(), most)
 

@@ -59,7 +59,7 @@ class Roster:
         """Return a profile, loaded if need be, and note its use; None when there is none that can be used.
 
         Raises:
-            one of STORE_FAULTS: the broker can't be asked.
+            Fenced, one of STORE_FAULTS: as `Tenure.load`.
         """
         await self.load(key)
         self.touch(key)
@@ -99,15 +99,15 @@ class Roster:
     # -- coming and going ---------------------------------------------------------------------
 
     def new(self, key: str) -> Profile:
-        """Begin a profile, under a revision that was never in force."""
+        """Begin a profile."""
         profile = Profile(key, self._number, self._limits, Learning(self._rule))
-        profile.revision = self._tenure.floors.pop(key, 1)
         self.put(profile)
         log.info("learning %s", key)
         return profile
 
     def put(self, profile: Profile) -> None:
-        """Take a profile in, in the place of the one in memory."""
+        """Take a profile in, in the place of the one in memory, under a revision that was never in force."""
+        profile.revision = max(profile.revision, self._tenure.floors.pop(profile.image_key, 1))
         self.profiles[profile.image_key] = profile
         self.touch(profile.image_key)
 

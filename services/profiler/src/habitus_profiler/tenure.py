@@ -102,11 +102,17 @@ class Tenure:
         """Return one profile that is kept, None when no snapshot of it can be used.
 
         A damaged snapshot gets a line in the log, and the one before it is used.
+
+        Raises:
+            Fenced: another replica owns the partition, and may have dropped what our list names.
+            one of STORE_FAULTS: the broker can't be asked.
         """
         entry, name = self._list.profiles[key], printable(key, 200)
         try:
             profile = await self._parsed(entry.newest, limits, rule)
         except snapshot.SnapshotFault as fault:
+            current, _ = await self._store.current(self._partition)
+            self._ours(current)
             log.error("snapshot of %s refused: %s", name, fault)  # noqa: TRY400
             return await self._older(key, limits, rule)
         if entry.revision:
@@ -209,13 +215,16 @@ class Tenure:
             if error.err_code != _WRONG_SEQUENCE:
                 raise
             current, self._sequence = await self._store.current(self._partition)
-            if current.tenure != new.tenure:
-                self.fenced.set()
-                raise Fenced from None
+            self._ours(current)
             unused |= current.kept()  # ours: the broker took it and its answer was lost
             self._sequence = await self._publish(new)
         self._list = new
         await self._store.drop(self._partition, {each.name for each in unused - new.kept()})
+
+    def _ours(self, current: Listing) -> None:
+        if current.tenure != self._list.tenure:
+            self.fenced.set()
+            raise Fenced from None
 
     async def _publish(self, new: Listing) -> int:
         subject = subjects.snapshots(self._partition, "list")
