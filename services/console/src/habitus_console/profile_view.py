@@ -188,7 +188,7 @@ def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
     for mark in notes.marks:
         fields = mark.model_dump() | {"when": when(mark.when), "count": len(mark.habits)}
         undone = _UNDONE.in_(language).format(who=mark.undone_by, when=when(mark.undone_when))
-        told = _MARKED if mark.alert else _TUNED
+        told = _TUNED if mark.who == "tuning" and not mark.alert else _MARKED
         yield safe(told.in_(language).format(**fields) + (undone if mark.undone_when else ""))
     for refusal in notes.refused:
         fields = {"rule": refusal.rule, "when": when(refusal.when), "habit": _habit(refusal.habit)}
