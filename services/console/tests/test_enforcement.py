@@ -4,6 +4,7 @@
 import ctypes
 import ctypes.util
 import os
+import re
 
 import pytest
 
@@ -135,6 +136,21 @@ def test_tetragon_reports_programs_that_are_not_in_the_profile():
     assert any("/opt/<number>/sh" in remark for remark in policy.remarks)
     with pytest.raises(PolicyFault, match="no program was seen"):
         tetragon.policy(document(processes={}), TARGET)
+
+
+def test_kubearmor_and_tetragon_take_the_values_that_are_written():
+    """Folders end in a slash and paths do not; argument types and operators are those of their CRDs.
+
+    The bounds: KubeArmorPolicy security.kubearmor.com/v1, TracingPolicyNamespaced cilium.io/v1alpha1.
+    """
+    spec = kubearmor.policy(document(), TARGET, enforce=True).document["spec"]
+    watched = [spec["process"], spec["file"]]
+    assert all(re.fullmatch(r"/|/.*/", one["dir"]) for part in watched for one in part["matchDirectories"])
+    assert all(re.fullmatch(r"/+.*[^/]", one["path"]) for one in spec["file"]["matchPaths"])
+    assert 1 <= spec["severity"] <= 10
+    [hook] = tetragon.policy(document(), TARGET).document["spec"]["kprobes"]
+    assert hook["args"] == [{"index": 0, "type": "linux_binprm"}]
+    assert hook["selectors"][0]["matchArgs"][0]["operator"] in {"Equal", "NotEqual", "Prefix", "NotPrefix"}
 
 
 @pytest.mark.parametrize(

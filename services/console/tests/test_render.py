@@ -11,7 +11,7 @@ from habitus.alerts import Alert, Departure, Severity, Where, Who
 from habitus.engines import EngineScore
 from habitus.languages import Bilingual
 from habitus.policies import isolate_pod
-from habitus.profiles import ProfileDetail, ProfileSummary, ProfileTree
+from habitus.profiles import Mark, ProfileDetail, ProfileNotes, ProfileSummary, ProfileTree
 from habitus_console import profile_view, render
 
 
@@ -80,3 +80,16 @@ def test_no_text_breaks_the_rendering(text):
     tree = ProfileTree(process={text: {text: [text]}})
     summary = ProfileSummary(image_key=text, partition=0, state="detect", revision=1)
     shown(profile_view.profile(ProfileDetail(summary=summary, tries=tree)))
+
+
+def test_what_slow_tuning_took_in_is_told_apart_from_what_a_person_marked():
+    """With where it was seen, and how to take it back: the mark's name."""
+    fields = {"when": 1_764_000_000 * 10**9, "habits": ["h"]}
+    tuned = Mark(id="f1", who="tuning", why="seen on 3 replicas", alert="", **fields)
+    marked = Mark(id="f2", who="ann", why="a drill", alert="a7", **fields)
+    notes = ProfileNotes(marks=[tuned, marked], watched=4)
+    summary = ProfileSummary(image_key="web:1", partition=0, state="detect", revision=1, notes=notes)
+    plain = " ".join(shown(profile_view.profile(ProfileDetail(summary=summary, tries=ProfileTree()))).split())
+    assert "4 behaviours are scored low" in plain
+    assert "f1: taken in by slow tuning" in plain
+    assert "f2: called benign by ann" in plain

@@ -9,19 +9,23 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from habitus import subjects
+from habitus.events import File
 from habitus.images import PARTITIONS, partition_of
 from habitus.profiles import ProfileReply, ProfileRequest
 from habitus.publish import EventPublisher
 from habitus.service import ServiceFault
-from habitus_profiler import report
+from habitus_profiler import report, snapshot
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.judgement import Limits
 from habitus_profiler.profile import Profile
 from habitus_profiler.replicas import fair_share, partitions_of
 from habitus_profiler.seat import _seconds
+from habitus_profiler.store import Store
+from habitus_profiler.tenure import claim
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 """How often a replica is killed; the suite is content with a few."""
@@ -136,10 +140,41 @@ class Load:
         return self.publisher.last_sequence
 
 
+async def ballast(bus, make):
+    """Give the partitions of IMAGES profiles that are loaded before theirs, so that events come first."""
+    store = await Store.open(bus, 1)
+    for image in IMAGES:
+        heavy = Profile(image, partition_of(image), Limits(64, 256, None), Learning(Rule(WINDOW_S, 0, 100)))
+        for number in range(1500):
+            folder, name = (
+                "".join(chr(97 + int(digit)) for digit in str(at)) for at in (number % 60, number)
+            )
+            file = File(path=f"/srv/{folder}/{name}x.dat", flags=["read"])
+            heavy.learn(msgspec.structs.replace(make(["sh"]), class_="file", op="open", file=file))
+        names = [name for name in (f"ballast-{n}:1" for n in range(1600)) if same_partition(name, image)]
+        profiles = {}
+        for name in names:
+            profiles[name] = snapshot.parsed(
+                snapshot.sealed(heavy, ""), heavy.limits, heavy.learning.rule, ""
+            )
+            profiles[name].image_key, profiles[name].dirty = name, True
+        tenure = await claim(store, partition_of(image))
+        await tenure.save(profiles, profiles.keys())
+    return names, report.detail(heavy, 200).tries
+
+
+def same_partition(one, other):
+    return partition_of(one) == partition_of(other)
+
+
 async def test_killed_and_held_up_again_and_again_the_profile_is_the_one_without_faults(
     bus, embedder, make, vector_of, replicas
 ):
-    """kill -9 of owners under load, then one that sleeps past its pin: no event twice, none lost."""
+    """kill -9 of owners under load, then one that sleeps past its pin: no event twice, none lost.
+
+    Events come before most profiles are loaded.
+    """
+    bystanders, unchanged = await ballast(bus, make)
     pair = [replicas(), replicas()]
     load = Load(bus, make)
     feeding = asyncio.ensure_future(load.run())
@@ -166,6 +201,10 @@ async def test_killed_and_held_up_again_and_again_the_profile_is_the_one_without
         wanted = without_faults(load.events[image], image, vector_of)
         assert shown.summary.convergence.events == len(load.events[image])
         assert shown.tries == wanted.tries
+    summaries = (await ask(bus, "list", IMAGES[-1])).summaries
+    assert sorted(each.image_key for each in summaries) == sorted([*bystanders, IMAGES[-1]])
+    shown = (await ask(bus, "show", IMAGES[-1], image_key=bystanders[-1])).detail
+    assert shown.tries == unchanged
 
 
 def said(replica, words):

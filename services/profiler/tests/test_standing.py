@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people and rules say of a profile, with a real broker and a real profiler process."""
 
+import numpy as np
 import pytest
 
 from habitus import subjects, wire
 from habitus.events import Pod, as_record
 from habitus.guarding import GuardReply, GuardRequest
+from habitus.images import partition_of
+from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.judgement import Limits
+from habitus_profiler.profile import Profile
+from habitus_profiler.store import Store
+from habitus_profiler.tenure import claim
 
 MINER = ["./xmrig", "-o", "stratum+tcp://pool.example:3333"]
 
@@ -227,3 +234,25 @@ async def test_a_new_digest_starts_from_its_predecessor_and_the_difference_is_to
         each for each in (await stack.ask("list", "other:1")).summaries if each.image_key == "other:1"
     ]
     assert stranger.notes.predecessor == ""
+
+
+async def test_a_predecessor_larger_than_a_message_is_copied_in_parts(bus, stack, embedder, make):
+    """Vectors hardly compress: this one takes some 2 MB."""
+    key, digest = "webapp:v1", f"webapp@sha256:{'b' * 64}"
+    large = Profile(key, partition_of(key), Limits(64, 256, None), Learning(Rule(3600, 0, 100)))
+    large.learn(make(["java"]))
+    leaf = next(large.leaves())
+    leaf.pending.clear()
+    leaf.texts = [f"java --a{number}" for number in range(2000)]
+    leaf.vectors = np.random.default_rng(7).standard_normal((2000, 512)).astype(np.float16)
+    large.speaks("test")
+    large.detect(1)
+    tenure = await claim(await Store.open(bus, 1), large.partition)
+    await tenure.save({key: large}, {key})
+    await stack.start()
+    event = make(["java"])
+    event.container.image = digest
+    await stack.ask("sync", digest, after=await stack.feed([event]))
+    detail = (await stack.ask("show", digest, image_key=digest)).detail
+    assert detail.summary.notes.predecessor == key
+    assert detail.summary.vectors == 2000

@@ -5,7 +5,7 @@ import asyncio
 from typing import Self
 
 import pytest
-from scorer_making import alerts, anomaly, publish, scores, stored
+from scorer_making import POD, alerts, anomaly, publish, scores, stored
 
 from habitus import subjects
 from habitus.bus import Bus
@@ -157,3 +157,16 @@ async def test_intake_survives_the_loss_of_its_consumer(bus: Bus):
     assert await seen.get() >= 1
     stop.set()
     await task
+
+
+async def test_a_score_tells_the_habit_and_the_replica_that_showed_it(bus: Bus):
+    """A Pod's containers are one replica, however often they are restarted."""
+    in_pod, alone = anomaly(), anomaly(pid=42, container={"pod": None})
+    in_pod.habits, in_pod.replicas = ["a habit"], 7
+    async with Running(bus, Engine()):
+        await publish(bus, in_pod, alone)
+        stored = {one.anomaly_id: one for one in await scores(bus, 2)}
+    told = stored[in_pod.id]
+    assert (told.habits, told.place, told.replicas) == (["a habit"], POD["uid"], 7)
+    told = stored[alone.id]
+    assert (told.habits, told.place, told.replicas) == ([], "c" * 64, 0)

@@ -121,7 +121,10 @@ class Alert(_Record):
 
 
 class ScoredAnomaly(_Record):
-    """The verdict on one anomaly, whether or not a person is told (stream SCORES)."""
+    """The verdict on one anomaly, whether or not a person is told (stream SCORES).
+
+    `habits` and `replicas` are the anomaly's own; `place` is its Pod, or its container where there is no Pod.
+    """
 
     anomaly_id: str
     event_id: str
@@ -134,3 +137,6 @@ class ScoredAnomaly(_Record):
     incident: str
     alert: str | None = None
     scored: int
+    habits: list[str] = []
+    place: str = ""
+    replicas: int = 0

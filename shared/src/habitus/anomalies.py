@@ -40,6 +40,7 @@ class Anomaly(Message):
         confidence: 0 … 1: how sure the profile is that the event is news (its convergence).
         detected: nanoseconds since the epoch.
         replicas: containers of this image that the profiler knows to live now; 0 where it does not say.
+        habits: the keys, in the profiler's own words, of what slow tuning may take into the profile.
     """
 
     id: str
@@ -54,3 +55,4 @@ class Anomaly(Message):
     confidence: float = 1.0
     detected: int = 0
     replicas: int = 0
+    habits: list[str] = msgspec.field(default_factory=list)

@@ -61,7 +61,10 @@ class Convergence(BaseModel):
 
 
 class Mark(BaseModel):
-    """Habits that somebody called benign; `undone_by` is empty while that holds. Times in nanoseconds."""
+    """Habits that somebody, or slow tuning, called benign; `undone_by` is empty while that holds.
+
+    Times are in nanoseconds.
+    """
 
     id: str
     who: str
@@ -94,14 +97,15 @@ class Change(BaseModel):
 class ProfileNotes(BaseModel):
     """What people and rules said of a profile.
 
-    `held`: behaviours that wait for rules or for more containers; `predecessor`: the image key that the
-    profile started from, empty for none.
+    `held`: behaviours that wait for rules or for more containers; `watched`: those that slow tuning gathers
+    evidence for; `predecessor`: the image key that the profile started from, empty for none.
     """
 
     marks: list[Mark] = []
     refused: list[Refusal] = []
     changes: list[Change] = []
     held: int = 0
+    watched: int = 0
     predecessor: str = ""
 
 
@@ -169,7 +173,7 @@ class ProfileRequest(BaseModel):
     Of one `image_key`, by `who` and `why`: `detect` (against the evidence with `force`), `relearn`, `lock`,
     `unlock`, `forget`; `absorb` calls the `events` (in the interchange format) of an `alert` benign and
     `undo` takes the mark `mark` back. `diff` compares with the profile `other`. Between profilers:
-    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile.
+    `ancestor` asks for what a new `image_key` may start from, `copy` for a profile from the byte `offset` on.
     """
 
     image_key: str | None = None
@@ -184,10 +188,14 @@ class ProfileRequest(BaseModel):
     other: str = ""
     bill: str = ""
     replace: bool = False
+    offset: int = Field(default=0, ge=0)
 
 
 class ProfileReply(BaseModel):
-    """`error` is one line when the request could not be answered; `copied` is base64 of zlib."""
+    """`error` is one line when the request could not be answered.
+
+    `copied` is base64 of a part of `copied_bytes` of zlib.
+    """
 
     error: str | None = None
     summaries: list[ProfileSummary] = []
@@ -196,4 +204,5 @@ class ProfileReply(BaseModel):
     diff: ProfileDiff | None = None
     ancestor: Ancestor | None = None
     copied: str = ""
+    copied_bytes: int = 0
     bill: str = ""

@@ -126,6 +126,14 @@ class ProfilerSettings(Section):
     replicas: int = Field(
         default=1, ge=1, le=64, description="a habit counts when so many containers show it"
     )
+    tuning_replicas: int = Field(
+        default=3,
+        ge=0,
+        le=64,
+        description="news scored low on so many replicas, and on half of them, becomes a mark; 0: never",
+    )
+    tuning_after_s: float = Field(default=86_400, gt=0, description="for how long it must be seen before")
+    tuning_below: float = Field(default=20, ge=0, le=100, description="scores that count as low")
     snapshot_s: float = Field(default=5, gt=0, description="a dirty profile is kept this often")
     partitions: str = Field(default="0-31", description="partitions served by this process")
     max_children: int = Field(default=64, ge=2, description="siblings before they collapse")
@@ -133,6 +141,9 @@ class ProfilerSettings(Section):
         default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
     )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
+    memory_mb: int = Field(
+        default=0, ge=0, description="beyond, profiles without events leave memory until one comes; 0: any"
+    )
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="cosine; None takes the model's own"
     )

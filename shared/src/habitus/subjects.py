@@ -43,7 +43,7 @@ def anomalies(partition: int) -> str:
 
 
 def scores(partition: int) -> str:
-    """One scored anomaly a message, scorer → console (stream SCORES)."""
+    """One scored anomaly a message, scorer → console, profiler (stream SCORES)."""
     return f"habitus.scores.{partition}"
 
 

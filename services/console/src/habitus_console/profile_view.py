@@ -72,6 +72,14 @@ _FROM: Final = Bilingual(en="began from the profile of {0}", zh="从 {0} 的画�
 _HELD: Final = Bilingual(
     en="{0} behaviours wait for rules or for more containers", zh="{0} 个行为等待规则检查或更多容器"
 )
+_WATCHED: Final = Bilingual(
+    en="{0} behaviours are scored low; slow tuning watches whether all replicas show them",
+    zh="{0} 个行为评分较低, 慢速调优正在观察各副本是否都会出现",
+)
+_TUNED: Final = Bilingual(
+    en="{id}: taken in by slow tuning, {when}: {why} ({count} habits)",
+    zh="{id}: 慢速调优于 {when} 纳入画像: {why} ({count} 个行为)",
+)
 _MARKED: Final = Bilingual(
     en="{id}: called benign by {who}, {when}: {why} ({count} habits, alert {alert})",
     zh="{id}: {who} 于 {when} 标记为正常: {why} ({count} 个行为, 告警 {alert})",
@@ -175,10 +183,13 @@ def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
         yield safe(_FROM.in_(language).format(notes.predecessor))
     if notes.held:
         yield safe(_HELD.in_(language).format(notes.held))
+    if notes.watched:
+        yield safe(_WATCHED.in_(language).format(notes.watched))
     for mark in notes.marks:
         fields = mark.model_dump() | {"when": when(mark.when), "count": len(mark.habits)}
         undone = _UNDONE.in_(language).format(who=mark.undone_by, when=when(mark.undone_when))
-        yield safe(_MARKED.in_(language).format(**fields) + (undone if mark.undone_when else ""))
+        told = _TUNED if mark.who == "tuning" and not mark.alert else _MARKED
+        yield safe(told.in_(language).format(**fields) + (undone if mark.undone_when else ""))
     for refusal in notes.refused:
         fields = {"rule": refusal.rule, "when": when(refusal.when), "habit": _habit(refusal.habit)}
         yield safe(_REFUSED.in_(language).format(**fields))

@@ -89,6 +89,7 @@ class Learning:
         self.progress.window_s = rule.window_s
         self._monotonic = monotonic
         self._heard = monotonic()
+        self._open: tuple[int, list[int]] | None = None  # the newest bucket, by its number
 
     # -- counting -----------------------------------------------------------------------------
 
@@ -111,6 +112,7 @@ class Learning:
     def begin_anew(self) -> None:
         """Forget what was counted: what comes is to be learned, whatever was."""
         self.progress = Progress(window_s=self.rule.window_s)
+        self._open = None
 
     def now(self) -> float:
         """Seconds of this profile's own time since its first event."""
@@ -226,28 +228,38 @@ class Learning:
         self._heard = monotonic
 
     def _count(self, events: int, new: int, now: float) -> None:
-        progress = self.progress
+        progress, at = self.progress, self._bucket(now)
+        if self._open is None or self._open[0] != at:
+            self._open = at, self._opened(at)
+        bucket, span = self._open[1], self._span(now)
         progress.events += events
-        at = self._bucket(now)
-        bucket = progress.buckets.get(at)
-        if bucket is None:
-            bucket = progress.buckets[at] = [0, 0]
-            for old in [each for each in progress.buckets if each < at - _BUCKETS]:
-                del progress.buckets[old]
         bucket[0] += events
-        bucket[1] += new
-        progress.new += new
-        span = self._span(now)
         span.events += events
-        span.new += new
-        span.alarms += new > 0
+        if new:
+            progress.new += new
+            bucket[1] += new
+            span.new += new
+            span.alarms += 1
+
+    def _opened(self, at: int) -> list[int]:
+        buckets = self.progress.buckets
+        if at not in buckets:
+            buckets[at] = [0, 0]
+            for old in [each for each in buckets if each < at - _BUCKETS]:
+                del buckets[old]
+        return buckets[at]
 
     def _span(self, now: float) -> Span:
         progress = self.progress
-        progress.span_s = progress.span_s or self.rule.window_s / _FINEST
-        while (at := int(now / progress.span_s)) >= _SPANS:
+        if not progress.span_s:
+            progress.span_s = self.rule.window_s / _FINEST
+        at, history = int(now / progress.span_s), progress.history
+        if at < len(history):
+            return history[at]
+        while at >= _SPANS:
             progress.span_s *= 2
             progress.history = [_joined(progress.history[at : at + 2]) for at in range(0, _SPANS, 2)]
+            at = int(now / progress.span_s)
         progress.history.extend(Span() for _ in range(at + 1 - len(progress.history)))
         return progress.history[at]
 

@@ -32,7 +32,7 @@ class Exchange:
 
     async def give(self, request: ProfileRequest) -> ProfileReply:
         """Return the profile `image_key` as a packed document."""
-        profile = self._partition.profiles.get(request.image_key or "")
+        profile = await self._partition.roster.get(request.image_key or "")
         if profile is None:
             return ProfileReply(error=f"no profile {printable(request.image_key or '', 200)}")
         packed = bills.packed(bill.exported(profile))
@@ -45,7 +45,7 @@ class Exchange:
         partition, key = self._partition, request.image_key or ""
         if not key or partition_of(key) != partition.number:
             return ProfileReply(error="image_key: which image of this partition?")
-        if key in partition.profiles and not request.replace:
+        if key in partition.roster.names() and not request.replace:
             return ProfileReply(
                 error=f"{printable(key, 200)} has a profile already; replace it with --replace"
             )
@@ -55,7 +55,7 @@ class Exchange:
             await self._compare(found)
         except ValueError as fault:
             return ProfileReply(error=printable(str(fault), 300))
-        self._install(found.profile, key)
+        await self._install(found.profile, key)
         await partition.save()
         log.info(
             "imported %s: revision %d, %s", printable(key, 200), found.profile.revision, found.profile.state
@@ -75,11 +75,11 @@ class Exchange:
         if models:
             found.profile.model = models.pop()
 
-    def _install(self, profile: Profile, key: str) -> None:
-        old = self._partition.profiles.get(key)
+    async def _install(self, profile: Profile, key: str) -> None:
+        old = await self._partition.roster.get(key)
         profile.image_key, profile.partition = key, self._partition.number
         profile.revision = max(profile.revision, old.revision if old else 0) + 1
         profile.kept, profile.dirty = 0, True
         # What the replaced profile has learned must not be learned when it comes again.
         profile.applied = set(old.applied) if old else set()
-        self._partition.profiles[key] = profile
+        self._partition.roster.put(profile)

@@ -29,6 +29,7 @@ class Fleet:
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._high: dict[str, int] = {}
         self._newest = 0
+        self._look_at = 0  # nobody's time is over before
 
     @property
     def replicas(self) -> int:
@@ -43,11 +44,16 @@ class Fleet:
         self._newest = max(self._newest, event.ts)
         self._seen[container] = self._newest
         self._seen.move_to_end(container)
+        if self._newest >= self._look_at or len(self._seen) > _MOST:
+            self._bury()
+
+    def _bury(self) -> None:
         oldest = next(iter(self._seen))
         while len(self._seen) > _MOST or self._seen[oldest] < self._newest - ALIVE_NS:
             del self._seen[oldest]
             self._high.pop(oldest, None)
             oldest = next(iter(self._seen))
+        self._look_at = self._seen[oldest] + ALIVE_NS + 1
 
     def learn(self, event: Event) -> None:
         """Note that the container lives, and take a reading of its processor use as usual."""

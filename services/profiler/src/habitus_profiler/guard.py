@@ -51,6 +51,7 @@ class Guard:
         self._bus = bus
         self._publisher = publisher
         self._settings = settings
+        self._free = settings.rules == "off" and settings.replicas == 1
         self._began = time.monotonic()
         self._away = False
         self._asking = asyncio.Lock()
@@ -59,10 +60,9 @@ class Guard:
 
     def learn(self, event: Event, profile: Profile) -> Anomaly | None:
         """Learn an event, or hold it when it is new; the anomaly when it must never be learned."""
-        free = self._settings.rules == "off" and self._settings.replicas == 1
         if profile.notes.allows(event):
             profile.met(event)  # it lies over the profile, so that it can be undone
-        elif free or event.op in EVIDENCE or (verdict := profile.judge(event)) is None:
+        elif self._free or event.op in EVIDENCE or (verdict := profile.judge(event)) is None:
             profile.learn(event)
         elif isinstance(verdict, Echo):
             profile.met(event)  # the file's open is held or refused, and speaks for it

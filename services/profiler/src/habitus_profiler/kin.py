@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _SOON_S: Final = 0.5
 _COPY_S: Final = 5.0
 _UNPACKED_AT_MOST: Final = 64 << 20
+_PACKED_AT_MOST: Final = 32 << 20
+_ATTEMPTS: Final = 3
 
 
 class Kin:
@@ -51,17 +53,37 @@ class Kin:
 
     async def copy(self, image_key: str) -> Profile | None:
         """Return a copy of any profile, None when its owner gives none."""
-        request = ProfileRequest(image_key=image_key)
-        reply = await self._ask("copy", partition_of(image_key), request, _COPY_S)
-        if reply is None or reply.error or not reply.copied:
-            log.info("no copy of %s: %s", printable(image_key, 200), reply.error if reply else "no answer")
-            return None
-        try:
-            data = zlib.decompressobj().decompress(b64decode(reply.copied), _UNPACKED_AT_MOST)
-            return snapshot.parsed(data, self._limits, self._rule, "")
-        except (zlib.error, binascii.Error, snapshot.SnapshotFault) as fault:
-            log.warning("the copy of %s cannot be read: %s", printable(image_key, 200), fault)
-            return None
+        for attempt in range(_ATTEMPTS):
+            packed = await self._packed(image_key)
+            if packed is None:
+                break
+            try:
+                data = zlib.decompressobj().decompress(packed, _UNPACKED_AT_MOST)
+                return snapshot.parsed(data, self._limits, self._rule, "")
+            except (zlib.error, snapshot.SnapshotFault) as fault:
+                # Its parts may be of two copies, where two profilers asked at once.
+                level = logging.WARNING if attempt + 1 == _ATTEMPTS else logging.DEBUG
+                log.log(level, "the copy of %s cannot be read: %s", printable(image_key, 200), fault)
+        return None
+
+    async def _packed(self, image_key: str) -> bytes | None:
+        packed = b""
+        while len(packed) < _PACKED_AT_MOST:
+            request = ProfileRequest(image_key=image_key, offset=len(packed))
+            reply = await self._ask("copy", partition_of(image_key), request, _COPY_S)
+            if reply is None or reply.error or not reply.copied:
+                why = printable((reply.error if reply else None) or "no answer", 200)
+                log.info("no copy of %s: %s", printable(image_key, 200), why)
+                return None
+            try:
+                packed += b64decode(reply.copied)
+            except binascii.Error as fault:
+                log.warning("the copy of %s cannot be read: %s", printable(image_key, 200), fault)
+                return None
+            if len(packed) >= reply.copied_bytes:
+                return packed
+        log.warning("no copy of %s: it is larger than %d bytes", printable(image_key, 200), _PACKED_AT_MOST)
+        return None
 
     async def _ask(
         self, operation: str, partition: int, request: ProfileRequest, timeout_s: float

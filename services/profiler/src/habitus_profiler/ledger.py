@@ -8,13 +8,14 @@ acknowledged when it is settled and every profile that learned from it has a sna
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import nats.errors
 from nats.aio.msg import Msg
 
 from habitus_profiler.profile import Profile
+from habitus_profiler.roster import Roster
 from habitus_profiler.store import STORE_FAULTS
 from habitus_profiler.tenure import Tenure
 
@@ -79,7 +80,7 @@ class Ledger:
                 lambda: all(held.settled for at, held in self.held.items() if at <= after)
             )
 
-    async def save(self, profiles: Mapping[str, Profile]) -> None:
+    async def save(self, roster: Roster) -> None:
         """Keep every dirty profile, then acknowledge the batches that snapshots now contain.
 
         Raises:
@@ -87,7 +88,7 @@ class Ledger:
         """
         async with self._saving:
             try:
-                kept = await self._tenure.save(profiles)
+                kept = await self._tenure.save(roster.profiles, roster.names())
             except STORE_FAULTS as error:
                 log.warning("snapshots: %s; later again", error or type(error).__name__)
                 return
@@ -95,13 +96,13 @@ class Ledger:
                 for sequence in contained & self.held.keys():
                     self.held[sequence].unsaved.discard(key)
             for held in self.held.values():
-                held.unsaved.intersection_update(profiles)  # a profile that was forgotten keeps nothing up
+                held.unsaved.intersection_update(
+                    roster.profiles
+                )  # a profile that was forgotten keeps nothing up
             done = [(at, held) for at, held in self.held.items() if held.settled and held.learners]
-            await asyncio.gather(
-                *(self._confirm(at, held, profiles) for at, held in done if not held.unsaved)
-            )
+            await asyncio.gather(*(self._confirm(at, held, roster) for at, held in done if not held.unsaved))
 
-    async def _confirm(self, sequence: int, held: Held, profiles: Mapping[str, Profile]) -> None:
+    async def _confirm(self, sequence: int, held: Held, roster: Roster) -> None:
         # Confirmed, because only then may a profile forget that it has applied the batch.
         held.acknowledging = True
         try:
@@ -111,8 +112,8 @@ class Ledger:
             log.warning("batch %d is not acknowledged: %s", sequence, error or type(error).__name__)
             return
         self.held.pop(sequence, None)
-        for key in held.learners & profiles.keys():
-            profiles[key].applied.discard(sequence)
+        for key in held.learners & roster.profiles.keys():
+            roster.profiles[key].applied.discard(sequence)
 
     async def keep_alive(self) -> None:
         """Tell the broker that the held batches are still worked on."""

@@ -7,6 +7,7 @@ that a person marked benign lie over the tries and do not change them, so that u
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -24,7 +25,7 @@ FEEDBACK_AT_MOST: Final = 1000
 
 
 class Mark(msgspec.Struct):
-    """Habits that a person called benign: who, when (nanoseconds since the epoch) and why."""
+    """Habits that a person or slow tuning called benign: who, when (nanoseconds since the epoch), why."""
 
     id: str
     who: str
@@ -58,6 +59,20 @@ class Held(msgspec.Struct):
     cleared: bool = False
 
 
+class Watched(msgspec.Struct):
+    """Evidence for a behaviour that may be tuned (see `tuning`): where it was scored low, and for how long.
+
+    `last`: the newest verdict, in nanoseconds since the epoch. `veto`: why it is never tuned, or empty.
+    """
+
+    habits: list[str]
+    places: list[str] = []
+    last: int = 0
+    seconds: float = 0.0
+    highest: float = 0.0
+    veto: str = ""
+
+
 class Change(msgspec.Struct):
     """What somebody did to the profile as a whole."""
 
@@ -81,6 +96,7 @@ class Notes(msgspec.Struct):
     changes: list[Change] = []
     predecessor: str = ""
     guarded: bool = False
+    watched: dict[str, Watched] = {}
 
     # -- people -------------------------------------------------------------------------------
 
@@ -88,9 +104,8 @@ class Notes(msgspec.Struct):
         """Say whether a person called all habits of the event benign."""
         return bool(self.allowed) and all(key in self.allowed for key in keys_of(event))
 
-    def mark(self, who: str, why: str, alert: str, events: list[Event]) -> Mark:
-        """Call the habits of `events` benign."""
-        keys = list(dict.fromkeys(key for event in events for key in keys_of(event)))
+    def mark(self, who: str, why: str, alert: str, keys: list[str]) -> Mark:
+        """Call the habits of these keys benign."""
         mark = Mark(f"f{len(self.marks) + 1}", who, time.time_ns(), why, alert, keys)
         self.marks.append(mark)
         for key in keys:
@@ -149,6 +164,11 @@ class Notes(msgspec.Struct):
     def release(self, held: Held) -> None:
         """Hold it no longer."""
         self.held.pop("\n".join(keys_of(held.event)), None)
+
+
+def keys_of_all(events: Iterable[Event]) -> list[str]:
+    """Return the keys of the habits of `events`, each once."""
+    return list(dict.fromkeys(key for event in events for key in keys_of(event)))
 
 
 def keys_of(event: Event) -> list[str]:

@@ -69,14 +69,15 @@ class Operator:
     async def list(self, request: ProfileRequest) -> ProfileReply:
         """Summarise every profile of the partition."""
         del request
-        profiles = sorted(self._partition.profiles.values(), key=lambda each: each.image_key)
-        return ProfileReply(summaries=[report.summary(profile) for profile in profiles])
+        roster = self._partition.roster
+        found = [await roster.summary(key) for key in sorted(roster.names())]
+        return ProfileReply(summaries=[summary for summary in found if summary])
 
     async def show(self, request: ProfileRequest) -> ProfileReply:
         """Show one profile with its tries, cut to what a message can carry."""
         if not request.image_key:
             return ProfileReply(error="show: image_key: which profile?")
-        profile = self._partition.profiles.get(request.image_key)
+        profile = await self._partition.roster.get(request.image_key)
         if profile is None:
             return ProfileReply(error=f"show: no profile {printable(request.image_key, 200)}")
         for most in (200, 20, 2):
@@ -89,7 +90,7 @@ class Operator:
         """Turn every profile to detect, once all up to `after` is learned and has its vectors."""
         await self.applied(request.after)
         partition = self._partition
-        for profile in list(partition.profiles.values()):
+        for profile in await partition.roster.every():
             if profile.observing:
                 await partition.resolve(profile)
                 await partition.detect(profile)
@@ -102,7 +103,7 @@ class Operator:
         """Wait until all up to `after` is judged and stored, or learned with its vectors."""
         if request.after > 0:
             await self.applied(request.after)
-            for profile in list(self._partition.profiles.values()):
+            for profile in await self._partition.roster.every():
                 await self._partition.resolve(profile)
         return ProfileReply()
 

@@ -9,6 +9,7 @@ so that the batches behind are judged meanwhile.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Final, NamedTuple
 
@@ -20,7 +21,7 @@ from habitus.bus import Bus
 from habitus.events import Event, fault_of
 from habitus.images import image_key, partition_of
 from habitus_profiler import blind
-from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guard, Guarding
 from habitus_profiler.judgement import Ask, Echo, Limits
 from habitus_profiler.kin import Kin, adopt
@@ -28,6 +29,7 @@ from habitus_profiler.leaf import Leaf
 from habitus_profiler.ledger import Ledger, mark
 from habitus_profiler.profile import Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
+from habitus_profiler.roster import Roster
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Tenure
 from habitus_profiler.vectors import Vectors
@@ -76,10 +78,11 @@ class Partition:
 
     def __init__(self, number: int, services: Services, tenure: Tenure) -> None:
         self.number = number
-        self.profiles: dict[str, Profile] = {}
+        self.roster = Roster(number, tenure, services.limits, services.rule)
+        self.profiles = self.roster.profiles
         self.frozen = tenure.frozen
         self.ledger = Ledger(tenure)
-        self.verdicts = Verdicts(services.bus, self.profiles)
+        self.verdicts = Verdicts(services.bus, self.roster)
         self._tenure = tenure
         self._services = services
         self._publisher = Publisher(services.bus, number)
@@ -87,7 +90,7 @@ class Partition:
         self._guard = Guard(services.bus, self._publisher, services.guarding)
         self._tasks: set[asyncio.Future[None]] = set()
         self._resolving: set[str] = set()
-        self._floors: dict[str, int] = {}
+        self._asking: Counter[str] = Counter()
 
     @property
     def services(self) -> Services:
@@ -108,7 +111,7 @@ class Partition:
             del self.ledger.held[sequence]
             await self._refuse(message, str(fault))
             return
-        await self._introduce(batch.events)
+        await self._present(batch)
         work = self.apply(batch.events, sequence)
         self._lost(batch.losses, sequence, work)
         mark(held, sequence, work.learners.values())
@@ -116,14 +119,20 @@ class Partition:
         await self._conclude(work, sequence)
         await self._advance(work.learners)
 
-    async def _introduce(self, events: list[Event]) -> None:
-        """Let images that were never seen start from the profiles of their predecessors."""
-        images = {(event.container.image, event.container.image_digest) for event in events}
-        for key in {image_key(image, digest) for image, digest in images if image} - self.profiles.keys():
+    async def _present(self, batch: wire.EventBatch) -> None:
+        """Have every profile that the batch needs in memory; images never seen start from predecessors."""
+        images = {(event.container.image, event.container.image_digest) for event in batch.events}
+        keys = {image_key(image or "", digest) for image, digest in images}
+        for key in keys - self.roster.names():
             ancestor = None if self.frozen else await self.kin.predecessor(key)
-            profile = self._new(key) if ancestor else None
-            if profile is not None and ancestor is not None:
-                adopt(profile, ancestor)
+            if ancestor is not None and key not in self.roster.names():
+                adopt(self.roster.new(key), ancestor)
+        keys |= {loss.image for loss in batch.losses}
+        # Asked again after each: another may have been put to rest meanwhile.
+        while absent := self.roster.absent(keys):
+            await self.roster.get(absent.pop())
+        for key in keys:
+            self.roster.touch(key)
 
     async def _refuse(self, message: Msg, why: str) -> None:
         await insist("PARKED", lambda: self._services.bus.park(subjects.EVENTS, message, why))
@@ -181,6 +190,7 @@ class Partition:
                 self.verdicts.known(event, profile, profile.revision)
         elif isinstance(verdict, Ask):
             work.asked.append(_Asked(event, profile, profile.revision, verdict))
+            self._asking[profile.image_key] += 1
         elif not isinstance(verdict, Echo):
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
@@ -201,23 +211,29 @@ class Partition:
                 work.anomalies.append(blind.interval_of(lost, key, revision))
 
     def _new(self, key: str) -> Profile | None:
-        if self.frozen:
-            return None
-        services = self._services
-        profile = self.profiles[key] = Profile(key, self.number, services.limits, Learning(services.rule))
-        profile.revision = self._floors.pop(key, 1)
-        log.info("learning %s", key)
-        return profile
+        return None if self.frozen else self.roster.new(key)
 
     async def _finish(self, work: _Work, sequence: int) -> None:
         await self._publisher.store(work.anomalies)
         for event, why, name in work.parked:
             await self._publisher.park(event, why, name)
-        if work.asked:
-            await self._publisher.store(await self._settle(work.asked))
+        await self._ask(work.asked)
         await self.ledger.settle(sequence)
 
     # -- vectors ------------------------------------------------------------------------------
+
+    async def _ask(self, asked: list[_Asked]) -> None:
+        if not asked:
+            return
+        keys = Counter(one.profile.image_key for one in asked)
+        try:
+            await self._publisher.store(await self._settle(asked))
+        finally:
+            self._asking -= keys
+
+    def works_on(self, key: str) -> bool:
+        """Whether open work holds the profile of this name, so that it must stay in memory."""
+        return key in self._asking or key in self._resolving
 
     async def _settle(self, asked: list[_Asked]) -> list[Anomaly]:
         embedded = await self._services.vectors.of([each.ask.form.text for each in asked])
@@ -276,11 +292,6 @@ class Partition:
         log.info("learned %s: %d events, unseen %.4f", profile.image_key, events, unseen)
         await self.save()
 
-    def forget(self, profile: Profile) -> None:
-        """Drop a profile: the image's next event begins a new one, under a revision never used before."""
-        del self.profiles[profile.image_key]
-        self._floors[profile.image_key] = profile.revision + 1
-
     async def freeze(self) -> None:
         """Judge images that were never seen, from now on."""
         self.frozen = True
@@ -292,7 +303,7 @@ class Partition:
         Raises:
             Fenced: another replica owns the partition.
         """
-        await self.ledger.save(self.profiles)
+        await self.ledger.save(self.roster)
         await self.verdicts.compare()
 
     async def renew(self) -> None:

@@ -125,8 +125,10 @@ class Profile:
         return new + leaf.learn(_exe(event), _form(event), _layer(event))
 
     def _span(self, ts: int) -> None:
-        self.first_event = ts if self.first_event is None else min(ts, self.first_event)
-        self.last_event = max(ts, self.last_event or ts)
+        if self.last_event is None or ts > self.last_event:
+            self.last_event = ts
+        if self.first_event is None or ts < self.first_event:
+            self.first_event = ts
         self.dirty = True
 
     def changed(self) -> None:
@@ -253,7 +255,8 @@ class Profile:
 
     def _follows_open(self, event: Event) -> bool:
         """Whether an event reads or writes a file that it is a habit to open for that: no other habit."""
-        return any(self.file.find(path).known for path in habits.opening_paths(event))
+        told = event.file is not None and event.file.bytes is not None  # the cheap answer first
+        return told and any(self.file.find(path).known for path in habits.opening_paths(event))
 
     def _judge_network(self, event: Event) -> Miss | None:
         path, workload = habits.network_path(event), habits.workload_path(event)

@@ -11,11 +11,13 @@ import msgspec
 import nats.errors
 
 from habitus import subjects, wire
-from habitus.anomalies import Anomaly
+from habitus.anomalies import Anomaly, Reason
 from habitus.bus import Bus
 from habitus.events import Event, as_record
 from habitus.text import printable
 from habitus_profiler.judgement import Miss
+from habitus_profiler.notes import keys_of
+from habitus_profiler.paths import is_sensitive
 from habitus_profiler.profile import Profile
 from habitus_profiler.store import STORE_FAULTS
 
@@ -28,6 +30,8 @@ _CUT_ARGV: Final = 4096
 _HEADERS: Final = 1024  # they count too
 _AT_ONCE: Final = 256
 _LONGEST_PAUSE_S: Final = 2.0
+_LONGEST_KEYS: Final = 1000
+_TUNABLE: Final = frozenset({"unknown-path", "unknown-argument", "new-remote"})
 _json = msgspec.json.Encoder()
 
 
@@ -46,7 +50,19 @@ def anomaly_of(event: Event, profile: Profile, miss: Miss) -> Anomaly:
         confidence=profile.confidence,
         replicas=profile.fleet.replicas,
         detected=time.time_ns(),
+        habits=_tunable(event, miss.reason),
     )
+
+
+def _tunable(event: Event, reason: Reason) -> list[str]:
+    """Return the keys of what slow tuning may take into the profile; none of what security turns on."""
+    if reason not in _TUNABLE:
+        return []
+    file = event.file
+    if file and any(path and is_sensitive(path) for path in (file.path, file.new_path)):
+        return []
+    keys = keys_of(event)
+    return keys if sum(map(len, keys)) <= _LONGEST_KEYS else []
 
 
 def unknown_image(event: Event, image_key: str) -> Anomaly:

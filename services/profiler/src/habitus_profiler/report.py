@@ -61,6 +61,7 @@ def _notes(profile: Profile) -> ProfileNotes:
         ],
         changes=[Change.model_validate(msgspec.to_builtins(one)) for one in noted.changes],
         held=len(noted.held),
+        watched=sum(not one.veto for one in noted.watched.values()),
         predecessor=noted.predecessor,
     )
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One partition as a replica sees it: it stands by until the broker pins it, then owns the partition.
 
-Whoever is pinned takes the snapshots (see `store`), loads the profiles and works until the broker, the
-store or a request to give way ends it. Then everything of it in memory is forgotten: what no snapshot
-holds comes again from the stream, to whoever owns the partition then.
+Whoever is pinned takes the snapshots (see `tenure`) and works until the broker, the store or a request to
+give way ends it; profiles are loaded as they are needed (see `roster`). Then everything of it in memory is
+forgotten: what no snapshot holds comes again from the stream, to whoever owns the partition then.
 """
 
 import asyncio
@@ -89,7 +89,9 @@ class Seat:
         subscriptions = [await self._bus.nc.subscribe(self._subject("owner"), cb=self._say_who)]
         try:
             tenure = await claim(self._services.store, self.number)
-            partition = await self._loaded(tenure)
+            partition = Partition(self.number, self._services, tenure)
+            if partition.roster.waiting:
+                log.info("partition %d: %d profiles to load", self.number, len(partition.roster.waiting))
             operator = Operator(partition, pull)
             asked = self._asking(operator, pull)
             subscriptions += [
@@ -107,15 +109,6 @@ class Seat:
 
     def _subject(self, operation: str) -> str:
         return subjects.profile(operation, self.number)
-
-    async def _loaded(self, tenure: Tenure) -> Partition:
-        services = self._services
-        partition = Partition(self.number, services, tenure)
-        for profile in await tenure.load(services.limits, services.rule):
-            partition.profiles[profile.image_key] = profile
-        if partition.profiles:
-            log.info("partition %d: resumed %d profiles", self.number, len(partition.profiles))
-        return partition
 
     async def _work(self, pull: Pull, partition: Partition, first: Msg) -> None:
         await partition.take(first)
@@ -215,7 +208,7 @@ class Seat:
         return False
 
     async def _answer(self) -> str | None:
-        """Return the owner's name, empty while it loads or is silent, None when it is not connected.
+        """Return the owner's name, empty while it takes over or is silent, None when it is not connected.
 
         One that is only silent is left to the broker's patience.
         """

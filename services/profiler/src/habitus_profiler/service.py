@@ -13,7 +13,7 @@ import nats.errors
 
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
-from habitus_profiler import replicas
+from habitus_profiler import replicas, room, tuner
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
@@ -23,6 +23,7 @@ from habitus_profiler.replicas import partitions_of
 from habitus_profiler.seat import Seat
 from habitus_profiler.store import Store
 from habitus_profiler.tenure import Fenced
+from habitus_profiler.tuning import Tuning
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import RENEW_S
 
@@ -35,6 +36,7 @@ _LOOK_S: Final = 1.0
 _FIRST_LOOK_S: Final = 0.05
 _START_S: Final = 15.0
 _ORPHANED: Final = 3
+_MEGABYTE: Final = 1_000_000
 
 
 def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
@@ -48,6 +50,10 @@ def _bounds(settings: ProfilerSettings) -> tuple[Limits, Rule]:
         by_evidence=settings.detect == "evidence",
     )
     return limits, rule
+
+
+def _tuning(settings: ProfilerSettings) -> Tuning:
+    return Tuning(settings.tuning_replicas, settings.tuning_after_s, settings.tuning_below)
 
 
 async def run(service: Service) -> None:
@@ -70,6 +76,8 @@ async def run(service: Service) -> None:
         asyncio.ensure_future(_every(min(_TICK_S, rule.window_s / 4), seats, Partition.tick)),
         asyncio.ensure_future(_every(RENEW_S, seats, Partition.renew)),
         asyncio.ensure_future(_relieve(seats)),
+        asyncio.ensure_future(tuner.run(lambda: _owned(seats), _tuning(settings))),
+        asyncio.ensure_future(room.fill(lambda: _owned(seats), settings.memory_mb * _MEGABYTE)),
     ]
     await _all_owned(seats, standing)
     micro = await service.announce(ABOUT, metadata={replicas.METADATA: settings.partitions})

@@ -161,10 +161,6 @@ def _restored(record: _Profile, limits: Limits, rule: Rule) -> Profile:
     profile.notes = record.notes
     profile.kept = profile.revision
     profile.dirty = False
-    if not profile.observing:
-        # Other settings, or another program, may judge otherwise: collectors are to ask anew.
-        profile.revision += 1
-        profile.dirty = True
     return profile
 
 

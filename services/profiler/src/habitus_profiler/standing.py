@@ -15,7 +15,7 @@ from habitus.images import image_key
 from habitus.profiles import Blocker, ProfileReply, ProfileRequest
 from habitus.text import printable
 from habitus_profiler import report
-from habitus_profiler.notes import FEEDBACK_AT_MOST
+from habitus_profiler.notes import FEEDBACK_AT_MOST, keys_of_all
 from habitus_profiler.partition import Partition
 from habitus_profiler.profile import Profile
 
@@ -56,7 +56,7 @@ class Standing:
     ) -> Callable[[ProfileRequest], Awaitable[ProfileReply]]:
         async def answer(request: ProfileRequest) -> ProfileReply:
             key = request.image_key or ""
-            profile = self._partition.profiles.get(key)
+            profile = await self._partition.roster.get(key)
             if profile is None:
                 return ProfileReply(
                     error=f"no profile {printable(key, _SUBJECT)}; see `habitus profile list`"
@@ -113,7 +113,7 @@ class Standing:
         del request
         if profile.state == "locked":
             raise Refused("it is locked; `habitus profile unlock` first")
-        self._partition.forget(profile)
+        self._partition.roster.forget(profile)
 
     async def _absorb(self, profile: Profile, request: ProfileRequest) -> None:
         if profile.state == "locked":
@@ -123,7 +123,7 @@ class Standing:
         events = [_event(record, profile) for record in request.events]
         if not events:
             raise Refused("the alert holds no event of this image that could be absorbed")
-        profile.notes.mark(request.who, request.why, request.alert, events)
+        profile.notes.mark(request.who, request.why, request.alert, keys_of_all(events))
         profile.changed()
 
     async def _undo(self, profile: Profile, request: ProfileRequest) -> None:

@@ -39,15 +39,24 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct):
-    """What is kept of one profile. `revision`: one given out since the newest snapshot was written, or 0."""
+    """What is kept of one profile.
+
+    `revision`: the newest that may be in force, the snapshot's own or a later owner's; 0 in lists of older
+    programs. `events`: how many it had learned.
+    """
 
     newest: Kept
     before: Kept | None = None
     revision: int = 0
+    events: int = 0
 
     def kept(self) -> set[Kept]:
         """Return the snapshots that count."""
         return {self.newest, self.before} if self.before else {self.newest}
+
+    def taken(self) -> "Entry":
+        """Return the entry as a new owner writes it: with a revision that was never in force."""
+        return Entry(self.newest, self.before, self.revision + 1 if self.revision else 0, self.events)
 
 
 class Listing(msgspec.Struct):
@@ -71,8 +80,6 @@ class Store:
     def __init__(self, bus: Bus, stream: str) -> None:
         self.bus = bus
         self.stream = stream
-        self.loading = asyncio.Lock()
-        """One partition at a time: a flood of snapshots would hold the loop up until every pin is lost."""
 
     @classmethod
     async def open(cls, bus: Bus, replicas: int) -> "Store":

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
 
 import msgspec
 from nats.js.errors import APIError
@@ -25,7 +26,6 @@ from habitus_profiler.store import Entry, Kept, Listing, Store
 
 log = logging.getLogger(__name__)
 
-_READERS: Final = 4
 _WRONG_SEQUENCE: Final = 10071
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _encoder = msgspec.msgpack.Encoder()
@@ -33,6 +33,15 @@ _encoder = msgspec.msgpack.Encoder()
 
 class Fenced(Exception):
     """Another replica has taken the partition: nothing of ours is written any more."""
+
+
+class _Written(NamedTuple):
+    """A snapshot that was stored; `contained`: the sequences in EVENTS that it says are learned."""
+
+    profile: Profile
+    revision: int
+    contained: frozenset[int]
+    kept: Kept
 
 
 async def claim(store: Store, partition: int) -> "Tenure":
@@ -59,6 +68,8 @@ class Tenure:
 
     def __init__(self, store: Store, partition: int, current: Listing, sequence: int) -> None:
         self.fenced = asyncio.Event()
+        self.floors: dict[str, int] = {}
+        """Image key → the first revision that no profile of this name ever had, where one is gone."""
         self._store = store
         self._partition = partition
         self._list = current
@@ -70,51 +81,48 @@ class Tenure:
         """Whether images never seen are judged in this partition."""
         return self._list.frozen
 
+    def names(self) -> dict[str, int]:
+        """Return the image key of each profile that is kept → how many events it had learned."""
+        return {key: entry.events for key, entry in self._list.profiles.items()}
+
     async def begin(self) -> None:
-        """Replace the list by the same one in our name, and sweep what a former owner left behind."""
-        self._sequence = await self._publish(self._list)
+        """Replace the list by one in our name, and sweep what a former owner left behind.
+
+        Each profile gets a revision of its own in it, so that collectors ask anew: other settings, or another
+        program, may judge otherwise. No snapshot is written for that, and none is read.
+        """
+        taken = {key: entry.taken() for key, entry in self._list.profiles.items()}
+        new = Listing(self._list.tenure, self._list.frozen, taken)
+        self._sequence = await self._publish(new)
+        self._list = new
         kept = {each.name for each in self._list.kept()}
         await self._store.drop(self._partition, await self._store.names(self._partition) - kept)
 
-    async def load(self, limits: Limits, rule: Rule) -> list[Profile]:
-        """Return the partition's profiles.
+    async def load(self, key: str, limits: Limits, rule: Rule) -> Profile | None:
+        """Return one profile that is kept, None when no snapshot of it can be used.
 
         A damaged snapshot gets a line in the log, and the one before it is used.
+
+        Raises:
+            Fenced: another replica owns the partition, and may have dropped what our list names.
+            one of STORE_FAULTS: the broker can't be asked.
         """
-        readers = asyncio.Semaphore(_READERS)
-
-        async def one(key: str, entry: Entry) -> Profile | None:
-            async with readers:
-                return await self._load_one(key, entry, limits, rule)
-
-        entries = list(self._list.profiles.items())
-        async with self._store.loading:
-            loaded = await asyncio.gather(*(one(key, entry) for key, entry in entries))
-        profiles = [profile for profile in loaded if profile]
-        await self._number(profiles)
-        return profiles
-
-    async def _number(self, profiles: list[Profile]) -> None:
-        """Give each profile that judges a revision of its own. The list keeps it: no snapshot is written."""
-        entries, numbered = dict(self._list.profiles), []
-        for profile in profiles:
-            old = entries[profile.image_key]
-            if profile.observing:
-                continue
-            profile.revision = max(profile.revision, old.revision + 1)
-            entries[profile.image_key] = Entry(old.newest, old.before, profile.revision)
-            numbered.append(profile)
-        if numbered:
-            await self._put(Listing(self._list.tenure, self._list.frozen, entries))
-        for profile in numbered:
-            profile.kept, profile.dirty = profile.revision, False
-
-    async def _load_one(self, key: str, entry: Entry, limits: Limits, rule: Rule) -> Profile | None:
-        name = printable(key, 200)
+        entry, name = self._list.profiles[key], printable(key, 200)
         try:
-            return await self._parsed(entry.newest, limits, rule)
+            profile = await self._parsed(entry.newest, limits, rule)
         except snapshot.SnapshotFault as fault:
+            current, _ = await self._store.current(self._partition)
+            self._ours(current)
             log.error("snapshot of %s refused: %s", name, fault)  # noqa: TRY400
+            return await self._older(key, limits, rule)
+        if entry.revision:
+            profile.revision = profile.kept = max(profile.revision, entry.revision)
+        else:  # a list by an older program reserves none
+            profile.revision, profile.dirty = profile.revision + 1, True
+        return profile
+
+    async def _older(self, key: str, limits: Limits, rule: Rule) -> Profile | None:
+        entry, name = self._list.profiles[key], printable(key, 200)
         if entry.before:
             try:
                 profile = await self._parsed(entry.before, limits, rule)
@@ -127,18 +135,22 @@ class Tenure:
                     profile.revision,
                     profile.state,
                 )
-                self._list.profiles[key] = Entry(entry.before)
-                profile.dirty = True
+                profile.revision, profile.dirty = max(profile.revision, entry.revision) + 1, True
+                async with self._lock:
+                    self._list.profiles[key] = Entry(entry.before, None, entry.revision, entry.events)
                 return profile
         log.error("no usable snapshot of %s: its profile starts anew", name)
+        self.floors[key] = entry.revision + 1
         return None
 
     async def _parsed(self, kept: Kept, limits: Limits, rule: Rule) -> Profile:
         data = await self._store.read(self._partition, kept)
         return snapshot.parsed(data, limits, rule, self._store.stream)
 
-    async def save(self, profiles: Mapping[str, Profile]) -> dict[str, frozenset[int]]:
-        """Keep every dirty profile, forget those that are no longer in `profiles`.
+    async def save(
+        self, profiles: Mapping[str, Profile], names: AbstractSet[str]
+    ) -> dict[str, frozenset[int]]:
+        """Keep every dirty profile, forget those that are no longer in `names`.
 
         Returns:
             image key → the sequences in EVENTS that its new snapshot contains.
@@ -150,13 +162,13 @@ class Tenure:
         async with self._lock:
             if self.fenced.is_set():
                 raise Fenced
-            written: dict[str, tuple[Profile, int, frozenset[int], Kept]] = {}
+            written: dict[str, _Written] = {}
             try:
                 for key, profile in list(profiles.items()):
                     if profile.dirty:
                         written[key] = await self._written(profile)
-                if written or self._list.profiles.keys() - profiles.keys():
-                    await self._replace(profiles, {key: each[3] for key, each in written.items()})
+                if written or self._list.profiles.keys() - names:
+                    await self._replace(names, written)
             except BaseException:
                 for profile, *_ in written.values():
                     profile.dirty = True
@@ -165,7 +177,7 @@ class Tenure:
                 profile.kept = revision
             return {key: contained for key, (_, _, contained, _) in written.items()}
 
-    async def _written(self, profile: Profile) -> tuple[Profile, int, frozenset[int], Kept]:
+    async def _written(self, profile: Profile) -> _Written:
         data = snapshot.sealed(profile, self._store.stream)
         revision, contained = profile.revision, frozenset(profile.applied)
         profile.dirty, profile.bytes = False, len(data)
@@ -174,13 +186,14 @@ class Tenure:
         except BaseException:
             profile.dirty = True
             raise
-        return profile, revision, contained, kept
+        return _Written(profile, revision, contained, kept)
 
-    async def _replace(self, profiles: Mapping[str, Profile], written: Mapping[str, Kept]) -> None:
-        entries = {key: entry for key, entry in self._list.profiles.items() if key in profiles}
-        for key, kept in written.items():
+    async def _replace(self, names: AbstractSet[str], written: Mapping[str, _Written]) -> None:
+        entries = {key: entry for key, entry in self._list.profiles.items() if key in names}
+        for key, (profile, revision, _, kept) in written.items():
             old = entries.get(key)
-            entries[key] = Entry(kept, old.newest if old else None)
+            before, events = old.newest if old else None, profile.learning.progress.events
+            entries[key] = Entry(kept, before, revision, events)
         await self._put(Listing(self._list.tenure, self._list.frozen, entries))
 
     async def freeze(self) -> None:
@@ -202,13 +215,16 @@ class Tenure:
             if error.err_code != _WRONG_SEQUENCE:
                 raise
             current, self._sequence = await self._store.current(self._partition)
-            if current.tenure != new.tenure:
-                self.fenced.set()
-                raise Fenced from None
+            self._ours(current)
             unused |= current.kept()  # ours: the broker took it and its answer was lost
             self._sequence = await self._publish(new)
         self._list = new
         await self._store.drop(self._partition, {each.name for each in unused - new.kept()})
+
+    def _ours(self, current: Listing) -> None:
+        if current.tenure != self._list.tenure:
+            self.fenced.set()
+            raise Fenced from None
 
     async def _publish(self, new: Listing) -> int:
         subject = subjects.snapshots(self._partition, "list")

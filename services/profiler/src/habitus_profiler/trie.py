@@ -71,7 +71,9 @@ class Trie:
         """Add one observation of `path`; return how many nodes are new."""
         node, new = self.root, 0
         for depth, name in enumerate(path):
-            child = self._child(node, path, depth)
+            child = node.children.get(name)
+            if child is None and node.wild:
+                child = self._wild_child(node, path, depth)
             if child is None:
                 if self.size >= MAX_NODES:
                     return new + 1
@@ -87,8 +89,10 @@ class Trie:
     def find(self, path: Sequence[str]) -> Found:
         """Look for `path`."""
         node = self.root
-        for depth in range(len(path)):
-            child = self._child(node, path, depth)
+        for depth, name in enumerate(path):
+            child = node.children.get(name)
+            if child is None and node.wild:
+                child = self._wild_child(node, path, depth)
             if child is None:
                 return Found(node, depth, known=False)
             node = child
@@ -115,10 +119,7 @@ class Trie:
             node = child
         node.ends += ends
 
-    def _child(self, node: Node, path: Sequence[str], depth: int) -> Node | None:
-        child = node.children.get(path[depth])
-        if child is not None or not node.wild:
-            return child
+    def _wild_child(self, node: Node, path: Sequence[str], depth: int) -> Node | None:
         wildcard = self.rules.widen(path[:depth], path[depth])
         return node.children.get(wildcard) if wildcard else None
 

@@ -7,7 +7,6 @@ revision could come back with other contents.
 """
 
 import logging
-from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
@@ -18,6 +17,7 @@ from habitus.bus import Bus
 from habitus.events import Event
 from habitus_profiler.keys import EVIDENCE
 from habitus_profiler.profile import Profile
+from habitus_profiler.roster import Roster
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,12 @@ class _Waiting:
 
 
 class Verdicts:
-    """The verdicts and revisions of one partition. `profiles` is the partition's own mapping."""
+    """The verdicts and revisions of one partition: of profiles in memory and of those at rest."""
 
-    def __init__(self, bus: Bus, profiles: Mapping[str, Profile]) -> None:
+    def __init__(self, bus: Bus, roster: Roster) -> None:
         self._bus = bus
-        self._profiles = profiles
+        self._profiles = roster.profiles
+        self._resting = roster.resting
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._told: dict[str, int] = {}
 
@@ -77,7 +78,8 @@ class Verdicts:
 
     async def compare(self) -> None:
         """Tell at once which revisions changed since they were last told; 0: no longer in force."""
-        now = {key: profile.in_force for key, profile in self._profiles.items()}
+        now = {key: resting.in_force for key, resting in self._resting.items()}
+        now |= {key: profile.in_force for key, profile in self._profiles.items()}
         told = self._told
         changed = {key: revision for key, revision in now.items() if told.get(key, 0) != revision}
         changed |= dict.fromkeys((key for key in told if key not in now), 0)

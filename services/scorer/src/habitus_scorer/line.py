@@ -175,4 +175,13 @@ def _scored(judged: Judged, incident: Incident) -> ScoredAnomaly:
         incident=incident.id,
         alert=incident.alert_id if incident.raised else None,
         scored=time.time_ns(),
+        habits=anomaly.habits,
+        place=_place(anomaly),
+        replicas=anomaly.replicas,
     )
+
+
+def _place(anomaly: Anomaly) -> str:
+    """Return which replica it was: a Pod's containers, however often they are restarted, are one."""
+    container = anomaly.event.container
+    return (container.pod.uid if container.pod else None) or container.id or ""

@@ -2,10 +2,12 @@
 """How much room profiles take, and how soon another replica owns what a dead one owned.
 
 The typical profile here: 60 programs with 4 forms of arguments each, a vector of 1 024 numbers a form, 1 500
-files, 60 peers. The thousand are snapshots on a real broker that a real profiler process loads.
+files, 60 peers. The thousand are snapshots on a real broker. `start_s` and takeovers end when each partition
+is owned, `loaded_s` when every profile is in memory.
 """
 
 import asyncio
+import contextlib
 import random
 import signal
 import statistics
@@ -15,7 +17,7 @@ import tempfile
 import time
 import tracemalloc
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,7 @@ from habitus import subjects
 from habitus.bus import Bus
 from habitus.events import Container, Event, File, Network, Process
 from habitus.images import PARTITIONS, partition_of
+from habitus.profiles import ProfileReply
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Learning, Rule
 from habitus_profiler.leaf import Vector
@@ -46,7 +49,7 @@ _START: Final = 1_764_000_000_000_000_000
 
 
 def measure(rounds: int) -> Mapping[str, float]:
-    """Return the size of a profile, of a thousand in a profiler, and the time of a takeover."""
+    """Return the size of a profile, of a thousand in a profiler, and the times of takeovers."""
     profile = typical()
     data = snapshot.sealed(profile, "")
     tracemalloc.start()
@@ -56,23 +59,22 @@ def measure(rounds: int) -> Mapping[str, float]:
     found = {
         "profile.typical_mb": held / _MEGABYTE,
         "profile.typical_snapshot_mb": len(data) / _MEGABYTE,
+        "profile.load_ms": _load_ms(data),
         "profile.typical_nodes": float(loaded.file.size + loaded.network.size),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        server = NatsServer(Path(folder), "token")
-        server.start()
-        try:
-            found |= asyncio.run(_thousand(server, profile))
-        finally:
-            server.stop()
-    with tempfile.TemporaryDirectory() as folder:
-        server = NatsServer(Path(folder), "token")
-        server.start()
-        try:
-            found |= asyncio.run(_takeovers(server, rounds))
-        finally:
-            server.stop()
+    for part in (_thousand(profile), _takeovers(rounds, None), _takeovers(rounds, profile)):
+        found |= asyncio.run(part)
     return found
+
+
+def _load_ms(data: bytes) -> float:
+    """Return the processor time of making a profile of its snapshot, median of 20, in milliseconds."""
+    readings = []
+    for _ in range(20):
+        started = time.process_time()
+        snapshot.parsed(data, _limits(), Rule(1e9, 0, 1), "")
+        readings.append(1000 * (time.process_time() - started))
+    return statistics.median(readings)
 
 
 def typical() -> Profile:
@@ -124,29 +126,59 @@ def _event(kind: str, op: str, program: str, argv: list[str] | None = None, **pa
     )
 
 
-async def _thousand(server: NatsServer, profile: Profile) -> dict[str, float]:
+@contextlib.contextmanager
+def _server() -> Iterator[NatsServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = NatsServer(Path(folder), "token")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+async def _keep(server: NatsServer, profile: Profile) -> None:
+    """Store a thousand images' snapshots, all of them of the one profile."""
+    shares: defaultdict[int, list[str]] = defaultdict(list)
+    for number in range(_IMAGES):
+        key = f"shop/service-{number}:1"
+        shares[partition_of(key)].append(key)
+    data = snapshot.sealed(profile, "")
     async with Bus(server.settings, "bench") as bus:
         store = await Store.open(bus, 1)
-        shares: defaultdict[int, list[str]] = defaultdict(list)
-        for number in range(_IMAGES):
-            key = f"shop/service-{number}:1"
-            shares[partition_of(key)].append(key)
-        data = snapshot.sealed(profile, "")
         for partition, keys in shares.items():
             profiles = {key: snapshot.parsed(data, _limits(), Rule(1e9, 0, 1), "") for key in keys}
             for key, each in profiles.items():
                 each.image_key, each.partition, each.dirty = key, partition, True
-            await (await claim(store, partition)).save(profiles)
-    started = time.monotonic()
-    service = _profiler(server, "thousand")
-    try:
-        async with Bus(server.settings, "bench") as bus:
-            for number in range(PARTITIONS):
-                await _owned(bus, number)
-        loaded = time.monotonic() - started
-        return {"profiles_1000.rss_mb": _rss_mb(service), "profiles_1000.start_s": loaded}
-    finally:
-        service.kill()
+            await (await claim(store, partition)).save(profiles, profiles.keys())
+
+
+async def _thousand(profile: Profile) -> dict[str, float]:
+    with _server() as server:
+        await _keep(server, profile)
+        started = time.monotonic()
+        service = _profiler(server, "thousand")
+        try:
+            async with Bus(server.settings, "bench") as bus:
+                for number in range(PARTITIONS):
+                    await _owned(bus, number)
+                owned = time.monotonic() - started
+                counts = [await _loaded(bus, number) for number in range(PARTITIONS)]
+            if sum(counts) != _IMAGES:
+                raise ValueError(f"{sum(counts)} profiles of {_IMAGES} were loaded")
+            return {
+                "profiles_1000.start_s": owned,
+                "profiles_1000.loaded_s": time.monotonic() - started,
+                "profiles_1000.rss_mb": _rss_mb(service),
+            }
+        finally:
+            service.kill()
+
+
+async def _loaded(bus: Bus, partition: int) -> int:
+    """Return how many profiles a partition has; asking loads them."""
+    data = await bus.request(subjects.profile("list", partition), b"{}", _PATIENCE_S)
+    return len(ProfileReply.model_validate_json(data).summaries)
 
 
 def _profiler(server: NatsServer, name: str) -> ServiceProcess:
@@ -164,23 +196,28 @@ def _rss_mb(service: ServiceProcess) -> float:
     return int(line.split()[1]) * _KIBIBYTE / _MEGABYTE
 
 
-async def _takeovers(server: NatsServer, rounds: int) -> dict[str, float]:
-    replicas = [_profiler(server, "first"), _profiler(server, "second")]
-    try:
-        async with Bus(server.settings, "bench") as bus:
-            killed = []
-            for number in range(rounds):
-                killed.append(await _takeover(bus, replicas, signal.SIGKILL))
-                replicas = [each for each in replicas if each.child.poll() is None]
-                replicas.append(_profiler(server, f"again-{number}"))
-            silent = await _takeover(bus, replicas, signal.SIGSTOP)
-    finally:
-        for each in replicas:
-            each.kill()
+async def _takeovers(rounds: int, profile: Profile | None) -> dict[str, float]:
+    """Kill a replica again and again; `profile`: each time it owned its share of a thousand such images."""
+    with _server() as server:
+        if profile:
+            await _keep(server, profile)
+        replicas = [_profiler(server, "first"), _profiler(server, "second")]
+        try:
+            async with Bus(server.settings, "bench") as bus:
+                killed = []
+                for number in range(rounds):
+                    killed.append(await _takeover(bus, replicas, signal.SIGKILL))
+                    replicas = [each for each in replicas if each.child.poll() is None]
+                    replicas.append(_profiler(server, f"again-{number}"))
+                silent = await _takeover(bus, replicas, signal.SIGSTOP)
+        finally:
+            for each in replicas:
+                each.kill()
+    name = "takeover" if profile else "takeover_empty"
     return {
-        "takeover_s": statistics.median(killed),
-        "takeover_worst_s": max(killed),
-        "takeover_from_silent_s": silent,
+        f"{name}_s": statistics.median(killed),
+        f"{name}_worst_s": max(killed),
+        f"{name}_from_silent_s": silent,
     }
 
 

@@ -24,7 +24,10 @@ def policy(document: dict[str, Any], target: Target) -> Policy:
         raise PolicyFault(
             f"{len(plain)} programs are more than the {_MOST} that such a policy should compare"
         )
-    remarks = ["it reports and never stops anything; arguments, files and peers are not in it"]
+    remarks = [
+        "it reports and never stops anything; arguments, files and peers are not in it",
+        "before kernel 5.3 Tetragon compares no programs, so that all are reported",
+    ]
     if len(plain) < len(programs):
         remarks.append(
             "reported though known, because their paths vary: " + ", ".join(sorted({*programs} - {*plain}))
