@@ -162,7 +162,7 @@ def test_changing_ids_never_count_as_news_and_near_forms_neither(vector_of):
         profile.learn(execed(["java", "-jar", "app.jar", "--id=1", word]))
         complete(profile, vector_of)
     assert profile.learning.progress.new == first
-    profile.learn(execed(["java", "-jar", "app.jar", "--id=1", "--other"]))
+    profile.learn(execed(["java", "-jar", "app.jar", "--id=1", "--trust-all"]))
     complete(profile, vector_of)
     assert profile.learning.progress.new == first + 1
 

@@ -122,6 +122,10 @@ class Leaf:
         order = np.argsort(-cosines, kind="stable")[:count]
         return [(self.texts[at], float(cosines[at])) for at in order]
 
+    def knows(self, form: Form) -> bool:
+        """Say whether a form needs no vector: it was seen, or does nothing but tell of the program."""
+        return form.idle or form.text in self.forms
+
     def novelty(self, exe: str | None, form: Form, layer: str | None = None) -> Novelty | None:
         """Return what of the program's place, its layer or the slots was never seen here, or None."""
         detail = (self._exe_novelty(exe) if exe else None) or self._layer_novelty(layer)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words in the names of flags and variables by which they can do harm, in lower case.
+
+`POWERS` do something when they are on, `PROTECTIONS` when they are off. The others matter by what
+stands behind them: `DOORS` with a number, `NAMES` with a word.
+"""
+
+from typing import Final
+
+from habitus_profiler.words import words
+
+POWERS: Final = words(
+    """
+    absolute accept admin administrator agent allow allowed allowlist anonymous approve attach basedir
+    become bypass cleartext cmd codebase command commands console control cors dangerous dangerously
+    debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec execute
+    expose external follow forward grant guest hook hooks impersonate import infile insecure inspect
+    interactive invalid javaagent jdwp jmxremote jndi kill libraries lifecycle listen local lookups netrc
+    noauth nosandbox nossl notls noverify opens orphan outfile override pid plaintext policy pprof
+    privileged proxy public purge push remote remove replicaof restore rmi root script scripts serial
+    shell shutdown skipverify slaveof sudo superuser symlinks system traversal trust trustall trusted
+    tunnel unlock unprivileged unrestricted unsafe unsafely upload whitelist wipe
+    """
+)
+PROTECTIONS: Final = words(
+    """
+    acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
+    capability caps cert certificate certificates certs check checking checks checksum credential
+    credentials functions gpg hostkey key keyring mlock pass passphrase passwd password perm permission
+    permissions priv privilege privileges protect protected protection reqcert restriction restrictions
+    safe sandbox seccomp secret secrets secure security selinux sign signature signing ssl tls token
+    tokens validate validation verification verify
+    """
+)
+DOORS: Final = words(
+    "port listen inspect debug uid gid user group owner fd bind address addr mode umask socket unix host"
+)
+NAMES: Final = DOORS | words(
+    """
+    agent as class config dest destination device dir directory endpoint extension extensions file image
+    include keys lib library load loader module modules mount network options opts origin out output path
+    plugin plugins preload profile registry require role run server source target uri url
+    """
+)
+NEGATIONS: Final = words(
+    "no non not skip disable disabled without ignore never off reject deny refuse suppress omit exclude"
+)
+AMOUNTS: Final = words(
+    """
+    age concurrency connections count delay depth factor height interval length level limit max min
+    processes quality rate ratio retries seconds size threads timeout ttl width workers
+    """
+)
+"""What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
