@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from habitus_profiler.hazards import AMOUNTS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
+from habitus_profiler.hazards import AMOUNTS, DESCRIPTIONS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
 from habitus_profiler.words import words
 
 Value = Literal["none", "on", "off", "amount", "format", "number", "word", "other"]
@@ -53,14 +53,16 @@ _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[
 _SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer)-[a-z]|-XX:[+-]")
 _ENDINGS: Final = ("path", "dir", "file", "preload")
 _DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
-_LONG: Final = 4
+_LONG: Final = 3
+_SWITCH_LETTERS: Final = frozenset("abfhlmnoqstvwyzBFHQVW")
+_SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
-_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*\Z")
-_LONGEST_WORD: Final = 24
+_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*\Z")
+_LONGEST_WORD: Final = 40
 
 
 def value_of(kind: str, text: str) -> Value:
@@ -68,6 +70,8 @@ def value_of(kind: str, text: str) -> Value:
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
         return by_kind
+    if _SEPARATOR.match(text):
+        return "format"
     if kind == "list":
         return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
     is_word = kind == "text" and len(text) <= _LONGEST_WORD and _PLAIN.match(text)
@@ -82,17 +86,21 @@ def is_switch(flag: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_mild(flag: str, value: Value) -> bool:
     """Say whether a flag or variable with such a value can do no harm that the value itself does not tell."""
-    if value == "other":
-        return False
     name = flag.lstrip("-").rstrip("=")
+    if value == "other" or not name:
+        return False
     if len(name) == 1:
-        return value in {"amount", "format", "number"} and name not in _DOOR_LETTERS
+        by_letter = name in _SWITCH_LETTERS if value == "none" else name not in _DOOR_LETTERS
+        return by_letter and value in {"none", "amount", "format", "number"}
     if flag[:1] == "-" and flag[:2] != "--" and not _is_word(name):
         return value in {"amount", "number"} and _DOOR_LETTERS.isdisjoint(name)
-    parts = [part.lower() for part in _PARTS.split(name) if part]
+    return _is_mild_name([part.lower() for part in _PARTS.split(name) if part], value)
+
+
+def _is_mild_name(parts: list[str], value: Value) -> bool:
     if not parts or _harms(parts, value):
         return False
-    if value in {"none", "on", "off", "amount", "format"} or (value == "number" and parts[-1] in AMOUNTS):
+    if value not in {"number", "word"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
         return True
     doors = DOORS if value == "number" else NAMES
     return doors.isdisjoint(parts) and not (value == "word" and parts[-1].endswith(_ENDINGS))

@@ -12,28 +12,31 @@ from habitus_profiler.words import words
 POWERS: Final = words(
     """
     absolute accept admin administrator agent allow allowed allowlist anonymous approve attach basedir
-    become bypass cleartext cmd codebase command commands console control cors dangerous dangerously
-    debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec execute
-    expose external follow forward grant guest hook hooks impersonate import infile insecure inspect
-    interactive invalid javaagent jdwp jmxremote jndi kill libraries lifecycle listen local lookups netrc
-    noauth nosandbox nossl notls noverify opens orphan outfile override pid plaintext policy pprof
-    privileged proxy public purge push remote remove replicaof restore rmi root script scripts serial
-    shell shutdown skipverify slaveof sudo superuser symlinks system traversal trust trustall trusted
-    tunnel unlock unprivileged unrestricted unsafe unsafely upload whitelist wipe
+    become bypass cleartext cmd codebase command commands console control cors credential credentials
+    dangerous dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate
+    eval exec execute expose external follow forward grant guest hook hooks impersonate import infile
+    insecure inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle
+    listen local lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass
+    passphrase passwd password pid plaintext policy pprof privileged proxy public purge push remote remove
+    replicaof restore rmi root script scripts secret secrets serial shell shutdown skipverify slaveof sudo
+    superuser symlinks system token tokens traversal trust trustall trusted tunnel unlock unprivileged
+    unrestricted unsafe unsafely upload whitelist wipe
     """
 )
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs check checking checks checksum credential
-    credentials functions gpg hostkey key keyring mlock pass passphrase passwd password perm permission
-    permissions priv privilege privileges protect protected protection reqcert restriction restrictions
-    safe sandbox seccomp secret secrets secure security selinux sign signature signing ssl tls token
-    tokens validate validation verification verify
+    capability caps cert certificate certificates certs check checking checks checksum functions gpg
+    hostkey mlock perm permission permissions priv privilege privileges protect protected protection
+    reqcert restriction restrictions safe sandbox seccomp secure security selinux sign signature signing
+    ssl tls validate validation verification verify
     """
 )
 DOORS: Final = words(
-    "port listen inspect debug uid gid user group owner fd bind address addr mode umask socket unix host"
+    """
+    addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
+    umask unix user
+    """
 )
 NAMES: Final = DOORS | words(
     """
@@ -52,3 +55,7 @@ AMOUNTS: Final = words(
     """
 )
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
+DESCRIPTIONS: Final = words(
+    "algo algorithm charset codec compression encoding format lang locale order sort style type unit zone"
+)
+"""What a word describes says nothing either: `--key-type ecdsa` names no key."""

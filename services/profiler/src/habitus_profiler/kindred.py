@@ -47,8 +47,8 @@ _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
-_PLAIN: Final = {"package": "*", "tree": "*"}
-"""Kinds of which any three values make one family."""
+_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR}
+"""kind → how many values of it make any other known."""
 
 
 @lru_cache(maxsize=8192)
@@ -65,7 +65,7 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
         return (Family(f"*.{extension}", _PAIR),) if extension else ()
-    return (Family(_PLAIN[kind], _SEVERAL),) if kind in _PLAIN else ()
+    return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
 
 
 @lru_cache(maxsize=8192)

@@ -16,7 +16,7 @@ _LOOSE: Final = re.compile(
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
 _SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
 _LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
-_SETTING: Final = re.compile(r"[A-Za-z_][\w.: -]{0,60}=([^\s;,&'\"]+)")
+_SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"

@@ -11,7 +11,7 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.flags import is_mild, is_switch, value_of
+from habitus_profiler.flags import is_mild, is_switch
 from habitus_profiler.paths import HARMLESS, classed, exe_place
 from habitus_profiler.programs import (
     ASKING,
@@ -26,6 +26,7 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TALKERS,
     WRAPPERS,
     is_shell_flag,
     names_host,
@@ -33,7 +34,7 @@ from habitus_profiler.programs import (
 )
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
-from habitus_profiler.tokens import Token, typed
+from habitus_profiler.tokens import Token, graded, typed
 from habitus_profiler.volatile import softened
 
 MAX_TOKENS: Final = 512
@@ -59,17 +60,26 @@ _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _ANYWHERE: Final = Slot("remote", "any")
+_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_LONGEST_FLAG: Final = 200
+_ONE_LETTER: Final = len("-x")
 _LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 
 
-def _is_mild(flag: str, behind: str) -> bool:
-    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none)."""
-    if flag[:1] != "-" or typed(flag).slots != (Slot("flag", softened(flag)),):
+def _is_mild(program: str, flag: str, behind: str) -> bool:
+    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
+
+    Letters of programs that run or reach anything say too little to be mild.
+    """
+    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
         return False
     token = typed(behind)
     if not behind or is_switch(flag) or (token.kind == "flag" and " " not in behind):
-        return is_mild(flag, "none")
-    return flag not in _LOOSE_FLAGS and is_mild(flag, value_of(token.kind, behind))
+        return is_mild(flag, "none") and (flag[:2] == "--" or program not in _FAR_REACHING)
+    value = graded(token, behind)
+    if program in _FAR_REACHING and flag[:2] != "--" and len(flag) > _ONE_LETTER:
+        return False
+    return flag not in _LOOSE_FLAGS and is_mild(flag, value)
 
 
 def _tree(word: str) -> tuple[Slot, ...]:
@@ -121,7 +131,7 @@ class Reader:
             pair = gives(words[at - 1], word) if at else None
             if pair:
                 self.slots[Slot("word", pair)] = None
-            if _is_mild(word, words[at + 1] if at + 1 < len(words) else ""):
+            if _is_mild(name, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
                 self.word(name, flag, word, prefix, plain)

@@ -58,6 +58,7 @@ WORDS: Final = {
 _MAX_VALUES: Final = 4096
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
+_MILD_LETTERS: Final = str.maketrans("", "", "vq")
 
 
 class SlotBook:
@@ -99,7 +100,8 @@ class SlotBook:
 
     def spells(self, command: str, name: str) -> bool:
         """Say whether a cluster of short flags has no letter that was not seen in one."""
-        return _is_cluster(name) and self._letters.get(command, set()).issuperset(name[1:])
+        letters = name[1:].translate(_MILD_LETTERS)
+        return _is_cluster(name) and self._letters.get(command, set()).issuperset(letters)
 
     def _is_kindred(self, slot: Slot) -> bool:
         """Say whether enough values of one kind with this one were seen."""

@@ -8,7 +8,10 @@ from typing import Final
 from habitus_profiler.words import words
 
 _WHOLE: Final = words(
-    "kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519"
+    """
+    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519
+    delete destroy purge uninstall wipe proxy
+    """
 )
 _PARTS: Final = words(
     """
@@ -20,13 +23,13 @@ _PARTS: Final = words(
     """
 )
 _GIVES: Final = re.compile(
-    r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?(?:user|role|account|permission|key|member|policy)s?"
-    r"(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward",
+    r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
     r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
-    r"|(?:config|acl) set|module load|script load"
+    r"|(?:config|acl) (?:set|dump|view)|module load|script load"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import is_mild, value_of
+from habitus_profiler.flags import Value, is_mild, value_of
 from habitus_profiler.paths import classed, extension_of, is_code, is_program
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
@@ -34,6 +34,9 @@ class Token(NamedTuple):
 
 
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
+_WRAPPER: Final = re.compile(
+    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
+)
 _FLAG: Final = re.compile(r"-{1,2}[A-Za-z0-9][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
 _EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
@@ -67,6 +70,13 @@ def _typed(token: str, depth: int) -> Token:
 
 
 _remembered: Final = lru_cache(maxsize=8192)(_typed)
+
+
+def graded(token: Token, text: str) -> Value:
+    """Return the grade of a flag's value; a setting that is mild itself is as good as a word."""
+    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
+        return "word"
+    return value_of(token.kind, text)
 
 
 def _rank(length: int) -> str:
@@ -137,6 +147,15 @@ def _address(token: str, depth: int) -> Token | None:
     return Token("ip", f"<{remote}>{_port(remote, port)}", (Slot("remote", remote),))
 
 
+def _wrapped(token: str, depth: int) -> Token | None:
+    """Read what names its reader first: `jdbc:h2:mem:x`, `data:…`, `ext::sh`."""
+    match = _WRAPPER.match(token)
+    if match is None or depth >= _MAX_DEPTH or "://" in token:
+        return None
+    inner = typed(token[match.end() :], depth + 1)
+    return Token("url", match[0] + inner.text, (Slot("scheme", match[0].rstrip(":")), *inner.slots))
+
+
 def _email(token: str, depth: int) -> Token | None:
     match = _EMAIL.match(token)
     if match is None:
@@ -162,9 +181,10 @@ def _flag(token: str, depth: int) -> Token | None:
     name = softened(name)
     slot = Slot("flag", name)
     if not value:
-        return Token("flag", name + equals, (slot,))
+        emptied = equals and is_mild(name, "off")
+        return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
-    if is_mild(name, value_of(inner.kind, value)):
+    if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
 
@@ -187,8 +207,9 @@ def _assignment(token: str, depth: int) -> Token | None:
         name, _, version = token.partition("==")
         return Token("package", f"{softened(name)}=={softened(version)}", (Slot("package", softened(name)),))
     key = softened(match[0][:-1])
-    inner = typed(token[match.end() :], depth + 1)
-    mild = is_mild(f"{key}=", value_of(inner.kind, token[match.end() :]))
+    value = token[match.end() :]
+    inner = typed(value, depth + 1)
+    mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
     return Token("assignment", f"{key}={inner.text}", (slot, *inner.slots))
 
@@ -279,6 +300,9 @@ def _file(token: str, depth: int) -> Token | None:
 
 
 def _several(token: str, depth: int) -> Token | None:
+    if len(token) > 1 and token[-1] in ",;" and depth < _MAX_DEPTH:
+        inner = typed(token[:-1], depth + 1)
+        return inner._replace(text=inner.text + token[-1]) if inner.slots else None
     if depth >= _MAX_DEPTH or not _LIST.search(token.strip(",;")) or " " in token:
         return None
     return _joined(token, "," if "," in token else ";", depth)
@@ -291,6 +315,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _url, _email, _several, _host_path, _path, _hex, _blob,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _path, _hex, _blob,
     _mode, _host, _file,
 )  # fmt: skip
