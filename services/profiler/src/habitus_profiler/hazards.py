@@ -14,7 +14,8 @@ POWERS: Final = words(
     absolute accept admin administrator agent allow allowed allowlist anonymous approve attach basedir
     become bypass cleartext cmd codebase command commands console control cors credential credentials
     dangerous dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate
-    eval exec execute expose external follow forward grant guest hook hooks impersonate import infile
+    eval exec execute expose external follow forward functions grant guest hook hooks impersonate
+    import infile
     insecure inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle
     listen local lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass
     passphrase passwd password pid plaintext policy pprof privileged proxy public purge push remote remove
@@ -26,7 +27,7 @@ POWERS: Final = words(
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs check checking checks checksum functions gpg
+    capability caps cert certificate certificates certs check checking checks checksum gpg
     hostkey mlock perm permission permissions priv privilege privileges protect protected protection
     reqcert restriction restrictions safe sandbox seccomp secure security selinux sign signature signing
     ssl tls validate validation verification verify

@@ -11,6 +11,7 @@ Never a family: scratch and hidden places, key files, folders where a new file a
 that strangers share.
 """
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -47,7 +48,8 @@ _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
-_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR}
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
+_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR, "who": _SEVERAL}
 """kind → how many values of it make any other known."""
 
 
@@ -58,10 +60,9 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
         return _domains(value)
     if kind in {"path", "load"} and "/" in value:
         return (*_beside(value), *_below(value))
-    if kind == "load":
-        package, dot, name = value.rpartition(".")
-        named = dot and name.isidentifier() and all(map(str.isidentifier, package.split(".")))
-        return (Family(f"{package}.*", _SEVERAL),) if named else ()
+    if kind in {"load", "entry"}:
+        package, dot, _ = value.partition(".")  # of one package, one application's
+        return (Family(f"{package}.*", 1),) if dot and _MODULE.match(value) else ()
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
         return (Family(f"*.{extension}", _PAIR),) if extension else ()

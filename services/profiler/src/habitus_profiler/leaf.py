@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from habitus_profiler import loose
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
 from habitus_profiler.slots import WORDS, Slot, SlotBook
@@ -107,6 +108,12 @@ class Leaf:
             self.vectors = np.concatenate([self.vectors, row]) if self.texts else row
             self.texts.append(text)
         return cosine < threshold and not pending
+
+    def retell(self) -> None:
+        """Take from the forms the slots that an older reader did not give: what was learned is no news."""
+        for text in self.forms:
+            for slot in (*loose.named(text), *loose.entries(text)):
+                self.slots.learn(slot)
 
     def forget_vectors(self) -> None:
         """Ask for every vector again: another model speaks now."""

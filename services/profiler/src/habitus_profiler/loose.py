@@ -16,6 +16,7 @@ _LOOSE: Final = re.compile(
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
 _SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
 _LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
+_ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
 _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
@@ -46,6 +47,11 @@ def settings(text: str) -> list[Slot]:
 def named(text: str) -> list[Slot]:
     """Return the telling words of a text."""
     return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
+
+
+def entries(text: str) -> list[Slot]:
+    """Return the words that name an object to run within a module (`shop.wsgi:application`)."""
+    return [Slot("entry", word) for word in text.split()[:_ENOUGH] if _ENTRY.match(word)]
 
 
 def code(text: str) -> list[Slot]:

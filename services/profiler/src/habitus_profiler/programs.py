@@ -65,6 +65,9 @@ TALKERS: Final = words(
 )
 """Programs whose plain arguments may be hosts."""
 
+WHO_FLAGS: Final = words("-u -U --user --username --role --as --group --become-user --owner")
+"""Flags whose value, when it is a plain word, is whom the program acts as."""
+
 _NOT_HOST: Final = frozenset({"df", "du", "ls", "free", "sort", "grep", "tar", "java", "tail", "chown"})
 
 RUNNING: Final = SHELLS | words(

@@ -27,6 +27,7 @@ from habitus_profiler.programs import (
     SHELLS,
     SWITCHERS,
     TALKERS,
+    WHO_FLAGS,
     WRAPPERS,
     is_shell_flag,
     names_host,
@@ -59,6 +60,7 @@ def named(word: str) -> Token:
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
+_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _ANYWHERE: Final = Slot("remote", "any")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _LONGEST_FLAG: Final = 200
@@ -158,6 +160,9 @@ class Reader:
                 self.slots[Slot("command", word)] = None
             self.add(Slot("word", found) for found in telling(_value(word)))
             self.add(_tree(word))
+            if flag in WHO_FLAGS and _NAME.match(word):
+                self.slots[Slot("who", word)] = None
+            self.add(loose.entries(word))
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
@@ -282,6 +287,7 @@ class Reader:
         if words and program(escaped.split(maxsplit=1)[0].lstrip("'\"")) in RUNNING:
             self.script(escaped, depth + 1)
             return
+        self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
         self.add(loose.operators(text))
         if "(" in text:
             self.calls(text)

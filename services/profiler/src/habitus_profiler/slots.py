@@ -12,7 +12,8 @@ kind make another of the kind known (see `kindred`), and
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
 - `command`: what can do nothing (`true`, `echo`) is known; `scheme`: so is the enciphered one of a known one;
-- `tree`: the first name of a relative path is news only where such paths were seen.
+- `tree`, `who`: the first name of a relative path, or whom a command acts as, is news only where such were
+  seen (in a profile of before these kinds there are none).
 """
 
 from collections.abc import Callable, Iterable
@@ -41,10 +42,12 @@ WORDS: Final = {
     "variable": "variable",
     "package": "package",
     "tree": "tree of names",
+    "who": "acting as",
     "word": "telling word",
     "operator": "shell operator",
     "command": "command",
     "load": "code loaded",
+    "entry": "code run",
     "code": "word in inline code",
     "blob": "encoded blob",
     "mode": "file mode",
@@ -148,6 +151,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
+    "who": lambda book, _: "who" not in book.seen,
     "command": lambda _, value: value in ASKING,
     "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),

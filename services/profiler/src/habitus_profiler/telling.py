@@ -9,8 +9,8 @@ from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519
-    delete destroy purge uninstall wipe proxy
+    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
+    purge uninstall wipe proxy
     """
 )
 _PARTS: Final = words(
@@ -19,17 +19,19 @@ _PARTS: Final = words(
     token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges sudoers wheel
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
-    chpasswd keylogger miner flushall flushdb slaveof replicaof shutdown portforward
+    chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
+    slaveof replicaof shutdown portforward
     """
 )
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
-    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward",
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
+    r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
     r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
-    r"|(?:config|acl) (?:set|dump|view)|module load|script load"
+    r"|(?:config|acl) (?:set|dump|view)|module load|script load|member (?:add|remove)"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")

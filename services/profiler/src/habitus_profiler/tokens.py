@@ -73,9 +73,11 @@ _remembered: Final = lru_cache(maxsize=8192)(_typed)
 
 
 def graded(token: Token, text: str) -> Value:
-    """Return the grade of a flag's value; a setting that is mild itself is as good as a word."""
+    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word."""
     if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
         return "word"
+    if not token.slots and (" " in text or text[0] in "{["):
+        return "word"  # what it holds is read by itself
     return value_of(token.kind, text)
 
 
