@@ -109,6 +109,8 @@ def _is_mild_name(parts: list[str], value: Value) -> bool:
 def _harms(parts: list[str], value: Value) -> bool:
     """Say whether a power is switched on or a protection off, or either is given a value of another kind."""
     power, protection = not POWERS.isdisjoint(parts), not PROTECTIONS.isdisjoint(parts)
+    if value == "format":
+        return protection
     if value not in {"none", "on", "off"}:
         return power or protection
     off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")
@@ -117,4 +119,4 @@ def _harms(parts: list[str], value: Value) -> bool:
 
 def _is_word(name: str) -> bool:
     """Say whether `name` behind one dash is a word (`-detailed`) and no cluster of letters (`-lvnp`)."""
-    return len(name) >= _LONG and not _VOWELS.isdisjoint(name)
+    return name in _FORMATS or (len(name) >= _LONG and not _VOWELS.isdisjoint(name))

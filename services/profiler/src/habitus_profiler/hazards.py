@@ -11,26 +11,25 @@ from habitus_profiler.words import words
 
 POWERS: Final = words(
     """
-    absolute accept admin administrator agent allow allowed allowlist anonymous approve attach basedir
-    become bypass cleartext cmd codebase command commands console control cors credential credentials
-    dangerous dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate
-    eval exec execute expose external follow forward functions grant guest hook hooks impersonate
-    import infile
-    insecure inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle
-    listen local lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass
-    passphrase passwd password pid plaintext policy pprof privileged proxy public purge push remote remove
-    replicaof restore rmi root script scripts secret secrets serial shell shutdown skipverify slaveof sudo
-    superuser symlinks system token tokens traversal trust trustall trusted tunnel unlock unprivileged
-    unrestricted unsafe unsafely upload whitelist wipe
+    absolute admin administrator allow allowed allowlist anonymous approve attach basedir become bypass
+    cleartext cmd codebase command commands console cors credential credentials dangerous dangerously
+    debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec execute
+    expose external forward functions grant guest hook hooks impersonate import infile insecure inspect
+    interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle listen lookups
+    netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass passphrase passwd
+    password pid plaintext pprof privileged proxy public purge push remote remove replicaof restore rmi
+    root script scripts secret secrets shell shutdown skipverify slaveof sudo superuser symlinks system
+    token tokens traversal trust trustall trusted tunnel unlock unprivileged unrestricted unsafe unsafely
+    upload whitelist wipe
     """
 )
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs check checking checks checksum gpg
-    hostkey mlock perm permission permissions priv privilege privileges protect protected protection
-    reqcert restriction restrictions safe sandbox seccomp secure security selinux sign signature signing
-    ssl tls validate validation verification verify
+    capability caps cert certificate certificates certs check checking checks checksum gpg hostkey mlock
+    perm permission permissions priv privilege privileges protect protected protection reqcert restriction
+    restrictions safe sandbox seccomp secure security selinux sign signature signing ssl tls validate
+    validation verification verify
     """
 )
 DOORS: Final = words(
@@ -41,13 +40,18 @@ DOORS: Final = words(
 )
 NAMES: Final = DOORS | words(
     """
-    agent as class config dest destination device dir directory endpoint extension extensions file image
-    include keys lib library load loader module modules mount network options opts origin out output path
-    plugin plugins preload profile registry require role run server source target uri url
+    chdir cwd folder home ini location prefix root template templates workdir
+    agent as class config control dest destination device dir directory endpoint extension extensions file
+    image include key keys lib library load loader module modules mount network options opts origin out
+    output path plugin plugins policy preload profile registry require role run server source target uri
+    url
     """
 )
 NEGATIONS: Final = words(
-    "no non not skip disable disabled without ignore never off reject deny refuse suppress omit exclude"
+    """
+    accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress
+    without
+    """
 )
 AMOUNTS: Final = words(
     """
@@ -57,6 +61,8 @@ AMOUNTS: Final = words(
 )
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 DESCRIPTIONS: Final = words(
-    "algo algorithm charset codec compression encoding format lang locale order sort style type unit zone"
+    """
+    algo algorithm charset codec compression encoding format lang locale order sort style type unit zone
+    """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""

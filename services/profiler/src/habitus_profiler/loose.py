@@ -17,6 +17,14 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
 _SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
 _LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
+_BY_NAME: Final = CALLS - {"import"} | {
+    "getattr",
+    "import_module",
+    "send",
+    "public_send",
+    "const_get",
+    "constructor",
+}
 _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
@@ -61,7 +69,7 @@ def code(text: str) -> list[Slot]:
     the code calls by names that it is given, or the name itself tells.
     """
     names = _IDENTIFIER.findall(text)[:_ENOUGH]
-    if all(name.lower() not in CALLS for name in names):
+    if _BY_NAME.isdisjoint(map(str.lower, names)):
         names = _IDENTIFIER.findall(_LOOKED_AT.sub(" ", _SAID.sub(" ", text)))[:_ENOUGH]
     return [*(Slot("code", softened(name)) for name in names), *named(text)]
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.flags import is_mild, is_switch
-from habitus_profiler.paths import HARMLESS, classed, exe_place
+from habitus_profiler.flags import Value, is_mild, is_switch
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -78,10 +78,20 @@ def _is_mild(program: str, flag: str, behind: str) -> bool:
     token = typed(behind)
     if not behind or is_switch(flag) or (token.kind == "flag" and " " not in behind):
         return is_mild(flag, "none") and (flag[:2] == "--" or program not in _FAR_REACHING)
-    value = graded(token, behind)
+    value: Value = "word" if _is_usual_place(token, behind) else graded(token, behind)
     if program in _FAR_REACHING and flag[:2] != "--" and len(flag) > _ONE_LETTER:
         return False
     return flag not in _LOOSE_FLAGS and is_mild(flag, value)
+
+
+def _is_usual_place(token: Token, word: str) -> bool:
+    """Say whether a word is a host or path that may be no flag's value, and nowhere that anybody writes.
+
+    It is a slot of its own: it has to be known as well.
+    """
+    if token.kind in {"url", "host", "ip", "email"}:
+        return True
+    return token.kind == "path" and under(word, SCRATCH) is None and "/." not in word
 
 
 def _tree(word: str) -> tuple[Slot, ...]:
@@ -283,7 +293,7 @@ class Reader:
             self.loose(rest, depth + 1)
             return
         words = text.split()[:MAX_TOKENS]
-        escaped = text.lstrip("\\! ")
+        escaped = text.lstrip("\\!. ")
         if words and program(escaped.split(maxsplit=1)[0].lstrip("'\"")) in RUNNING:
             self.script(escaped, depth + 1)
             return

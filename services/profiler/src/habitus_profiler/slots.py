@@ -61,7 +61,7 @@ WORDS: Final = {
 _MAX_VALUES: Final = 4096
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
-_MILD_LETTERS: Final = str.maketrans("", "", "vq")
+_MILD_LETTERS: Final = str.maketrans("", "", "hnqv")
 
 
 class SlotBook:

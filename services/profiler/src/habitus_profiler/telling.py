@@ -23,6 +23,7 @@ _PARTS: Final = words(
     slaveof replicaof shutdown portforward
     """
 )
+_STARTS: Final = ("disable", "decommission")
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
@@ -45,7 +46,8 @@ def telling(word: str) -> tuple[str, ...]:
     word = word[:_LONGEST]
     if word in _WHOLE:
         return (word,)
-    found = [part for part in map(str.lower, _SPLIT.split(word)) if part in _PARTS]
+    parts = map(str.lower, _SPLIT.split(word))
+    found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
     found += [match[0].lower() for match in _GIVES.finditer(word)]
     return tuple(dict.fromkeys(found))
 
