@@ -11,16 +11,16 @@ from habitus_profiler.words import words
 
 POWERS: Final = words(
     """
-    absolute admin administrator allow allowed allowlist anonymous approve attach basedir become bypass
-    cleartext cmd codebase command commands console cors credential credentials dangerous dangerously
-    debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec execute
-    expose external forward functions grant guest hook hooks impersonate import infile insecure inspect
-    interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle listen lookups
-    netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass passphrase passwd
-    password pid plaintext pprof privileged proxy public purge push remote remove replicaof restore rmi
-    root script scripts secret secrets shell shutdown skipverify slaveof sudo superuser symlinks system
-    token tokens traversal trust trustall trusted tunnel unlock unprivileged unrestricted unsafe unsafely
-    upload whitelist wipe
+    absolute admin administrator allow allowed allowlist anonymous approve attach basedir bash become
+    bypass cleartext cmd codebase command commands console cors credential credentials dangerous
+    dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
+    execute expose external forward functions grant guest hook hooks impersonate import infile insecure
+    inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle listen
+    lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass passphrase
+    passwd password perl5db perl5opt pid plaintext pprof privileged prompt proxy public purge push
+    pythonhome pythonstartup remote remove replicaof restore rmi root rubyopt script scripts secret
+    secrets shell shutdown skipverify slaveof sudo superuser symlinks system token tokens traversal trust
+    trustall trusted tunnel unlock unprivileged unrestricted unsafe unsafely upload whitelist wipe zdotdir
     """
 )
 PROTECTIONS: Final = words(
@@ -40,11 +40,11 @@ DOORS: Final = words(
 )
 NAMES: Final = DOORS | words(
     """
-    chdir cwd folder home ini location prefix root template templates workdir
-    agent as class config control dest destination device dir directory endpoint extension extensions file
-    image include key keys lib library load loader module modules mount network options opts origin out
-    output path plugin plugins policy preload profile registry require role run server source target uri
-    url
+    agent as browser callback chdir class config control cwd dest destination device dir directory editor
+    endpoint extension extensions file folder handler helper home image include ini interpreter key keys
+    launcher lib library load loader location module modules mount network options opts origin out output
+    pager path plugin plugins policy prefix preload profile program registry renderer require role root
+    run server source target template templates uri url workdir wrapper
     """
 )
 NEGATIONS: Final = words(
