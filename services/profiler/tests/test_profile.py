@@ -109,6 +109,22 @@ def test_sequences_of_another_stream_say_nothing():
     assert snapshot.parsed(data, LIMITS, RULE, "new").applied == set()
 
 
+def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector_of, monkeypatch):
+    """Telling words and entries were no slots then: they are read from the forms."""
+    lines = [["gunicorn", "shop.wsgi:app", "--name", name] for name in ("admin", "orders")]
+    profile = learned(vector_of, *(execed(line, name="gunicorn") for line in lines))
+    for leaf in profile.leaves():
+        for kind in ("word", "entry"):
+            del leaf.slots.seen[kind]
+    asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
+    for schema, expected in (("1.0", None), ("1.1", "novel-slot")):
+        with monkeypatch.context() as patch:
+            patch.setattr(snapshot, "SCHEMA", schema)
+            data = snapshot.sealed(profile, "s")
+        again = snapshot.parsed(data, LIMITS, RULE, "s")
+        assert verdict(again, asked, vector_of) == expected, schema
+
+
 @pytest.mark.parametrize("at", [0, 5, 40, -1])
 def test_a_damaged_snapshot_is_refused(at):
     """One flipped bit is enough."""
@@ -162,7 +178,7 @@ def test_changing_ids_never_count_as_news_and_near_forms_neither(vector_of):
         profile.learn(execed(["java", "-jar", "app.jar", "--id=1", word]))
         complete(profile, vector_of)
     assert profile.learning.progress.new == first
-    profile.learn(execed(["java", "-jar", "app.jar", "--id=1", "--other"]))
+    profile.learn(execed(["java", "-jar", "app.jar", "--id=1", "--trust-all"]))
     complete(profile, vector_of)
     assert profile.learning.progress.new == first + 1
 

@@ -17,7 +17,8 @@ from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 
 KIND: Final = "profile"
-SCHEMA: Final = "1.0"
+SCHEMA: Final = "1.1"
+_BEFORE_TELLING: Final = "1.0"  # as in `snapshot`
 _NAMES: Final = {"exes": "programs", "forms": "arguments", "texts": "compared"}
 _OPTIONAL: Final[Mapping[str, Any]] = {"absorbed": [], "pending": {}, "texts": []}
 _OWN: Final = ("process", "file", "network", "image_key", "state", "model")
@@ -69,7 +70,10 @@ def imported(document: Mapping[str, Any], limits: Limits, rule: Rule) -> Importe
     if schema.split(".", 1)[0] != SCHEMA.split(".", 1)[0]:
         raise BillFault(f"a profile of schema {schema[:20]!r}; this service reads {SCHEMA}")
     try:
-        return _imported(document, limits, rule)
+        found = _imported(document, limits, rule)
+        if schema == _BEFORE_TELLING:
+            for leaf in found.profile.leaves():
+                leaf.retell()
     except (
         msgspec.ValidationError,
         KeyError,
@@ -79,6 +83,7 @@ def imported(document: Mapping[str, Any], limits: Limits, rule: Rule) -> Importe
         RecursionError,
     ) as fault:
         raise BillFault(f"no profile: {type(fault).__name__} {fault}") from None
+    return found
 
 
 def _imported(document: Mapping[str, Any], limits: Limits, rule: Rule) -> Imported:

@@ -10,9 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from habitus_profiler.programs import (
-    program,
-)
+from habitus_profiler.flags import IDLE_FLAGS
+from habitus_profiler.programs import program
 from habitus_profiler.reader import MAX_TOKENS, Reader, digest, named
 from habitus_profiler.slots import Slot
 from habitus_profiler.standins import shows, stood_in
@@ -28,6 +27,8 @@ class Form(NamedTuple):
 
     text: str
     slots: tuple[Slot, ...]
+    idle: bool = False
+    """Whether the program is only asked about itself (`--version`)."""
 
 
 def form_of(argv: tuple[str, ...]) -> Form:
@@ -67,7 +68,7 @@ def _read(reader: Reader, argv: tuple[str, ...]) -> Form:
     if len(text) > MAX_TEXT:
         # The tail still tells two forms apart; only the embedder does not see it.
         text = f"{text[:MAX_TEXT]}…{digest(text[MAX_TEXT:])}"
-    return Form(text, tuple(reader.slots)[:_MAX_SLOTS])
+    return Form(text, tuple(reader.slots)[:_MAX_SLOTS], len(argv) > 1 and IDLE_FLAGS.issuperset(argv[1:]))
 
 
 _remembered: Final = lru_cache(maxsize=4096)(_form_of)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from habitus_profiler import loose
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
 from habitus_profiler.slots import WORDS, Slot, SlotBook
@@ -22,14 +23,14 @@ _USUAL: Final = 8
 _LAYERS: Final = {"writable": "in the container's writable layer", "memory": "in memory only"}
 
 
-_LENIENCE: Final = 1.3
+_LENIENCE: Final = 1.5
 
 
 def gated(threshold: float) -> float:
     """Return the cosine that is needed once the slots have found nothing.
 
     A model's threshold is measured for cosine alone. Behind the slots it decides less, so the distance
-    that it allows grows by 30 % (chosen on the tuning half of tests/nearmiss).
+    that it allows grows by half (chosen on the tuning half of tests/nearmiss).
     """
     return 1.0 - (1.0 - threshold) * _LENIENCE
 
@@ -108,6 +109,12 @@ class Leaf:
             self.texts.append(text)
         return cosine < threshold and not pending
 
+    def retell(self) -> None:
+        """Take from the forms the slots that an older reader did not give: what was learned is no news."""
+        for text in self.forms:
+            for slot in (*loose.named(text), *loose.entries(text)):
+                self.slots.learn(slot)
+
     def forget_vectors(self) -> None:
         """Ask for every vector again: another model speaks now."""
         self.pending = dict.fromkeys(self.forms, True)
@@ -121,6 +128,10 @@ class Leaf:
         cosines = self.vectors.astype(np.float32) @ vector
         order = np.argsort(-cosines, kind="stable")[:count]
         return [(self.texts[at], float(cosines[at])) for at in order]
+
+    def knows(self, form: Form) -> bool:
+        """Say whether a form needs no vector: it was seen, or does nothing but tell of the program."""
+        return form.idle or form.text in self.forms
 
     def novelty(self, exe: str | None, form: Form, layer: str | None = None) -> Novelty | None:
         """Return what of the program's place, its layer or the slots was never seen here, or None."""

@@ -65,6 +65,9 @@ TALKERS: Final = words(
 )
 """Programs whose plain arguments may be hosts."""
 
+WHO_FLAGS: Final = words("-u -U --user --username --role --as --group --become-user --owner")
+"""Flags whose value, when it is a plain word, is whom the program acts as."""
+
 _NOT_HOST: Final = frozenset({"df", "du", "ls", "free", "sort", "grep", "tar", "java", "tail", "chown"})
 
 RUNNING: Final = SHELLS | words(
@@ -75,15 +78,6 @@ RUNNING: Final = SHELLS | words(
 )
 """Words that as a plain argument of any program mean that something else will run."""
 
-TELLING: Final = words(
-    """
-    secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
-    token tokens kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519
-    sudoers wheel
-    """
-)
-"""Plain arguments that name what is secret or privileged."""
-
 CALLS: Final = RUNNING | words(
     """
     popen spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
@@ -92,6 +86,14 @@ CALLS: Final = RUNNING | words(
     """
 )
 """Names (in lower case) that in text which looks like code mean that something will run."""
+
+ASKING: Final = frozenset(
+    {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait"}
+)
+"""Commands in shell text that can do no harm by themselves, nor can their flags."""
+
+SEQUENCES: Final = frozenset({"&&", "||", ";"})
+"""Shell operators that pass nothing on."""
 
 KEYWORDS: Final = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "&&"})
 """Shell words after which a command stands."""

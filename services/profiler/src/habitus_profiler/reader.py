@@ -5,15 +5,16 @@ What a shell or an interpreter would run is read as code, SQL gives its verbs, t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from habitus_profiler import shell
+from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.paths import HARMLESS, classed, exe_place
+from habitus_profiler.flags import Value, is_mild, is_switch
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, under
 from habitus_profiler.programs import (
-    CALLS,
+    ASKING,
     CODE_FIRST,
     CODE_FLAGS,
     HOST_FLAGS,
@@ -21,17 +22,20 @@ from habitus_profiler.programs import (
     LOAD_FLAGS,
     PASSIVE,
     RUNNING,
+    SEQUENCES,
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
-    TELLING,
+    TALKERS,
+    WHO_FLAGS,
     WRAPPERS,
     is_shell_flag,
     names_host,
     program,
 )
-from habitus_profiler.slots import Slot, is_tuning
-from habitus_profiler.tokens import Token, typed
+from habitus_profiler.slots import Slot
+from habitus_profiler.telling import gives, telling
+from habitus_profiler.tokens import Token, graded, typed
 from habitus_profiler.volatile import softened
 
 MAX_TOKENS: Final = 512
@@ -53,39 +57,52 @@ def named(word: str) -> Token:
     return Token("command", place.text, (Slot("program", f"in {place.place}"),))
 
 
-_LOOSE: Final = re.compile(
-    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`;|<>()]+|/(?:[\w.@+-]+/)*[\w.@+-]+"
-)
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
-_LOOSE_OPERATORS: Final = ("$(", "`", "|", "&&")
-_SQL_START: Final = re.compile(
-    r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
-    r"vacuum|analyze|explain|revoke|load|use|replace|merge)\b",
-    re.IGNORECASE,
-)
-_SQL_VERB: Final = re.compile(
-    r"\b(select|insert|update|delete|create|drop|alter|copy|program|grant|revoke|truncate|outfile|dumpfile|"
-    r"load_file|infile|execute|call|do|attach|lo_import|lo_export|pg_read_file|pg_ls_dir|sys_exec|shell|"
-    r"extension|superuser|function|trigger|role|user|union|into)\b",
-    re.IGNORECASE,
-)
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
-_ENOUGH_WORDS: Final = 200
-
-
 _FLAGS: Final = frozenset({"flag", "tuned"})
-_NUMBERS: Final = frozenset({"number", "size", "duration"})
-_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z_-]{1,23}\Z")
+_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
+_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
+_ANYWHERE: Final = Slot("remote", "any")
+_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_LONGEST_FLAG: Final = 200
+_ONE_LETTER: Final = len("-x")
+_LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 
 
-def _tunes(flag: str, value: str) -> bool:
-    """Say whether a flag with this word behind it only tunes."""
-    if flag[:1] != "-" or "=" in flag or flag in LOAD_FLAGS or flag in HOST_FLAGS or not is_tuning(flag):
+def _is_mild(program: str, flag: str, behind: str) -> bool:
+    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
+
+    Letters of programs that run or reach anything say too little to be mild.
+    """
+    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
         return False
-    if typed(value).kind in _NUMBERS:
+    token = typed(behind)
+    if not behind or is_switch(flag) or (token.kind == "flag" and " " not in behind):
+        return is_mild(flag, "none") and (flag[:2] == "--" or program not in _FAR_REACHING)
+    value: Value = "word" if _is_usual_place(token, behind) else graded(token, behind)
+    if program in _FAR_REACHING and flag[:2] != "--" and len(flag) > _ONE_LETTER:
+        return False
+    return flag not in _LOOSE_FLAGS and is_mild(flag, value)
+
+
+def _is_usual_place(token: Token, word: str) -> bool:
+    """Say whether a word is a host or path that may be no flag's value, and nowhere that anybody writes.
+
+    It is a slot of its own: it has to be known as well.
+    """
+    if token.kind in {"url", "host", "ip", "email"}:
         return True
-    plain = flag.startswith("--") and _PLAIN.match(value) is not None
-    return plain and value.lower() not in CALLS and value not in TELLING
+    return token.kind == "path" and under(word, SCRATCH) is None and "/." not in word
+
+
+def _tree(word: str) -> tuple[Slot, ...]:
+    """Return the first name of what is spelt as a relative path: a branch's kind, a store's tree."""
+    top, slash, _ = word.partition("/")
+    return (Slot("tree", softened(top)),) if slash and _TREE.match(top) else ()
+
+
+def _value(word: str) -> str:
+    """Return what of a word is no flag's name."""
+    return word.partition("=")[2] if word[:1] == "-" else word
 
 
 class Reader:
@@ -99,11 +116,16 @@ class Reader:
         self.texts: list[str] = []
         self.slots: dict[Slot, None] = {}
 
-    def take(self, token: Token, prefix: str = "") -> None:
+    def take(self, token: Token, prefix: str = "", flag: str = "") -> None:
         self.texts.append(token.text)
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
+            if slot == _ANYWHERE:
+                self.slots[Slot("listen", f"{prefix} {softened(flag)}".strip())] = None
+
+    def add(self, slots: Iterable[Slot]) -> None:
+        self.slots.update(dict.fromkeys(slots))
 
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
@@ -118,7 +140,10 @@ class Reader:
                 return
             if flag in LOAD_FLAGS and not word.startswith("-"):
                 self.slots[Slot("load", typed(word).text[:300])] = None
-            if at + 1 < len(words) and _tunes(word, words[at + 1]):
+            pair = gives(words[at - 1], word) if at else None
+            if pair:
+                self.slots[Slot("word", pair)] = None
+            if _is_mild(name, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
                 self.word(name, flag, word, prefix, plain)
@@ -134,17 +159,20 @@ class Reader:
         if any(map(str.isspace, word)):
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
-            self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)))
+            self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
         elif name == "chmod" and len(word) == 4 and word.isdigit() and word[0] in "234567":  # noqa: PLR2004
             self.take(Token("mode", word, (Slot("mode", "setid"),)))
         else:
-            self.take(typed(word), prefix)
+            self.take(typed(word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
             if "(" in word:
                 self.calls(word)
             if word in RUNNING:
                 self.slots[Slot("command", word)] = None
-            elif word in TELLING:
-                self.slots[Slot("word", word)] = None
+            self.add(Slot("word", found) for found in telling(_value(word)))
+            self.add(_tree(word))
+            if flag in WHO_FLAGS and _NAME.match(word):
+                self.slots[Slot("who", word)] = None
+            self.add(loose.entries(word))
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
@@ -182,7 +210,7 @@ class Reader:
         if words[0].startswith("$"):
             self.texts.append(words[0])
             self.slots[Slot("command", softened(words[0][:100]))] = None
-            self.inside(words[0])
+            self.add(loose.places(words[0]))
         else:
             token = named(words[0])
             bare = token.text.rsplit("/", 1)[-1]
@@ -208,7 +236,7 @@ class Reader:
             else:
                 self.simple(words, depth)
                 words = []
-                self.operator(piece.text)
+                self.operator(piece.text, pieces[at + 1].text if at + 1 < len(pieces) else "")
         self.simple(words, depth)
         self.texts.append('"')
 
@@ -220,9 +248,10 @@ class Reader:
             place = classed(target).slot if target else None
             self.slots[Slot("operator", f"{pieces[at].text} {place or 'file'}")] = None
 
-    def operator(self, text: str) -> None:
+    def operator(self, text: str, command: str) -> None:
+        """Take an operator and the word behind it; what cannot do anything may follow anything."""
         self.texts.append(text)
-        if text != ")":
+        if text != ")" and not (text in SEQUENCES and command in ASKING):
             self.slots[Slot("operator", text)] = None
 
     def simple(self, words: list[str], depth: int) -> None:
@@ -245,16 +274,13 @@ class Reader:
         self.literal = True
         text = self.bounded(text)
         self.texts.append(softened(text))
-        for word in _IDENTIFIER.findall(text)[:_ENOUGH_WORDS]:
-            self.slots[Slot("code", softened(word))] = None
-        self.inside(text)
+        self.add(loose.code(text))
+        self.add(loose.places(text))
 
     def calls(self, text: str) -> None:
         """Take the names in a text that looks like code by which something would run."""
         self.literal = True
-        for word in _IDENTIFIER.findall(text)[:_ENOUGH_WORDS]:
-            if word.lower() in CALLS:
-                self.slots[Slot("code", word)] = None
+        self.add(loose.calls(text))
 
     def loose(self, text: str, depth: int = 0) -> None:
         """Read an argument of several words that is no code that we know: SQL, a header, a message."""
@@ -267,23 +293,18 @@ class Reader:
             self.loose(rest, depth + 1)
             return
         words = text.split()[:MAX_TOKENS]
-        if words and program(words[0].lstrip("!'\"")) in RUNNING:
-            self.script(text.lstrip("!"), depth + 1)
+        escaped = text.lstrip("\\!. ")
+        if words and program(escaped.split(maxsplit=1)[0].lstrip("'\"")) in RUNNING:
+            self.script(escaped, depth + 1)
             return
-        self._operators(text)
+        self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
+        self.add(loose.operators(text))
         if "(" in text:
             self.calls(text)
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
-        self.inside(text)
-
-    def _operators(self, text: str) -> None:
-        if _SQL_START.match(text):
-            for verb in _SQL_VERB.findall(text)[:_ENOUGH_WORDS]:
-                self.slots[Slot("sql", verb.lower())] = None
-            return
-        for operator in _LOOSE_OPERATORS:
-            if operator in text:
-                self.slots[Slot("operator", operator)] = None
+        self.add(loose.places(text))
+        self.add(loose.settings(text))
+        self.add(loose.named(text))
 
     def bounded(self, text: str) -> str:
         """Return what of a long text is read; that there is more is a slot, and its digest text."""
@@ -291,9 +312,3 @@ class Reader:
             return text
         self.slots[Slot("overlong", f"text over {1 << (len(text).bit_length() - 1)} characters")] = None
         return f"{text[:_MAX_SHELL]} {digest(text)}"
-
-    def inside(self, text: str) -> None:
-        """Take the slots of URLs and absolute paths anywhere in a text."""
-        for match in _LOOSE.findall(text)[:_ENOUGH_WORDS]:
-            for slot in typed(match).slots:
-                self.slots[slot] = None

@@ -2,24 +2,26 @@
 """Slots: the parts of a command line on which security turns, and what counts as seen before.
 
 A slot is (kind, value). Values that differ without danger are already the same value here (see
-`addresses` and `paths`); what remains is compared exactly, except
+`addresses` and `paths`); what remains is compared exactly, except that enough different values of one
+kind make another of the kind known (see `kindred`), and
 
-- `remote`: a host whose domain was seen with two hosts is known, unless strangers share that domain;
-  after 64 different remotes the process is one that talks to anybody;
+- `remote`: after 64 different remotes the process is one that talks to anybody; `loopback` is known where
+  every address (`any`) is;
 - `flag`: a cluster of short flags (`-xf`) is known when each of its letters was seen; names that only
   change how much is said (`--verbose`) are left to the cosine;
-- `tuned`: a flag or variable whose value is a number, and a long flag whose value is a plain word, is left
-  to the cosine, unless its name tells of a door (see `is_tuning`); with another value it is known, too,
-  once it was seen so. `loopback` is known where every address (`any`) is.
+- `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
+- `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
+- `command`: what can do nothing (`true`, `echo`) is known; `scheme`: so is the enciphered one of a known one;
+- `tree`, `who`: the first name of a relative path, or whom a command acts as, is news only where such were
+  seen (in a profile of before these kinds there are none).
 """
 
-import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from habitus_profiler.addresses import suffix_of
-from habitus_profiler.words import words
+from habitus_profiler.flags import MILD_FLAGS
+from habitus_profiler.kindred import above, families
+from habitus_profiler.programs import ASKING, SEQUENCES
 
 
 class Slot(NamedTuple):
@@ -31,16 +33,21 @@ class Slot(NamedTuple):
 
 WORDS: Final = {
     "remote": "remote",
+    "listen": "listening on every address by",
     "scheme": "URL scheme",
     "fetch": "kind of file fetched",
     "path": "path",
     "flag": "flag",
     "tuned": "tuning",
     "variable": "variable",
+    "package": "package",
+    "tree": "tree of names",
+    "who": "acting as",
     "word": "telling word",
     "operator": "shell operator",
     "command": "command",
     "load": "code loaded",
+    "entry": "code run",
     "code": "word in inline code",
     "blob": "encoded blob",
     "mode": "file mode",
@@ -52,58 +59,19 @@ WORDS: Final = {
 """kind → how a person reads it."""
 
 _MAX_VALUES: Final = 4096
-_MANY_HOSTS: Final = 2
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
-_ASKING: Final = frozenset({"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date"})
-"""Commands in shell text whose flags can do no harm."""
-
-# Names that in every common tool change how much is said or how long is waited, and nothing else.
-MILD_FLAGS: Final = words(
-    """
-    --verbose --quiet --silent --progress --no-progress --show-error --color --colour --no-color --help
-    --version --usage --stats --summary --human-readable --timeout --wait --retry --retries
-    --retry-delay --retry-max-time --max-time --connect-timeout --read-timeout --tries
-    --format --json --pretty --indent --sort --reverse --long --all --debug --log-level --loglevel
-    --dry-run --no-cache --jobs --threads --workers --parallel --limit --max --min --count --lines --depth
-    --fail --compressed --compress --level --fast --best --no-owner --no-acl --no-privileges --no-pager
-    --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
-    -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
-    --batch-size --concurrency
-    """
-)
-
-
-# A number behind one of these opens a door, or says who runs: `--inspect 9229`, `--uid 0`.
-_DOORS: Final = words(
-    """
-    port listen inspect debug debugger attach jdwp uid gid user group owner pid fd bind address remote admin
-    socket mode umask privileged unsafe allow insecure trust as role profile class plugin extension module
-    load library script command cmd exec hook shell run network host server proxy key token password secret
-    config file path dir output out include import require source registry image device mount cap capability
-    security
-    """
-)
-_DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
-
-
-@lru_cache(maxsize=4096)
-def is_tuning(flag: str) -> bool:
-    """Say whether a flag or variable whose value is a number or a plain word only tunes: it is no door."""
-    name = flag.lstrip("-")
-    if len(name) == 1:
-        return name not in _DOOR_LETTERS
-    return not _DOORS.intersection(re.split(r"[-_.]", name.lower()))
+_MILD_LETTERS: Final = str.maketrans("", "", "hnqv")
 
 
 class SlotBook:
     """The slots that one leaf has seen."""
 
-    __slots__ = ("_letters", "_suffixes", "seen")
+    __slots__ = ("_letters", "_members", "seen")
 
     def __init__(self, seen: Iterable[tuple[str, str]] = ()) -> None:
         self.seen: dict[str, set[str]] = {}
-        self._suffixes: dict[str, int] = {}
+        self._members: dict[tuple[str, str], int] = {}
         self._letters: dict[str, set[str]] = {}
         for kind, value in seen:
             self.learn(Slot(kind, value))
@@ -124,34 +92,35 @@ class SlotBook:
 
     def knows(self, slot: Slot) -> bool:
         """Say whether this leaf has seen the slot, or may be taken to have."""
-        if slot.value in self.seen.get(slot.kind, ()):
+        if slot.value in self.seen.get(slot.kind, ()) or self._is_kindred(slot):
             return True
-        if slot.kind == "remote":
-            seen = self.seen.get("remote", ())
-            if len(seen) >= _ANYBODY or (slot.value == "loopback" and "any" in seen):
-                return True
-            suffix = suffix_of(slot.value)
-            return suffix is not None and self._suffixes.get(suffix, 0) >= _MANY_HOSTS
-        if slot.kind == "variable":
-            return f"{slot.value}=" in self.seen.get("tuned", ())
-        return slot.kind == "tuned" or (slot.kind == "flag" and self._knows_flag(slot.value))
+        rule = _RULES.get(slot.kind)
+        return rule is not None and rule(self, slot.value)
+
+    def has(self, kind: str, value: str) -> bool:
+        """Say whether exactly this was seen."""
+        return value in self.seen.get(kind, ())
+
+    def spells(self, command: str, name: str) -> bool:
+        """Say whether a cluster of short flags has no letter that was not seen in one."""
+        letters = name[1:].translate(_MILD_LETTERS)
+        return _is_cluster(name) and self._letters.get(command, set()).issuperset(letters)
+
+    def _is_kindred(self, slot: Slot) -> bool:
+        """Say whether enough values of one kind with this one were seen."""
+        if above(*slot) in self.seen.get(slot.kind, ()):
+            return True
+        return any(self._members.get((slot.kind, key), 0) >= needed for key, needed in families(*slot))
 
     def records(self) -> list[tuple[str, str]]:
         """Return every slot in a stable order."""
         return sorted((kind, value) for kind, values in self.seen.items() for value in values)
 
-    def _knows_flag(self, value: str) -> bool:
-        command, _, name = value.rpartition(" ")
-        if name in MILD_FLAGS or command in _ASKING or value in self.seen.get("tuned", ()):
-            return True
-        return _is_cluster(name) and self._letters.get(command, set()).issuperset(name[1:])
-
     def _index(self, slot: Slot) -> None:
-        if slot.kind == "remote":
-            suffix = suffix_of(slot.value)
-            if suffix:
-                self._suffixes[suffix] = self._suffixes.get(suffix, 0) + 1
-        elif slot.kind == "flag":
+        for family in families(*slot):
+            at = slot.kind, family.key
+            self._members[at] = self._members.get(at, 0) + 1
+        if slot.kind == "flag":
             command, _, name = slot.value.rpartition(" ")
             if _is_cluster(name):
                 self._letters.setdefault(command, set()).update(name[1:])
@@ -159,3 +128,32 @@ class SlotBook:
 
 def _is_cluster(name: str) -> bool:
     return 1 < len(name) <= _MAX_CLUSTER and name[0] == "-" and name[1:].isalpha()
+
+
+def _remote(book: SlotBook, value: str) -> bool:
+    return len(book.seen.get("remote", ())) >= _ANYBODY or (value == "loopback" and book.has("remote", "any"))
+
+
+def _listen(book: SlotBook, value: str) -> bool:
+    del value  # a profile that was learned before this kind was told has none at all
+    return "listen" not in book.seen and book.has("remote", "any")
+
+
+def _flag(book: SlotBook, value: str) -> bool:
+    command, _, name = value.rpartition(" ")
+    return name in MILD_FLAGS or command in ASKING or book.has("tuned", value) or book.spells(command, name)
+
+
+_RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
+    "remote": _remote,
+    "listen": _listen,
+    "flag": _flag,
+    "tuned": lambda *_: True,
+    "variable": lambda book, value: book.has("tuned", f"{value}="),
+    "tree": lambda book, _: "tree" not in book.seen,
+    "who": lambda book, _: "who" not in book.seen,
+    "command": lambda _, value: value in ASKING,
+    "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
+    "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
+}
+"""kind → what else than its like makes a value known."""

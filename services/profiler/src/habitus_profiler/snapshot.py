@@ -15,7 +15,9 @@ from habitus_profiler.notes import Notes
 from habitus_profiler.profile import Profile
 from habitus_profiler.slots import SlotBook
 
-SCHEMA: Final = "1.0"
+SCHEMA: Final = "1.1"
+_BEFORE_TELLING: Final = "1.0"
+"""Its leaves hold no telling words, nor what is run in a module: both are read again from their forms."""
 
 
 class SnapshotFault(ValueError):
@@ -105,6 +107,10 @@ def opened(data: bytes) -> bytes:
     Raises:
         SnapshotFault: damaged, or of another major version.
     """
+    return _unsealed(data).body
+
+
+def _unsealed(data: bytes) -> _Sealed:
     try:
         box = _sealed.decode(data)
     except (msgspec.DecodeError, ValueError) as error:
@@ -113,7 +119,7 @@ def opened(data: bytes) -> bytes:
         raise SnapshotFault(f"snapshot of schema {box.schema!r}; this service reads {SCHEMA}")
     if blake2b(box.body, digest_size=16).digest() != box.checksum:
         raise SnapshotFault("the checksum does not fit: the snapshot is damaged")
-    return box.body
+    return box
 
 
 def parsed(data: bytes, limits: Limits, rule: Rule, stream: str) -> Profile:
@@ -122,15 +128,18 @@ def parsed(data: bytes, limits: Limits, rule: Rule, stream: str) -> Profile:
     Raises:
         SnapshotFault: damaged, or of another major version.
     """
-    body = opened(data)
+    box = _unsealed(data)
     try:
-        record = _decoder.decode(body)
+        record = _decoder.decode(box.body)
         profile = _restored(record, limits, rule)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise SnapshotFault(f"not a profile: {error}") from None
     # A stream that was made anew counts from 1 again: what was applied of the old one says nothing.
     profile.applied = set(record.applied) if record.stream == stream else set()
     profile.bytes = len(data)
+    if box.schema == _BEFORE_TELLING:
+        for leaf in profile.leaves():
+            leaf.retell()
     return profile
 
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.paths import classed, extension_of, is_code
-from habitus_profiler.slots import Slot, is_tuning
+from habitus_profiler.flags import Value, is_mild, value_of
+from habitus_profiler.paths import classed, extension_of, is_code, is_program
+from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
 MAX_TOKEN: Final = 4096
@@ -33,16 +34,21 @@ class Token(NamedTuple):
 
 
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
+_WRAPPER: Final = re.compile(
+    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
+)
 _FLAG: Final = re.compile(r"-{1,2}[A-Za-z0-9][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
 _EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
 _PORTED: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
+_EVERY: Final = "0.0.0.0"  # noqa: S104  # the address is read here, not bound to
+_PORT_ALONE: Final = re.compile(r":\d{2,5}\Z")
 _CIDR: Final = re.compile(r"([0-9a-fA-F.:]+)/(\d{1,3})\Z")
 _BLOBS: Final = {"hex": "hex-blob", "jwt": "jwt", "base64": "base64"}
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
 _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
+_READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
-_TUNING: Final = frozenset({"number", "size", "duration"})
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -66,6 +72,15 @@ def _typed(token: str, depth: int) -> Token:
 _remembered: Final = lru_cache(maxsize=8192)(_typed)
 
 
+def graded(token: Token, text: str) -> Value:
+    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word."""
+    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
+        return "word"
+    if not token.slots and (" " in text or text[0] in "{["):
+        return "word"  # what it holds is read by itself
+    return value_of(token.kind, text)
+
+
 def _rank(length: int) -> str:
     return f"over {1 << (length.bit_length() - 1)} characters"
 
@@ -80,6 +95,8 @@ def _url(token: str, depth: int) -> Token | None:
     match = _URL.search(token)
     if match is None:
         return None
+    if "," in token and len(_URL.findall(token)) > 1 and depth < _MAX_DEPTH:
+        return _joined(token, ",", depth)
     start = match.start()
     if start:  # as in `jdbc:postgresql://db/shop`
         inner = _url(token[start:], depth)
@@ -118,6 +135,8 @@ def _address(token: str, depth: int) -> Token | None:
     del depth
     if "." not in token and ":" not in token:
         return None
+    if _PORT_ALONE.match(token):  # what listens so, listens on every address
+        token = f"{_EVERY}{token}"
     host, port = token, None
     ported = _PORTED.match(token)
     if ported:
@@ -128,6 +147,15 @@ def _address(token: str, depth: int) -> Token | None:
         return None
     remote = remote_of(host)
     return Token("ip", f"<{remote}>{_port(remote, port)}", (Slot("remote", remote),))
+
+
+def _wrapped(token: str, depth: int) -> Token | None:
+    """Read what names its reader first: `jdbc:h2:mem:x`, `data:…`, `ext::sh`."""
+    match = _WRAPPER.match(token)
+    if match is None or depth >= _MAX_DEPTH or "://" in token:
+        return None
+    inner = typed(token[match.end() :], depth + 1)
+    return Token("url", match[0] + inner.text, (Slot("scheme", match[0].rstrip(":")), *inner.slots))
 
 
 def _email(token: str, depth: int) -> Token | None:
@@ -155,9 +183,10 @@ def _flag(token: str, depth: int) -> Token | None:
     name = softened(name)
     slot = Slot("flag", name)
     if not value:
-        return Token("flag", name + equals, (slot,))
+        emptied = equals and is_mild(name, "off")
+        return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
-    if inner.kind in _TUNING and equals and is_tuning(name):
+    if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
 
@@ -176,10 +205,14 @@ def _assignment(token: str, depth: int) -> Token | None:
     match = _KEY.match(token)
     if match is None or depth >= _MAX_DEPTH:
         return None
+    if token[match.end() : match.end() + 1] == "=":  # a package and its version, as pip spells it
+        name, _, version = token.partition("==")
+        return Token("package", f"{softened(name)}=={softened(version)}", (Slot("package", softened(name)),))
     key = softened(match[0][:-1])
-    inner = typed(token[match.end() :], depth + 1)
-    tuning = inner.kind in _TUNING and is_tuning(key)
-    slot = Slot("tuned", f"{key}=") if tuning else Slot("variable", key)
+    value = token[match.end() :]
+    inner = typed(value, depth + 1)
+    mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
+    slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
     return Token("assignment", f"{key}={inner.text}", (slot, *inner.slots))
 
 
@@ -206,7 +239,9 @@ def _split_path(token: str, depth: int) -> Token:
     match = _INNER.search(token)
     start = match.start() if match else 0
     inner = typed(token[start:], depth + 1)
-    return Token("path", softened(token[:start]) + inner.text, inner.slots)
+    reader = _READER.match(token[:start])
+    slots = (Slot("scheme", reader[1]), *inner.slots) if reader else inner.slots
+    return Token("path", softened(token[:start]) + inner.text, slots)
 
 
 def _host_path(token: str, depth: int) -> Token | None:
@@ -242,8 +277,10 @@ def _mode(token: str, depth: int) -> Token | None:
 
 def _host(token: str, depth: int) -> Token | None:
     host, _, rest = token.partition(":")
+    if is_program(token):  # `worker.py` is no host in Paraguay
+        return None
     ported = _PORTED.match(token)
-    if ported and int(ported[2]) <= _LAST_PORT and is_name(ported[1]):
+    if ported and int(ported[2]) <= _LAST_PORT and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
         return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
     if not is_full_name(host) and host != "localhost":
@@ -265,6 +302,9 @@ def _file(token: str, depth: int) -> Token | None:
 
 
 def _several(token: str, depth: int) -> Token | None:
+    if len(token) > 1 and token[-1] in ",;" and depth < _MAX_DEPTH:
+        inner = typed(token[:-1], depth + 1)
+        return inner._replace(text=inner.text + token[-1]) if inner.slots else None
     if depth >= _MAX_DEPTH or not _LIST.search(token.strip(",;")) or " " in token:
         return None
     return _joined(token, "," if "," in token else ";", depth)
@@ -277,6 +317,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _url, _email, _several, _host_path, _path, _hex, _blob,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _path, _hex, _blob,
     _mode, _host, _file,
 )  # fmt: skip

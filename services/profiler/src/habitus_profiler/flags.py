@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grades a flag or variable that was never seen by what it could do, not by a list of what is usual.
+
+Two things tell: the type of its value and the words in its name. One without a value can only switch
+something that its name says; a number can open a door or say who runs; a plain word can also name code,
+a place or a person. A value of any other type (path, host, code, several words) is never mild: it is
+the reader's to say what it is.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, Literal
+
+from habitus_profiler.hazards import AMOUNTS, DESCRIPTIONS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
+from habitus_profiler.words import words
+
+Value = Literal["none", "on", "off", "amount", "format", "number", "word", "other"]
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; anything else."""
+
+# Names that in every common tool change how much is said or how long is waited, and nothing else.
+MILD_FLAGS: Final = words(
+    """
+    --verbose --quiet --silent --progress --no-progress --show-error --color --colour --no-color --help
+    --version --usage --stats --summary --human-readable --timeout --wait --retry --retries
+    --retry-delay --retry-max-time --max-time --connect-timeout --read-timeout --tries
+    --format --json --pretty --indent --sort --reverse --long --all --debug --log-level --loglevel
+    --dry-run --no-cache --jobs --threads --workers --parallel --limit --max --min --count --lines --depth
+    --fail --compressed --compress --level --fast --best --no-owner --no-acl --no-privileges --no-pager
+    --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
+    -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
+    --batch-size --concurrency
+    """
+)
+
+IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info version help")
+"""Arguments by which a program that is given nothing else only tells of itself."""
+
+# Values that say how something is told, whatever the flag.
+_FORMATS: Final = words(
+    """
+    json yaml table wide csv tsv text plain xml short long html prometheus pretty compact raw simple trace
+    debug info notice warn warning error critical fatal verbose quiet auto
+    """
+)
+_ON: Final = words("true yes on always required require full strict")
+_OFF: Final = words("false no off never none disabled optional")
+_BY_WORD: Final[dict[str, Value]] = {
+    **dict.fromkeys(_FORMATS, "format"),
+    **dict.fromkeys(_ON, "on"),
+    **dict.fromkeys(_OFF, "off"),
+}
+_PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer)-[a-z]|-XX:[+-]")
+_ENDINGS: Final = ("path", "dir", "file", "preload")
+_DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
+_LONG: Final = 3
+_SWITCH_LETTERS: Final = frozenset("abfhlmnoqstvwyzBFHQVW")
+_SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
+_VOWELS: Final = frozenset("aeiouyAEIOUY")
+_BY_KIND: Final[dict[str, Value]] = {
+    **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
+    **dict.fromkeys(("number", "hex"), "number"),
+}
+_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*\Z")
+_LONGEST_WORD: Final = 40
+
+
+def value_of(kind: str, text: str) -> Value:
+    """Return the grade of a value by its token's kind and spelling."""
+    by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
+    if by_kind:
+        return by_kind
+    if _SEPARATOR.match(text):
+        return "format"
+    if kind == "list":
+        return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _PLAIN.match(text)
+    return _BY_WORD.get(text.lower(), "word" if is_word else "other")
+
+
+def is_switch(flag: str) -> bool:
+    """Say whether a flag's name says that it takes no value: `--no-audit`, `--enable-source-maps`."""
+    return _SWITCH.match(flag) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_mild(flag: str, value: Value) -> bool:
+    """Say whether a flag or variable with such a value can do no harm that the value itself does not tell."""
+    name = flag.lstrip("-").rstrip("=")
+    if value == "other" or not name:
+        return False
+    if len(name) == 1:
+        by_letter = name in _SWITCH_LETTERS if value == "none" else name not in _DOOR_LETTERS
+        return by_letter and value in {"none", "amount", "format", "number"}
+    if flag[:1] == "-" and flag[:2] != "--" and not _is_word(name):
+        return value in {"amount", "number"} and _DOOR_LETTERS.isdisjoint(name)
+    return _is_mild_name([part.lower() for part in _PARTS.split(name) if part], value)
+
+
+def _is_mild_name(parts: list[str], value: Value) -> bool:
+    if not parts or _harms(parts, value):
+        return False
+    if value not in {"number", "word"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
+        return True
+    doors = DOORS if value == "number" else NAMES
+    return doors.isdisjoint(parts) and not (value == "word" and parts[-1].endswith(_ENDINGS))
+
+
+def _harms(parts: list[str], value: Value) -> bool:
+    """Say whether a power is switched on or a protection off, or either is given a value of another kind."""
+    power, protection = not POWERS.isdisjoint(parts), not PROTECTIONS.isdisjoint(parts)
+    if value == "format":
+        return protection
+    if value not in {"none", "on", "off"}:
+        return power or protection
+    off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")
+    return (protection and off) or (power and (protection or not off))
+
+
+def _is_word(name: str) -> bool:
+    """Say whether `name` behind one dash is a word (`-detailed`) and no cluster of letters (`-lvnp`)."""
+    return name in _FORMATS or (len(name) >= _LONG and not _VOWELS.isdisjoint(name))

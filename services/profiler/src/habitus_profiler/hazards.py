@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words in the names of flags and variables by which they can do harm, in lower case.
+
+`POWERS` do something when they are on, `PROTECTIONS` when they are off. The others matter by what
+stands behind them: `DOORS` with a number, `NAMES` with a word.
+"""
+
+from typing import Final
+
+from habitus_profiler.words import words
+
+POWERS: Final = words(
+    """
+    absolute admin administrator allow allowed allowlist anonymous approve attach basedir bash become
+    bypass cleartext cmd codebase command commands console cors credential credentials dangerous
+    dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
+    execute expose external forward functions grant guest hook hooks impersonate import infile insecure
+    inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle listen
+    lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass passphrase
+    passwd password perl5db perl5opt pid plaintext pprof privileged prompt proxy public purge push
+    pythonhome pythonstartup remote remove replicaof restore rmi root rubyopt script scripts secret
+    secrets shell shutdown skipverify slaveof sudo superuser symlinks system token tokens traversal trust
+    trustall trusted tunnel unlock unprivileged unrestricted unsafe unsafely upload whitelist wipe zdotdir
+    """
+)
+PROTECTIONS: Final = words(
+    """
+    acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
+    capability caps cert certificate certificates certs check checking checks checksum gpg hostkey mlock
+    perm permission permissions priv privilege privileges protect protected protection reqcert restriction
+    restrictions safe sandbox seccomp secure security selinux sign signature signing ssl tls validate
+    validation verification verify
+    """
+)
+DOORS: Final = words(
+    """
+    addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
+    umask unix user
+    """
+)
+NAMES: Final = DOORS | words(
+    """
+    agent as browser callback chdir class config control cwd dest destination device dir directory editor
+    endpoint extension extensions file folder handler helper home image include ini interpreter key keys
+    launcher lib library load loader location module modules mount network options opts origin out output
+    pager path plugin plugins policy prefix preload profile program registry renderer require role root
+    run server source target template templates uri url workdir wrapper
+    """
+)
+NEGATIONS: Final = words(
+    """
+    accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress
+    without
+    """
+)
+AMOUNTS: Final = words(
+    """
+    age concurrency connections count delay depth factor height interval length level limit max min
+    processes quality rate ratio retries seconds size threads timeout ttl width workers
+    """
+)
+"""What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
+DESCRIPTIONS: Final = words(
+    """
+    algo algorithm charset codec compression encoding format lang locale order sort style type unit zone
+    """
+)
+"""What a word describes says nothing either: `--key-type ecdsa` names no key."""

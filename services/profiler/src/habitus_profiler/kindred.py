@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which values of a slot are of one kind, so that enough different ones make another one no news.
+
+What varied while it was learned varies on: three settings files beside each other below `/etc/<program>`,
+three tenants' folders below `/srv`, three hosts of one namespace. What was the same all along stays the
+only one. A value belongs to families; it may be taken for seen when one of them has `needed` members.
+Only sets of values count, never how often or in what order they came.
+
+Never a family: scratch and hidden places, key files, folders where a new file alone gives power
+(`/etc/cron.d`), folders by name that others may write to (`uploads`), top-level folders, and domains
+that strangers share.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from habitus_profiler.addresses import is_internal, suffix_of
+from habitus_profiler.paths import SCRATCH, SENSITIVE, extension_of, place_of, under
+from habitus_profiler.words import words
+
+
+class Family(NamedTuple):
+    """`key` names the family within its kind of slot; `needed` different members make it known."""
+
+    key: str
+    needed: int
+
+
+_SEVERAL: Final = 3
+_PAIR: Final = 2
+_KEYS: Final = frozenset({"key", "p12", "jks", "kubeconfig"})
+_POWERFUL: Final = words(
+    """
+    cron.d cron.daily cron.hourly cron.weekly cron.monthly crontabs ssh pam.d sudoers.d profile.d ld.so.conf.d
+    systemd init.d security apt udev modprobe.d modules-load.d kubernetes sysctl.d xdg update-motd.d
+    logrotate.d rc.d ld.so.preload
+    """
+)
+_SHARED: Final = frozenset({"/run", "/var/run"})
+_WRITABLE: Final = words(
+    """
+    upload uploads uploaded tmp temp cache public html htdocs wwwroot www webroot static media incoming spool
+    download downloads drop shm . .. ~
+    """
+)
+_DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
+_DOCUMENTS: Final = ("/*.xml", "/*.sql")
+_LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
+_DEEPEST: Final = 8
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
+_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR, "who": _SEVERAL}
+"""kind → how many values of it make any other known."""
+
+
+@lru_cache(maxsize=8192)
+def families(kind: str, value: str) -> tuple[Family, ...]:
+    """Return the families of a slot's value."""
+    if kind == "remote":
+        return _domains(value)
+    if kind in {"path", "load"} and "/" in value:
+        return (*_beside(value), *_below(value))
+    if kind in {"load", "entry"}:
+        package, dot, _ = value.partition(".")  # of one package, one application's
+        return (Family(f"{package}.*", 1),) if dot and _MODULE.match(value) else ()
+    if kind == "command" and "/" not in value:
+        extension = extension_of(value)
+        return (Family(f"*.{extension}", _PAIR),) if extension else ()
+    return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
+
+
+@lru_cache(maxsize=8192)
+def above(kind: str, value: str) -> str | None:
+    """Return the value that stands for this one, too: `/srv` for a folder in it, `/reports` for reports."""
+    top = value.split("/")[1] if kind == "path" and value.startswith("/") else ""
+    if top in _DATA and "*" not in value:
+        return f"/{top}"
+    is_document = value.endswith(_DOCUMENTS) and top not in _LOOSE_TOPS and value.count("/") > 1
+    return place_of(value) if is_document and not _is_open(value, value.split("/")) else None
+
+
+def _beside(path: str) -> tuple[Family, ...]:
+    """Return the family of the files of one extension in one folder."""
+    folder, _, name = path.rpartition("/")
+    extension = extension_of(name)
+    parts = folder.strip("/").split("/")
+    sensitive = under(path, SENSITIVE)
+    plain = extension or sensitive == "/etc"
+    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, parts):
+        return ()
+    if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
+        return ()
+    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", _SEVERAL),)
+
+
+def _below(path: str) -> tuple[Family, ...]:
+    """Return, for each folder of a path but the uppermost, the family of its like with another name."""
+    parts = path.strip("/").split("/")[:_DEEPEST]
+    if not path.startswith("/") or under(path, SENSITIVE) or path.endswith(".sock") or _is_open(path, parts):
+        return ()
+    last = len(parts) - 1 if "." in parts[-1] else len(parts)
+    first = 2 if parts[0] in _LOOSE_TOPS else 1
+    return tuple(
+        Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)
+    )
+
+
+def _is_open(path: str, parts: list[str]) -> bool:
+    """Say whether a path lies where others may write, is hidden, or gives power by being there."""
+    hidden = any(part.startswith(".") for part in parts)
+    return hidden or under(path, SCRATCH) is not None or not (_WRITABLE | _POWERFUL).isdisjoint(parts)
+
+
+def _domains(name: str) -> tuple[Family, ...]:
+    """Return the domains above a host that are one owner's: two hosts of the nearest, three of the others.
+
+    Inside a cluster one is enough, up to the namespace. Bare names are akin by all of their parts but one.
+    """
+    if "." not in name:
+        return _alike(name)
+    internal = is_internal(name)
+    found: list[Family] = []
+    suffix = suffix_of(name)
+    while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
+        needed = 1 if internal else _SEVERAL if found else _PAIR
+        found.append(Family(suffix, needed))
+        suffix = suffix_of(suffix)
+    return tuple(found)
+
+
+def _alike(name: str) -> tuple[Family, ...]:
+    parts = name.split("-")[:_DEEPEST]
+    if len(parts) == 1:
+        return ()
+    return tuple(Family("-".join((*parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(len(parts)))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a text of several words holds: URLs, paths, names of calls, SQL verbs. Each function returns slots."""
+
+import re
+from typing import Final
+
+from habitus_profiler.programs import CALLS
+from habitus_profiler.slots import Slot
+from habitus_profiler.telling import telling
+from habitus_profiler.tokens import typed
+from habitus_profiler.volatile import softened
+
+_LOOSE: Final = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`;|<>()]+|/(?:[\w.@+-]+/)*[\w.@+-]+"
+)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
+_SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
+_LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
+_ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
+_BY_NAME: Final = CALLS - {"import"} | {
+    "getattr",
+    "import_module",
+    "send",
+    "public_send",
+    "const_get",
+    "constructor",
+}
+_SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
+_OPERATORS: Final = ("$(", "`", "|", "&&")
+_SQL_START: Final = re.compile(
+    r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
+    r"vacuum|analyze|explain|revoke|load|use|replace|merge)\b",
+    re.IGNORECASE,
+)
+_SQL_VERB: Final = re.compile(
+    r"\b(select|insert|update|delete|create|drop|alter|copy|program|grant|revoke|truncate|outfile|dumpfile|"
+    r"load_file|infile|execute|call|do|attach|lo_import|lo_export|pg_read_file|pg_ls_dir|sys_exec|shell|"
+    r"extension|superuser|function|trigger|role|user|union|into)\b",
+    re.IGNORECASE,
+)
+_ENOUGH: Final = 200
+
+
+def places(text: str) -> list[Slot]:
+    """Return the slots of URLs and absolute paths anywhere in a text."""
+    return [slot for match in _LOOSE.findall(text)[:_ENOUGH] for slot in typed(match).slots]
+
+
+def settings(text: str) -> list[Slot]:
+    """Return the slots of hosts that stand as values in a text (`Server=db.example;User Id=sa`)."""
+    found = (typed(value) for value in _SETTING.findall(text)[:_ENOUGH])
+    return [slot for token in found for slot in token.slots if slot.kind == "remote"]
+
+
+def named(text: str) -> list[Slot]:
+    """Return the telling words of a text."""
+    return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
+
+
+def entries(text: str) -> list[Slot]:
+    """Return the words that name an object to run within a module (`shop.wsgi:application`)."""
+    return [Slot("entry", word) for word in text.split()[:_ENOUGH] if _ENTRY.match(word)]
+
+
+def code(text: str) -> list[Slot]:
+    """Return the names in inline code: what it calls, imports and assigns.
+
+    What is only said (a literal without an interpolation) or only looked at (`.length`) is none, unless
+    the code calls by names that it is given, or the name itself tells.
+    """
+    names = _IDENTIFIER.findall(text)[:_ENOUGH]
+    if _BY_NAME.isdisjoint(map(str.lower, names)):
+        names = _IDENTIFIER.findall(_LOOKED_AT.sub(" ", _SAID.sub(" ", text)))[:_ENOUGH]
+    return [*(Slot("code", softened(name)) for name in names), *named(text)]
+
+
+def calls(text: str) -> list[Slot]:
+    """Return the names in a text that looks like code by which something would run."""
+    return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
+
+
+def operators(text: str) -> list[Slot]:
+    """Return the verbs of SQL, or the shell operators of any other text."""
+    if _SQL_START.match(text):
+        return [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
+    return [Slot("operator", operator) for operator in _OPERATORS if operator in text]

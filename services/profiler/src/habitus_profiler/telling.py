@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words that name what is secret or privileged, or give power away: news wherever they first stand."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from habitus_profiler.words import words
+
+_WHOLE: Final = words(
+    """
+    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
+    purge uninstall wipe proxy
+    """
+)
+_PARTS: Final = words(
+    """
+    secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
+    token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges sudoers wheel
+    vault cookie anonymous admin administrator administrators superuser root masters grant revoke
+    impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
+    chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
+    slaveof replicaof shutdown portforward
+    """
+)
+_STARTS: Final = ("disable", "decommission")
+_GIVES: Final = re.compile(
+    r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
+    r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    re.IGNORECASE,
+)
+_PAIR: Final = re.compile(
+    r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
+    r"|(?:config|acl) (?:set|dump|view)|module load|script load|member (?:add|remove)"
+    r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
+)
+_SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_LONGEST: Final = 4096
+_LONGEST_PAIR: Final = 40
+
+
+@lru_cache(maxsize=8192)
+def telling(word: str) -> tuple[str, ...]:
+    """Return the telling words in an argument, in lower case."""
+    word = word[:_LONGEST]
+    if word in _WHOLE:
+        return (word,)
+    parts = map(str.lower, _SPLIT.split(word))
+    found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
+    found += [match[0].lower() for match in _GIVES.finditer(word)]
+    return tuple(dict.fromkeys(found))
+
+
+def gives(first: str, second: str) -> str | None:
+    """Return two arguments that stand together where they give power away (`user add`), else None."""
+    pair = f"{first} {second}"
+    return pair if len(pair) <= _LONGEST_PAIR and _PAIR.match(pair) else None
