@@ -24,7 +24,7 @@ async def run(service: Service) -> None:
     settings, bus = service.settings.scorer, service.bus
     # The gateway answers within its own patience; the message may take a little longer.
     panel = Panel.seated(settings, bus.request, {"llm": service.settings.llm.patience_s + _ON_THE_WAY_S})
-    book = IncidentBook(settings.cooldown_s)
+    book = IncidentBook(settings.cooldown_s, across=settings.fold_across)
     line = Line(bus, panel, book, settings.alert_at)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
     sinks = outlets.opened(bus, settings.sinks)

@@ -43,6 +43,8 @@ _ENVIRONMENT: Final = {
     "HABITUS_COLLECTOR_DISCOVERY": "cri",
     "HABITUS_EMBEDDER_PORT": "0",
     "HABITUS_LLM_PORT": "0",
+    # Each Pod is attacked to see its own alert, and how soon it comes.
+    "HABITUS_SCORER_FOLD_ACROSS": "false",
 }
 
 
