@@ -50,7 +50,7 @@ def alerts(severity: str) -> str:
     return f"habitus.alerts.{severity}"
 
 
-def evidence(alert_id: str) -> str:
+def evidence_of(alert_id: str) -> str:
     """The bundle of one alert, scorer → `habitus explain` (stream EVIDENCE, the newest alone)."""
     return f"habitus.evidence.{token_of(alert_id)}"
 

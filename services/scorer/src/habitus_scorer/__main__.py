@@ -7,6 +7,7 @@ from habitus import subjects
 from habitus.answering import answering
 from habitus.service import Service, serve
 from habitus_scorer import outlets
+from habitus_scorer.evidence import EvidenceKeeper
 from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.intake import Intake
@@ -25,7 +26,9 @@ async def run(service: Service) -> None:
     # The gateway answers within its own patience; the message may take a little longer.
     panel = Panel.seated(settings, bus.request, {"llm": service.settings.llm.patience_s + _ON_THE_WAY_S})
     book = IncidentBook(settings.cooldown_s, across=settings.fold_across)
-    line = Line(bus, panel, book, settings.alert_at)
+    evidence = EvidenceKeeper(bus, settings.alert_at, service.settings.nats.replicas)
+    await evidence.open()
+    line = Line(bus, panel, book, settings.alert_at, evidence)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
     sinks = outlets.opened(bus, settings.sinks)
     await intake.create()
@@ -35,8 +38,10 @@ async def run(service: Service) -> None:
     async with answering(service, ABOUT, subjects.GUARD, Guard(panel).answer), asyncio.TaskGroup() as group:
         group.create_task(intake.run(service.stop))
         group.create_task(panel.run(service.stop))
+        group.create_task(evidence.run(service.stop))
         for sink in sinks:
             group.create_task(sink.run(service.stop))
+    line.close()
 
 
 if __name__ == "__main__":
