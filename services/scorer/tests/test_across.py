@@ -6,8 +6,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scorer_making import TS, anomaly
-from test_incidents import judged
+from scorer_making import TS, anomaly, judged
 
 from habitus.anomalies import Anomaly
 from habitus_scorer.alerting import alert_of

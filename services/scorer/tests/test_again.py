@@ -96,7 +96,7 @@ async def test_a_rule_that_changed_is_named(tmp_path):
     assert all(len(version) == 12 for version in rules.values())
     name = next(iter(rules))  # the weightiest
     (tmp_path / "mine.yml").write_text(
-        f"title: weaker\nname: {name}\nlevel: low\n"
+        f"title: weaker\nname: {name}\nlevel: low\nhabitus: {{points: 0}}\n"
         "logsource: {product: linux, category: process_creation}\n"
         "detection: {selection: {Image|endswith: xmrig}, condition: selection}\n"
     )

@@ -7,8 +7,7 @@ import time
 
 import pytest
 from nats.js.errors import NotFoundError
-from scorer_making import TS, alerts, anomaly, publish, scores
-from test_incidents import judged
+from scorer_making import TS, alerts, anomaly, judged, publish, scores
 
 from habitus import subjects
 from habitus.alerts import Alert

@@ -2,22 +2,13 @@
 """One attack is one incident, whichever way its anomalies come."""
 
 import pytest
-from scorer_making import TS, anomaly
+from scorer_making import TS, anomaly, judged
 
 from habitus.alerts import Severity
-from habitus.anomalies import Anomaly
-from habitus.engines import EngineScore, Finding, Score, bounded
-from habitus.languages import Bilingual
+from habitus.engines import EngineScore
 from habitus_scorer.alerting import alert_of
 from habitus_scorer.incident import DEEDS, KEPT, Incident, Judged
 from habitus_scorer.incidents import IncidentBook
-
-FINDING = Finding(id="r", title=Bilingual(en="a deed", zh="行为"), level="high")
-
-
-def judged(one: Anomaly, points: float = 30, level: str = "high") -> Judged:
-    findings = [FINDING.model_copy(update={"level": level})] if points else []
-    return Judged.of(one, {"rule": bounded(Score(points=points, findings=findings), 40)})
 
 
 @pytest.fixture

@@ -107,8 +107,8 @@ class Evidence(BaseModel):
         return evidence
 
     def as_json(self) -> str:
-        """Return the bundle as JSON that a person can read."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        """Return the bundle as JSON that a person can read; all in ASCII, for a terminal shows it too."""
+        return json.dumps(self.model_dump(mode="json"), indent=2)
 
 
 def _plain(data: bytes) -> bytes:
