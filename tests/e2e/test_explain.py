@@ -13,8 +13,8 @@ SAMPLE = Path(__file__).parents[1] / "samples" / "webapp"
 
 
 def test_an_alert_is_explained_saved_and_decided_again(up, habitus, tmp_path):
-    running = up("--sample", SAMPLE)
-    running.until(lambda: "a-" in running.said.read_text())
+    running = up("--sample", SAMPLE, HABITUS_COLLECTOR_OBJECTS="/nonexistent", HABITUS_LLM_PROVIDER="fake")
+    running.wait_for("sample played")
     told = {name: value for name, value in running.environment.items() if name not in os.environ}
     raised: list[dict] = []
 
@@ -32,6 +32,7 @@ def test_an_alert_is_explained_saved_and_decided_again(up, habitus, tmp_path):
         "Which step failed",
         "rules (rule)",
         "possible points",
+        "asked: fake",
         "What to do",
     ):
         assert wanted in explained.stdout, wanted
@@ -40,11 +41,16 @@ def test_an_alert_is_explained_saved_and_decided_again(up, habitus, tmp_path):
     habitus("explain", alert["id"], "--save", file, **told)
     bundle = Evidence.unpack(file.read_bytes())
     assert (bundle.alert.id, bundle.alert.score) == (alert["id"], alert["score"])
+    asked = bundle.records["llm"]["reply"]
+    assert "xmrig" in asked["prompt"] or "java" in asked["prompt"]
+    assert json.loads(asked["answer"])["verdict"] == asked["verdict"]
     again = habitus("replay", "--evidence", file, "--json")
     assert again.returncode == 0, again.stderr + again.stdout
     repeat = json.loads(again.stdout)
     assert repeat["same"]
-    assert repeat["anomalies"][0]["engines"]["rule"]["then"]["points"] > 0
+    engines = repeat["anomalies"][0]["engines"]
+    assert engines["rule"]["then"]["points"] > 0
+    assert engines["rule"]["how"] == engines["llm"]["how"] == "judged"
     differs = habitus("replay", "--evidence", file, HABITUS_SCORER_ENGINES="profile")
     assert differs.returncode == 1
     assert "NOT the same decision" in differs.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an alert suggests can be applied as it stands: its form is Kubernetes' own, its entries deny the deed."""
+"""What an alert suggests can be applied as it stands: the form is Kubernetes' own, the deed is denied."""
 
 import re
 import shlex
@@ -99,7 +99,7 @@ DENIED = [
 @pytest.mark.parametrize(("parts", "denied"), DENIED, ids=[denied[1] for _, denied in DENIED])
 @pytest.mark.parametrize("container", [{}, {"pod": None}, {"pod": None, "name": "a b", "id": None}])
 def test_what_was_done_is_denied_whatever_the_action(parts, denied, container):
-    """Isolate, stop or review: the entry is there, for the container where it is known, and ends by itself."""
+    """Isolate, stop or review: the entry is there, for the container if it is known, and it ends."""
     [entry] = action(anomaly(container=container, **parts)).entries
     assert (entry.effect, entry.operation, entry.target) == ("deny", *denied)
     assert (entry.scope.image, entry.scope.container_id) == ("webapp:v1", container.get("id", "c" * 64))
