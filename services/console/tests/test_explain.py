@@ -20,7 +20,7 @@ from habitus.languages import Bilingual
 from habitus.policies import PolicyScope, denial, isolation
 from habitus.repeats import AnomalyRepeat, EngineRepeat, Repeat
 from habitus_alerts import HOSTILE, alert_with, shown
-from habitus_console import cli, explain_cli
+from habitus_console import cli, explain_cli, render
 from habitus_console import evidence as evidences
 
 RUN = CliRunner()
@@ -198,6 +198,15 @@ def test_replay_asks_for_recordings_or_evidence():
     done = RUN.invoke(cli.app, ["replay"])
     assert done.exit_code == 2
     assert "--evidence" in done.output
+
+
+def test_an_alert_names_the_other_containers_it_reached():
+    one = evidence_with("plain").alert
+    others = [Where(image="i", pod=f"web-{n}", container_id=f"c{n}") for n in range(12)]
+    one.summary = Summary(containers=others, container_count=30)
+    text = shown(render.alert(one, "en"))
+    assert "Also in" in text
+    assert "web-7 … (+21)" in text
 
 
 def test_old_alerts_still_parse():
