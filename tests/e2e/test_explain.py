@@ -51,6 +51,9 @@ def test_an_alert_is_explained_saved_and_decided_again(up, habitus, tmp_path):
     engines = repeat["anomalies"][0]["engines"]
     assert engines["rule"]["then"]["points"] > 0
     assert engines["rule"]["how"] == engines["llm"]["how"] == "judged"
+    anew = json.loads(habitus("replay", "--evidence", file, "--ask", "--json", **told).stdout)
+    assert anew["anomalies"][0]["engines"]["llm"]["how"] == "asked"
+    assert not anew["anomalies"][0]["engines"]["llm"]["now"]["abstained"]
     differs = habitus("replay", "--evidence", file, HABITUS_SCORER_ENGINES="profile")
     assert differs.returncode == 1
     assert "NOT the same decision" in differs.stdout

@@ -160,7 +160,7 @@ class Gateway:
             "tokens_out": outcome.tokens_out,
             "cost": round(outcome.usd, 6),
             "flags": ["repaired"] if outcome.repaired else [],
-            "prompt": "\n\n".join((prompt.system, *(text for _, text in prompt.turns)))[:_LONGEST_PROMPT],
+            "prompt": prompt.turns[0][1][:_LONGEST_PROMPT],
             "answer": outcome.answer.model_dump_json(),
         }
         return replied(outcome.answer).model_copy(update=about)
