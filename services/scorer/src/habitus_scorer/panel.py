@@ -227,6 +227,8 @@ def _answer(task: "asyncio.Future[Score]") -> Score:
     if error is not None:
         return Score(abstained=True, note=printable(f"{type(error).__name__}: {error}", 200))
     score = task.result()
+    if type(score) is Score:
+        return score  # checked when it is bounded
     if isinstance(score, Score):
         return Score.model_validate(score.model_dump(include=set(Score.model_fields)))
     return Score(abstained=True, note=f"returned a {type(score).__name__} instead of a Score")
