@@ -132,6 +132,10 @@ async def test_no_secret_reaches_the_provider_and_two_passwords_are_one_question
         for secret in (S, "another-secret"):
             reply = await gateway.judge(request("psql", f"postgresql://app:{secret}@db/shop"))
             assert (reply.redaction, reply.verdict) == ("", "malicious")
+            # What goes into an alert's evidence is what left, and what came.
+            assert "secret-1:url-password" in reply.prompt
+            assert secret not in reply.prompt
+            assert '"verdict":"malicious"' in reply.answer
         await gateway.close()
     assert len(wire.calls) == 1
     assert S not in wire.calls[0].text

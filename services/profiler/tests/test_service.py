@@ -44,6 +44,8 @@ async def test_what_was_learned_is_known_and_what_was_not_is_an_anomaly(stack, e
     assert len(found) == 4
     assert found[odd[0].id].path == ["webapp:v1", "bash", "xmrig"]
     assert found[odd[3].id].nearest
+    assert found[odd[3].id].model == "test"  # of the fixture
+    assert 0 < found[odd[3].id].nearest[0].cosine < found[odd[3].id].threshold <= 1
     assert all(anomaly.id == f"{anomaly.event.id}:{anomaly.reason}" for anomaly in found.values())
 
 

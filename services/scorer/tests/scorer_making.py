@@ -14,11 +14,15 @@ from habitus import subjects, wire
 from habitus.alerts import Alert, ScoredAnomaly
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
+from habitus.engines import Finding, Score, bounded
 from habitus.events import Event
 from habitus.images import image_key, partition_of
+from habitus.languages import Bilingual
+from habitus_scorer.incident import Judged
 
 TS = 1_764_000_000_000_000_000
 POD = {"name": "web-0", "namespace": "shop", "uid": "6f1f7c9e-0000-4000-8000-0123456789ab"}
+FINDING = Finding(id="r", title=Bilingual(en="a deed", zh="行为"), level="high")
 
 
 def event(argv: list[str] | None = None, **parts: Any) -> Event:
@@ -60,6 +64,12 @@ def anomaly(argv: list[str] | None = None, **parts: Any) -> Anomaly:
         detail="first unknown node: xmrig",
         confidence=parts.get("confidence", 1.0),
     )
+
+
+def judged(one: Anomaly, points: float = 30, level: str = "high") -> Judged:
+    """Return an anomaly to which rules gave `points`, by a finding of `level` if any."""
+    findings = [FINDING.model_copy(update={"level": level})] if points else []
+    return Judged.of(one, {"rule": bounded(Score(points=points, findings=findings), 40)})
 
 
 async def publish(bus: Bus, *anomalies: Anomaly) -> None:

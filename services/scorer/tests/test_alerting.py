@@ -9,7 +9,8 @@ from habitus.anomalies import Anomaly
 from habitus.engines import Context, EngineServices, Score, bounded
 from habitus_scorer.alerting import alert_of
 from habitus_scorer.engines.rule import RuleEngine
-from habitus_scorer.incidents import IncidentBook, Judged
+from habitus_scorer.incident import Judged
+from habitus_scorer.incidents import IncidentBook
 
 
 async def _nobody(_subject: str, _payload: bytes, _timeout: float) -> bytes:

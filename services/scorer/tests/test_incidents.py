@@ -2,20 +2,13 @@
 """One attack is one incident, whichever way its anomalies come."""
 
 import pytest
-from scorer_making import anomaly
+from scorer_making import TS, anomaly, judged
 
 from habitus.alerts import Severity
-from habitus.anomalies import Anomaly
-from habitus.engines import EngineScore, Finding, Score, bounded
-from habitus.languages import Bilingual
-from habitus_scorer.incidents import KEPT, Incident, IncidentBook, Judged
-
-FINDING = Finding(id="r", title=Bilingual(en="a deed", zh="行为"), level="high")
-
-
-def judged(one: Anomaly, points: float = 30, level: str = "high") -> Judged:
-    findings = [FINDING.model_copy(update={"level": level})] if points else []
-    return Judged.of(one, {"rule": bounded(Score(points=points, findings=findings), 40)})
+from habitus.engines import EngineScore
+from habitus_scorer.alerting import alert_of
+from habitus_scorer.incident import DEEDS, KEPT, Incident, Judged
+from habitus_scorer.incidents import IncidentBook
 
 
 @pytest.fixture
@@ -74,10 +67,10 @@ def test_children_and_their_deeds_belong_to_their_parent(book: IncidentBook):
     assert {incident.id for incident in (child, grandchild, opened, called)} == {root.id}
 
 
-def test_another_container_is_another_incident(book: IncidentBook):
-    """The same pid and pattern in another container do not fold."""
+def test_the_same_pid_in_another_container_is_no_relation(book: IncidentBook):
+    """Process ids belong to their container: another deed there is another incident."""
     first = book.fold(judged(anomaly(pid=41)))
-    second = book.fold(judged(anomaly(pid=41, id="e2", container={"id": "d" * 64})))
+    second = book.fold(judged(anomaly(["./java"], pid=41, id="e2", container={"id": "d" * 64})))
     assert first.id != second.id
 
 
@@ -125,9 +118,9 @@ def test_ids_are_the_same_in_every_run():
 
 
 def told(incident: Incident) -> bool:
-    due = incident.due(alert_at=40)
+    due = incident.due(alert_at=40) or incident.grown
     if due:
-        incident.tell()
+        incident.tell(alert_of(incident, incident.best.anomaly, now=TS))
     return due
 
 
@@ -169,8 +162,8 @@ def test_memory_is_bounded_in_incidents(book: IncidentBook):
     for number in range(6_000):
         book.fold(judged(anomaly([f"./p{number}"], pid=number + 10, ppid=1, id=str(number))))
     assert len(book) == 4096
-    assert len(book._by_pid) == len(book._by_pattern) == 4096
-    assert book._kept == 4096
+    assert len(book._by_pid) == len(book._by_pattern) == len(book._by_deed) == 4096
+    assert book._kept == book._reached == 4096
 
 
 def test_long_incident_is_bounded_in_processes_and_patterns(book: IncidentBook):
@@ -179,8 +172,8 @@ def test_long_incident_is_bounded_in_processes_and_patterns(book: IncidentBook):
     for number in range(6_000):
         book.fold(judged(anomaly([f"./p{number}"], pid=number + 11, ppid=number + 10, id=str(number))))
     [incident] = book._incidents.values()
-    assert len(incident.pids) == len(book._by_pid) == 4096
-    assert len(incident.patterns) == len(book._by_pattern) == 4096
+    assert len(book._by_pid) == len(book._by_pattern) == len(book._by_deed) == 4096
+    assert (len(incident.deeds), len(incident.kept)) == (DEEDS, KEPT)
 
 
 def test_critical_needs_a_finding_of_that_level():

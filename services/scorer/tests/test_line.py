@@ -16,6 +16,7 @@ from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.line import Line
 from habitus_scorer.panel import Panel, Seat
 from habitus_scorer.recovery import recover
+from habitus_scorer.storing import Storing
 
 MINING = Finding(
     id="miner", title=Bilingual(en="container cryptomining", zh="容器挖矿行为检测"), level="high"
@@ -64,11 +65,11 @@ async def test_death_between_alert_and_score_raises_nothing_twice(bus: Bus, monk
 
     await publish(bus, anomaly())
     with monkeypatch.context() as patch:
-        patch.setattr(Line, "_send", dies)
+        patch.setattr(Storing, "send", dies)
         async with Running(bus, Engine()):
             [alert] = await alerts(bus, 1)
     # The same, past the broker's own deduplication: only what was restored can know.
-    monkeypatch.setattr("habitus_scorer.line.Line._store", _store_without_id)
+    monkeypatch.setattr("habitus_scorer.storing.Storing.store", _store_without_id)
     await bus.js.delete_consumer(subjects.ANOMALIES, "scorer")
     async with Running(bus, Engine()) as running:
         [score] = await scores(bus, 1)
@@ -78,7 +79,7 @@ async def test_death_between_alert_and_score_raises_nothing_twice(bus: Bus, monk
     assert len(await alerts(bus, 1)) == 1
 
 
-async def _store_without_id(self: Line, subject: str, payload: bytes, message_id: str) -> None:
+async def _store_without_id(self: Storing, subject: str, payload: bytes, message_id: str) -> None:
     await self._bus.js.publish(subject, payload)
 
 
@@ -107,7 +108,7 @@ async def test_anomaly_that_breaks_the_scoring_is_parked(bus: Bus, monkeypatch):
 
     async with Running(bus, Engine()):
         with monkeypatch.context() as patch:
-            patch.setattr("habitus_scorer.line.alert_of", broken)
+            patch.setattr("habitus_scorer.telling.alert_of", broken)
             await publish(bus, anomaly(pid=1))
             await stored(bus, subjects.PARKED, 1)
         await publish(bus, anomaly(["./next"], pid=2))
@@ -170,3 +171,78 @@ async def test_a_score_tells_the_habit_and_the_replica_that_showed_it(bus: Bus):
     assert (told.habits, told.place, told.replicas) == (["a habit"], POD["uid"], 7)
     told = stored[alone.id]
     assert (told.habits, told.place, told.replicas) == ([], "c" * 64, 0)
+
+
+def replica(number: int, argv: list[str] | None = None, **parts):
+    return anomaly(argv, container={"id": f"{number:064x}"}, id=f"e{number}-{parts.get('pid', 41)}", **parts)
+
+
+async def test_thirty_pods_at_once_are_one_alert_and_one_more_revision(bus: Bus, monkeypatch):
+    """Thirty lanes feed one incident: told once at once, and once when it has grown; every score names it."""
+    monkeypatch.setattr("habitus_scorer.telling.GROWTH_S", 0.5)
+    async with Running(bus, Engine()):
+        await publish(bus, *(replica(number) for number in range(30)))
+        lines = await scores(bus, 30)
+        told = await alerts(bus, 2)
+    assert {line.alert for line in lines} == {told[0].id}
+    assert [(one.id, one.revision) for one in told] == [(told[0].id, 1), (told[0].id, 2)]
+    assert (told[1].summary.container_count, len(told[1].summary.containers)) == (30, 30)
+    assert told[1].latency_ms == told[0].latency_ms
+
+
+async def test_what_comes_while_the_alert_is_being_stored_is_not_taken_for_told(bus: Bus, monkeypatch):
+    """A worse deed in another Pod during the publishing of revision 1 raises revision 2, not silence."""
+    began, go = asyncio.Event(), asyncio.Event()
+    store = Storing.store
+
+    async def slow(self, subject, payload, message_id):
+        if message_id.endswith(":1"):
+            began.set()
+            await go.wait()
+        await store(self, subject, payload, message_id)
+
+    monkeypatch.setattr(Storing, "store", slow)
+    async with Running(bus, Worse()):
+        await publish(bus, replica(1))
+        await began.wait()
+        await publish(bus, replica(2), replica(2, ["worse"], pid=50, ppid=41))
+        await asyncio.sleep(0.1)
+        go.set()
+        told = await alerts(bus, 2)
+        lines = await scores(bus, 3)
+    assert [(one.revision, one.severity) for one in told] == [(1, "high"), (2, "critical")]
+    assert {line.alert for line in lines} == {told[0].id}
+
+
+class Worse(Engine):
+    """Calls `worse` critical."""
+
+    async def score(self, anomaly, context) -> Score:
+        if anomaly.event.process_name == "worse":
+            return Score(points=40, findings=[MINING.model_copy(update={"level": "critical"})])
+        return await super().score(anomaly, context)
+
+
+async def test_growth_that_a_killed_scorer_did_not_tell_is_told_by_the_next(bus: Bus, monkeypatch):
+    """The second Pod was scored, the revision that lists it was not out yet."""
+    async with Running(bus, Engine()) as running:
+        await publish(bus, replica(1), replica(2))
+        await scores(bus, 2)
+        [first] = await alerts(bus, 1)
+    running.line.close()
+    monkeypatch.setattr("habitus_scorer.telling.GROWTH_S", 0.05)
+    async with Running(bus, Engine()):
+        told = await alerts(bus, 2)
+    assert (told[1].id, told[1].revision, told[1].summary.container_count) == (first.id, 2, 2)
+
+
+async def test_a_slow_replica_holds_no_other_up_though_they_share_an_incident(bus: Bus):
+    """The lane of one container waits for its engine; the incident goes on without it."""
+    engine = Engine(wait_for="slow")
+    async with Running(bus, engine) as running:
+        await publish(bus, replica(1), replica(2, ["./slow"]), replica(3), replica(2, pid=60))
+        assert [line.event_id for line in await scores(bus, 2)] == ["e1-41", "e3-41"]
+        engine.go.set()
+        await scores(bus, 4)
+        counts = sorted(one.count for one in running.book)
+    assert counts == [1, 3]

@@ -26,7 +26,7 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 (info) … 4 (critical)."""
-        return list(Severity).index(self)
+        return _RANKS[self]
 
     @property
     def label(self) -> Bilingual:
@@ -34,6 +34,7 @@ class Severity(StrEnum):
         return _LABELS[self]
 
 
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 _LABELS: Final = {
     Severity.INFO: Bilingual(en="Info", zh="提示"),
     Severity.LOW: Bilingual(en="Low", zh="低危"),
@@ -74,7 +75,10 @@ class Who(BaseModel):
 
 
 class Departure(BaseModel):
-    """One anomaly inside an alert."""
+    """One anomaly inside an alert.
+
+    `deed`: a digest, equal for all anomalies of one image that are the same deed; empty in old alerts.
+    """
 
     anomaly_id: str
     event_id: str
@@ -83,6 +87,44 @@ class Departure(BaseModel):
     detail: str
     usual: list[str] = []
     score: float
+    deed: str = ""
+
+
+class Moment(BaseModel):
+    """One line of an incident's timeline.
+
+    `ts` is nanoseconds since the epoch; `what` is the command line, path or peer, cut, as observed.
+    """
+
+    ts: int
+    container: str | None = None
+    pid: int | None = None
+    process: str
+    op: str
+    what: str = ""
+    reason: Reason
+    score: float
+    anomaly_id: str
+
+
+class Summary(BaseModel):
+    """An incident at a glance: each list is bounded, oldest first; the counts are of all.
+
+    Attributes:
+        files: paths, and `peers` names or addresses with port, of its departures.
+        containers: those it reached, the first one first.
+        container_count, deeds: how many containers, and how many different deeds.
+        last_seen: nanoseconds since the epoch; 0 in old alerts.
+    """
+
+    timeline: list[Moment] = []
+    processes: list[Who] = []
+    files: list[str] = []
+    peers: list[str] = []
+    containers: list[Where] = []
+    container_count: int = 1
+    deeds: int = 1
+    last_seen: int = 0
 
 
 class Alert(_Record):
@@ -97,6 +139,7 @@ class Alert(_Record):
         raised, first_seen: nanoseconds since the epoch; `latency_ms` from the kernel to the alert.
         events: the events themselves, in the interchange format.
         omitted: departures of the incident beyond those listed here, which are bounded.
+        summary: the incident behind the alert at a glance.
     """
 
     id: str
@@ -118,6 +161,7 @@ class Alert(_Record):
     latency_ms: float
     events: list[dict[str, Any]]
     omitted: int = 0
+    summary: Summary = Summary()
 
 
 class ScoredAnomaly(_Record):

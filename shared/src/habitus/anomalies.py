@@ -37,6 +37,8 @@ class Anomaly(Message):
         detail: one line for a person: the first unknown node, the novel slot, the best cosine.
         usual: a few known siblings (paths or normal forms), as context for people and engines.
         nearest: known leaves nearest to the event, best first.
+        model, threshold: of `nearest`: whose vectors they are, and the cosine from which a text means the
+            same. Empty and 0 where no vector was asked.
         confidence: 0 … 1: how sure the profile is that the event is news (its convergence).
         detected: nanoseconds since the epoch.
         replicas: containers of this image that the profiler knows to live now; 0 where it does not say.
@@ -56,3 +58,5 @@ class Anomaly(Message):
     detected: int = 0
     replicas: int = 0
     habits: list[str] = msgspec.field(default_factory=list)
+    model: str = ""
+    threshold: float = 0.0

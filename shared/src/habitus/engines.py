@@ -41,6 +41,8 @@ class Score(BaseModel):
         abstained: the engine could not judge; its points do not count, nor does its maximum.
         note: one line for a person, e.g. why it abstained.
         explanation: prose for a person, in both languages (language models give one).
+        record: what else stands behind the points (versions, questions, answers), as JSON has it. It goes
+            into the evidence bundle of an alert alone, and comes back to `again`.
     """
 
     points: float = 0.0
@@ -49,6 +51,7 @@ class Score(BaseModel):
     abstained: bool = False
     note: str = ""
     explanation: Bilingual | None = None
+    record: dict[str, Any] = {}
 
 
 class EngineScore(Score):

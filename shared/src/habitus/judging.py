@@ -64,6 +64,8 @@ class JudgeReply(BaseModel):
         redaction: number under which redacted secrets can be read back; empty: nothing to read.
         tokens: of question and answer together, over all attempts; cost: US dollars.
         latency_ms: from question to answer, waiting included.
+        prompt, answer: the question as it left, secrets redacted, cut, and the answer; for the evidence of an
+            alert. The instructions before the question are those of `prompt_version`.
     """
 
     abstained: bool = False
@@ -85,3 +87,5 @@ class JudgeReply(BaseModel):
     tokens_out: int = 0
     cost: float = 0.0
     latency_ms: float = 0.0
+    prompt: str = ""
+    answer: str = ""

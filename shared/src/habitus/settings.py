@@ -198,6 +198,9 @@ class ScorerSettings(Section):
     timeout_s: float = Field(default=5, gt=0, description="an engine that takes longer abstains")
     alert_at: float = Field(default=40, ge=0, le=100, description="total from which a person is told")
     cooldown_s: float = Field(default=3600, ge=0, description="the same pattern folds into its incident")
+    fold_across: bool = Field(
+        default=True, description="the same deed in other containers of the image is the same incident"
+    )
     rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
     sinks: Names = Field(
         default=[], description="where alerts go: kinds of habitus.sinks, or names of tables of `sink`"

@@ -9,6 +9,8 @@ ANOMALIES: Final = "ANOMALIES"
 SCORES: Final = "SCORES"
 ALERTS: Final = "ALERTS"
 PARKED: Final = "PARKED"
+EVIDENCE: Final = "EVIDENCE"
+"""Of each alert what its newest revision was decided by; may be lost."""
 
 PROFILES: Final = "PROFILES"
 POLICIES: Final = "POLICIES"
@@ -50,6 +52,11 @@ def scores(partition: int) -> str:
 def alerts(severity: str) -> str:
     """One alert a message, scorer → console and sinks (stream ALERTS)."""
     return f"habitus.alerts.{severity}"
+
+
+def evidence_of(alert_id: str) -> str:
+    """The bundle of one alert, scorer → `habitus explain` (stream EVIDENCE, the newest alone)."""
+    return f"habitus.evidence.{token_of(alert_id)}"
 
 
 def verdicts(node: str) -> str:

@@ -23,7 +23,8 @@ from habitus_scorer.cluster.window import Window, fitted
 from habitus_scorer.engines.rule import SHIPPED
 from habitus_scorer.falco.loading import Book
 from habitus_scorer.falco.reading import rules_of
-from habitus_scorer.incidents import IncidentBook, Judged
+from habitus_scorer.incident import Judged
+from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.panel import Panel
 from habitus_scorer.rules_model import Refusal, Rule
 from habitus_scorer.ruleset import RuleSet, read_file

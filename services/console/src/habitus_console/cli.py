@@ -14,6 +14,7 @@ from habitus.profiles import ProfileSummary
 from habitus_console import (
     alerts_cli,
     bills_cli,
+    explain_cli,
     llm_cli,
     model_cli,
     profile_view,
@@ -46,6 +47,7 @@ app.add_typer(model_cli.app, name="model")
 app.command("calibrate")(model_cli.calibrate)
 app.add_typer(llm_cli.app, name="llm")
 app.add_typer(sinks_cli.app, name="sinks")
+app.command("explain")(explain_cli.explain)
 
 
 def _recording(help_text: str) -> object:
@@ -140,18 +142,29 @@ def record(
 
 @app.command()
 def replay(
-    learn: Annotated[Path, _recording("JSON Lines to learn from.")],
-    detect: Annotated[Path, _recording("JSON Lines to judge.")],
-    out_file: Annotated[Path, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")],
+    learn: Annotated[Path | None, _recording("JSON Lines to learn from.")] = None,
+    detect: Annotated[Path | None, _recording("JSON Lines to judge.")] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Verdicts go here, alerts to OUT.alerts.jsonl.")
+    ] = None,
     settings_file: SettingsFile = None,
     lang: Lang = None,
     *,
+    evidence: Annotated[
+        str | None, typer.Option(help="Instead: take an alert's decision again (a saved bundle, or its id).")
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="With --evidence: ask the language model anew.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn from one recording, then judge another: one line of verdict for each of its events.
 
-    Says of each image what it learned and whether that is enough; what rules hit is not learned.
+    Says of each image what it learned and whether that is enough; what rules hit is not learned. With
+    --evidence the configured engines judge an alert's anomalies again; exit code 1 when the outcome differs.
     """
+    if evidence is not None:
+        explain_cli.repeat(evidence, settings_file, lang, ask=ask, as_json=as_json)
+    if learn is None or detect is None or out_file is None:
+        terminal.fail("replay needs --learn, --detect and --out, or --evidence", terminal.EXIT_USAGE)
     language = terminal.language(lang, terminal.load(settings_file))
     if not out_file.parent.is_dir():
         terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)

@@ -22,10 +22,12 @@ _COLOURS: Final = {
     Severity.HIGH: "bold red",
     Severity.CRITICAL: "bold white on red",
 }
+_OTHERS: Final = 8
 _WORDS: Final = {
     "pod": Bilingual(en="Pod", zh="Pod"),
     "container": Bilingual(en="Container", zh="容器"),
     "image": Bilingual(en="Image", zh="镜像"),
+    "others": Bilingual(en="Also in", zh="同时出现于"),
     "process": Bilingual(en="Process", zh="进程"),
     "lineage": Bilingual(en="Lineage", zh="进程链"),
     "score": Bilingual(en="Score", zh="评分"),
@@ -69,6 +71,8 @@ def _rows(one: Alert, language: Language) -> Iterable[tuple[str, RenderableType]
     if where.pod:
         yield "pod", safe(f"{where.namespace}/{where.pod} ({where.pod_uid})")
     yield "container", safe(f"{where.container or '?'} ({(where.container_id or '?')[:12]}) on {where.node}")
+    if one.summary.container_count > 1:
+        yield "others", _others(one)
     yield "image", safe(f"{where.image}{' ' + where.image_digest if where.image_digest else ''}")
     if who.pid is not None or who.argv or who.exe:  # a blind interval has no process
         yield "process", safe(f"pid {who.pid}, uid {who.uid}: {who.exe} {' '.join(who.argv)}")
@@ -85,6 +89,14 @@ def _rows(one: Alert, language: Language) -> Iterable[tuple[str, RenderableType]
     yield "advice", safe(one.advice.in_(language), 1000)
     if one.action:
         yield "action", safe(one.action.title.in_(language))
+
+
+def _others(one: Alert) -> Text:
+    own = one.where.container_id
+    listed = [where for where in one.summary.containers if where.container_id != own][:_OTHERS]
+    names = [where.pod or where.container or (where.container_id or "?")[:12] for where in listed]
+    more = one.summary.container_count - 1 - len(names)
+    return safe(", ".join(names) + (f" … (+{more})" if more > 0 else ""))
 
 
 def _score(one: Alert, language: Language) -> RenderableType:

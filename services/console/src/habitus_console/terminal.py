@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 
 from habitus import log, settings
 from habitus.bus import Bus, BusFault
+from habitus.evidence import EvidenceFault
 from habitus.languages import Language, chosen_language
 from habitus.plugins import PluginFault
 from habitus_console import state
@@ -33,6 +34,7 @@ _FAULTS: Final = (
     BusFault,
     ContainerdFault,
     EmbedderFault,
+    EvidenceFault,
     ImageFault,
     PluginFault,
     ProfilesFault,

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 NO_PROVIDER: Final = "no LLM provider is set; see HABITUS_LLM_PROVIDER"
 _LINE: Final = 300
+_LONGEST_PROMPT: Final = 16_384
 _MOST: Final = {"related": 8, "nearest": 8, "usual": 32, "findings": 32, "path": 48}
 _SUSPECTED: Final = Bilingual(
     en="The event holds text that speaks to the language model, and the model's answer follows it or "
@@ -135,8 +136,8 @@ class Gateway:
     async def _asked(self, clean: JudgeRequest, spoken: list[str]) -> JudgeReply:
         deadline = time.monotonic() + self._settings.patience_s
         try:
-            outcome = await self.chain.ask(self._prompt(clean), deadline)
-            reply = self._reply(outcome)
+            prompt = self._prompt(clean)
+            reply = self._reply(await self.chain.ask(prompt, deadline), prompt)
             return await self._checked(reply, clean, spoken, deadline) if spoken else reply
         except PromptFault as fault:
             return abstained(f"prompt {fault}")
@@ -149,7 +150,7 @@ class Gateway:
         turns: tuple[tuple[Any, str], ...] = (("user", rendered.question),)
         return Prompt(rendered.system, turns, SCHEMA, self._settings.max_tokens, self.prompts.repair)
 
-    def _reply(self, outcome: Outcome) -> JudgeReply:
+    def _reply(self, outcome: Outcome, prompt: Prompt) -> JudgeReply:
         about = {
             "provider": outcome.provider,
             "model": printable(outcome.model, 100),
@@ -159,6 +160,8 @@ class Gateway:
             "tokens_out": outcome.tokens_out,
             "cost": round(outcome.usd, 6),
             "flags": ["repaired"] if outcome.repaired else [],
+            "prompt": prompt.turns[0][1][:_LONGEST_PROMPT],
+            "answer": outcome.answer.model_dump_json(),
         }
         return replied(outcome.answer).model_copy(update=about)
 

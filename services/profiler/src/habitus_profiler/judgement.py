@@ -30,6 +30,7 @@ class Miss(NamedTuple):
     detail: str
     usual: list[str]
     nearest: Sequence[Neighbour] = ()
+    threshold: float = 0.0
 
 
 class Echo(NamedTuple):

@@ -220,7 +220,7 @@ class Profile:
         best = f"{nearest[0][1]:.2f} to {nearest[0][0]}" if nearest else "no vector to compare with"
         neighbours = [Neighbour(text=text[:300], cosine=round(cosine, 4)) for text, cosine in nearest]
         detail = f"arguments never seen here: best cosine {best} (needs {needed:.2f})"
-        return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours)
+        return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours, needed)
 
     def _needed(self, threshold: float) -> float:
         return gated(threshold) if self.limits.threshold is None else self.limits.threshold

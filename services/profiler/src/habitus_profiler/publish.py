@@ -49,6 +49,8 @@ def anomaly_of(event: Event, profile: Profile, miss: Miss) -> Anomaly:
         nearest=list(miss.nearest),
         confidence=profile.confidence,
         replicas=profile.fleet.replicas,
+        model=profile.model if miss.threshold else "",
+        threshold=miss.threshold,
         detected=time.time_ns(),
         habits=_tunable(event, miss.reason),
     )

@@ -8,6 +8,7 @@ from habitus.answering import answering
 from habitus.intake import Intake
 from habitus.service import Service, serve
 from habitus_scorer import delivery
+from habitus_scorer.evidence import EvidenceKeeper
 from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.line import Line
@@ -26,8 +27,10 @@ async def run(service: Service) -> None:
     settings, bus = service.settings.scorer, service.bus
     # The gateway answers within its own patience; the message may take a little longer.
     panel = Panel.seated(settings, bus.request, {"llm": service.settings.llm.patience_s + _ON_THE_WAY_S})
-    book = IncidentBook(settings.cooldown_s)
-    line = Line(bus, panel, book, settings.alert_at)
+    book = IncidentBook(settings.cooldown_s, across=settings.fold_across)
+    evidence = EvidenceKeeper(bus, settings.alert_at, service.settings.nats.replicas)
+    await evidence.open()
+    line = Line(bus, panel, book, settings.alert_at, evidence)
     intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
     sinks = [Outlet(bus, *each) for each in delivery.seated(settings)]
     await intake.create()
@@ -39,8 +42,10 @@ async def run(service: Service) -> None:
     async with answering(service, ABOUT, subjects.GUARD, guard, also), asyncio.TaskGroup() as group:
         group.create_task(intake.run(service.stop))
         group.create_task(panel.run(service.stop))
+        group.create_task(evidence.run(service.stop))
         for sink in sinks:
             group.create_task(sink.run(service.stop))
+    line.close()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an incident to the alert that a person sees."""
 
-from typing import Final
+from typing import Any, Final
 
-from habitus.alerts import Alert, Departure, Where, Who
+from habitus.alerts import Alert, Departure
 from habitus.anomalies import Anomaly
 from habitus.engines import EngineScore
 from habitus.events import Event, as_record
 from habitus.languages import Bilingual
-from habitus_scorer import advice, severity
-from habitus_scorer.incidents import Incident, Kept
+from habitus_scorer import advice, containing, severity
+from habitus_scorer.glance import cut_list, summary_of, where_of, who_of
+from habitus_scorer.incident import Incident, Kept
 
 _MODEL: Final = "llm"
+_LONG_ARGUMENTS: Final = 6144
+"""Characters of an event's arguments in an alert: fifty of them still fit one message of the broker."""
 
 
 def alert_of(incident: Incident, newest: Anomaly, now: int) -> Alert:
@@ -25,26 +28,28 @@ def alert_of(incident: Incident, newest: Anomaly, now: int) -> Alert:
     finding = severity.speaking(best.engines)
     title = finding.title if finding else advice.title_of(best.anomaly)
     label = best.severity.label
+    action = containing.action_of(incident, now)
     return Alert(
         id=incident.alert_id,
         incident=incident.id,
         revision=incident.revision + 1,
         severity=best.severity,
         title=Bilingual(en=f"{label.en}: {title.en}", zh=f"{label.zh}：{title.zh}"),
-        advice=advice.advice_of(finding.advice if finding else None, event),
+        advice=advice.advice_of(finding.advice if finding else None, action, incident.alert_id),
         explanation=_explanation(best.engines.get(_MODEL)),
         score=best.score,
         engines=dict(best.engines),
         techniques=_techniques(incident),
-        where=_where(best.anomaly),
-        who=_who(event),
+        where=where_of(best.anomaly),
+        who=who_of(event),
         departures=[_departure(kept) for kept in incident.kept],
-        action=advice.action_of(event),
+        action=action,
         first_seen=incident.first_seen,
         raised=now,
         latency_ms=round((now - newest.event.ts) / 1e6, 3),
-        events=[as_record(kept.anomaly.event) for kept in incident.kept],
+        events=[_recorded(kept.anomaly.event) for kept in incident.kept],
         omitted=incident.omitted,
+        summary=summary_of(incident),
     )
 
 
@@ -57,34 +62,12 @@ def _techniques(incident: Incident) -> list[str]:
     return list(dict.fromkeys([*severity.techniques(incident.best.engines), *of_all]))
 
 
-def _where(anomaly: Anomaly) -> Where:
-    event = anomaly.event
-    container, pod = event.container, event.container.pod
-    return Where(
-        node=event.node,
-        namespace=pod.namespace if pod else None,
-        pod=pod.name if pod else None,
-        pod_uid=pod.uid if pod else None,
-        container=container.name,
-        container_id=container.id,
-        image=container.image or anomaly.image_key,
-        image_digest=container.image_digest,
-    )
-
-
-def _who(event: Event) -> Who:
-    process = event.process
-    if process is None:
-        return Who(name=event.process_name)
-    ancestors = process.ancestors or ([process.parent] if process.parent else [])
-    return Who(
-        pid=process.pid,
-        uid=process.uid,
-        name=event.process_name,
-        exe=process.exe,
-        argv=process.argv or [],
-        lineage=[*reversed(ancestors), event.process_name],
-    )
+def _recorded(event: Event) -> dict[str, Any]:
+    record = as_record(event)
+    argv = event.process.argv if event.process else None
+    if argv and sum(map(len, argv)) > _LONG_ARGUMENTS:
+        record["process"] |= {"argv": cut_list(argv, _LONG_ARGUMENTS), "truncated": True}
+    return record
 
 
 def _departure(kept: Kept) -> Departure:
@@ -97,4 +80,5 @@ def _departure(kept: Kept) -> Departure:
         detail=anomaly.detail,
         usual=anomaly.usual,
         score=kept.score,
+        deed=kept.deed,
     )

@@ -1,165 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folds anomalies of one container and process lineage into incidents: one attack, one incident.
+"""Folds anomalies into incidents: one attack, one incident, in however many containers of an image.
 
 Pure and without clock: the same anomalies in the same order give the same incidents and ids.
+What belongs together is in docs/decisions/0019-one-attack-in-many-containers.md.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Final, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
-from habitus.alerts import Alert, Severity
+from habitus.alerts import Alert
 from habitus.anomalies import Anomaly
-from habitus.engines import EngineScore, total
-from habitus_scorer.severity import severity_of, techniques
-
-Key = TypeVar("Key")
-
-KEPT: Final = 50
-"""Anomalies that an incident keeps whole; the rest is counted."""
+from habitus_scorer.deeds import container_of, digest
+from habitus_scorer.incident import Incident, Judged
+from habitus_scorer.links import Links
 
 LINEAGE_S: Final = 3600.0
 """A process of an incident draws its children in for so long after the last departure."""
 
 _INCIDENTS: Final = 4096
 _KEPT_IN_ALL: Final = 10_000
-_PIDS: Final = 4096
-_GREW: Final = 8
+_LINKS_OF_ONE: Final = 4096
+_LINKS_IN_ALL: Final = 200_000
+_RAISED_DEEDS: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """An anomaly with its scores."""
+@dataclass(frozen=True)
+class _Raised:
+    """An alert of a former scorer, until an anomaly of it comes."""
 
-    anomaly: Anomaly
-    engines: Mapping[str, EngineScore]
-    score: float
-    severity: Severity
-
-    @classmethod
-    def of(cls, anomaly: Anomaly, engines: Mapping[str, EngineScore]) -> "Judged":
-        """Add up the engines' points."""
-        score = total(engines)
-        return cls(anomaly, engines, score, severity_of(score, engines))
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What stays of an anomaly that does not speak for its incident."""
-
-    anomaly: Anomaly
-    score: float
-    techniques: tuple[str, ...]
-
-    @classmethod
-    def of(cls, judged: Judged) -> "Kept":
-        """Leave the engines' scores behind: they are in SCORES."""
-        return cls(judged.anomaly, judged.score, tuple(techniques(judged.engines)))
-
-
-@dataclass
-class Incident:
-    """What belongs together. `raised` is the severity that a person was told, None before.
-
-    `pids`: the processes, and whether each is a culprit: its departure weighs, or its parent is one.
-    """
-
-    id: str
-    container: str
-    best: Judged
-    kept: list[Kept] = field(default_factory=list)
-    count: int = 0
-    pids: dict[int, bool] = field(default_factory=dict)
-    patterns: set[str] = field(default_factory=set)
-    first_seen: int = 0
-    last_seen: int = 0
-    raised: Severity | None = None
-    revision: int = 0
-    told: int = 0
-    told_score: float = 0.0
-    told_before: frozenset[str] = frozenset()
-    """Anomalies of the alert that a former scorer raised: what it did not score comes again."""
-    latency_ms: float = 0.0
-
-    @property
-    def alert_id(self) -> str:
-        """The id of the alert that this incident raises."""
-        return f"a-{self.id.removeprefix('i-')}"
-
-    @property
-    def omitted(self) -> int:
-        """Anomalies that were counted and not kept."""
-        return self.count - len(self.kept)
-
-    def add(self, judged: Judged) -> None:
-        """Take one anomaly in; of many the first are kept, and the weightiest in any case."""
-        self.count += 1
-        better = (judged.severity.rank, judged.score) > (self.best.severity.rank, self.best.score)
-        if better:
-            self.best = judged
-        if len(self.kept) < KEPT:
-            self.kept.append(Kept.of(judged))
-        elif better:
-            self.kept[-1] = Kept.of(judged)
-        moment = judged.anomaly.event.ts
-        self.first_seen = min(self.first_seen or moment, moment)
-        self.last_seen = max(self.last_seen, moment)
-
-    def amend(self, judged: Judged) -> bool:
-        """Put a later judgement of one of its anomalies in place; say whether it speaks for the incident."""
-        for at, kept in enumerate(self.kept):
-            if kept.anomaly.id == judged.anomaly.id:
-                self.kept[at] = Kept.of(judged)
-        best = self.best
-        better = (judged.severity.rank, judged.score) > (best.severity.rank, best.score)
-        if better or best.anomaly.id == judged.anomaly.id:
-            self.best = judged
-        return self.best is judged
-
-    def due(self, alert_at: float) -> bool:
-        """Say whether a person is to be told now: first, on a higher severity, on doubled growth."""
-        if self.best.score < alert_at:
-            return False
-        if self.raised is None or self.best.severity.rank > self.raised.rank:
-            return True
-        return self.count >= max(_GREW, 2 * self.told)
-
-    def corrected_by(self, judged: Judged) -> bool:
-        """Say whether an anomaly that a former scorer told of speaks for the incident otherwise now."""
-        known = judged.anomaly.id in self.told_before
-        return known and self.best is judged and self.best.score != self.told_score
-
-    def tell(self) -> None:
-        """Record that the next revision of the alert is out."""
-        self.revision += 1
-        self.raised = self.best.severity
-        self.told = self.count
-        self.told_score = self.best.score
+    alert: Alert
+    containers: frozenset[str]
 
 
 class IncidentBook:
-    """The open incidents, by process and by pattern; the least recently touched leave first."""
+    """The open incidents, by process, lineage, pattern and deed; the least recently touched leave first.
 
-    def __init__(self, cooldown_s: float) -> None:
+    Args:
+        cooldown_s: what repeats within it folds.
+        across: fold the same deed in other containers of the image too.
+    """
+
+    def __init__(self, cooldown_s: float, *, across: bool = True) -> None:
         self._cooldown_s = cooldown_s
+        self._across = across
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
-        self._by_pid: dict[tuple[str, int], str] = {}
-        self._by_pattern: dict[tuple[str, str], str] = {}
-        self._raised: dict[str, Alert] = {}
+        # Of a process whether it is a culprit: its departure weighs, or its parent is one.
+        self._by_pid: Links[tuple[str, int], bool] = Links(_LINKS_OF_ONE)
+        self._by_chain: Links[tuple[str, ...], None] = Links(_LINKS_OF_ONE)
+        self._by_pattern: Links[tuple[str, str], None] = Links(_LINKS_OF_ONE)
+        self._by_deed: Links[str, None] = Links(_LINKS_OF_ONE)
+        self._raised: dict[str, _Raised] = {}
+        self._raised_by_deed: dict[str, str] = {}
         self._kept = 0
+        self._reached = 0
 
     def __len__(self) -> int:
         return len(self._incidents)
+
+    def __iter__(self) -> Iterator[Incident]:
+        return iter(list(self._incidents.values()))
 
     def fold(self, judged: Judged) -> Incident:
         """Add one anomaly to the incident that it belongs to, or open one for it."""
         container = container_of(judged.anomaly)
         # Its own incident may stand already: others of it were scored before a restart, it was not.
-        own = f"i-{_digest(container, judged.anomaly.id)}"
-        incident = self._found(container, judged.anomaly) or self._incidents.get(own)
-        return self._add(incident or self._opened(own, judged), judged)
+        own = f"i-{digest(container, judged.anomaly.id)}"
+        incident = self._found(container, judged) or self._incidents.get(own)
+        if incident is None:
+            incident = self._opened(self._told_of(container, judged) or own, judged)
+        return self._add(incident, judged)
 
     def restore(self, judged: Judged, incident_id: str) -> None:
         """Put one anomaly back into the incident that it was folded into before a restart."""
@@ -168,36 +79,85 @@ class IncidentBook:
 
     def restore_alert(self, alert: Alert) -> None:
         """Remember, before any anomaly is restored or folded, that `alert` was raised."""
-        self._raised[alert.incident] = alert
+        names = {where.container_id or "" for where in (alert.where, *alert.summary.containers)}
+        self._raised[alert.incident] = _Raised(alert.model_copy(update={"events": []}), frozenset(names))
+        for deed in {departure.deed for departure in alert.departures if departure.deed}:
+            self._raised_by_deed[deed] = alert.incident
+        while len(self._raised_by_deed) > _RAISED_DEEDS:
+            del self._raised_by_deed[next(iter(self._raised_by_deed))]
 
     def _opened(self, incident_id: str, judged: Judged) -> Incident:
-        incident = Incident(id=incident_id, container=container_of(judged.anomaly), best=judged)
-        alert = self._raised.pop(incident_id, None)
-        if alert is not None:
-            incident.revision = alert.revision
-            incident.raised = alert.severity
-            incident.told_score = alert.score
-            incident.told_before = frozenset(one.anomaly_id for one in alert.departures)
-            incident.latency_ms = alert.latency_ms
-            incident.told = len(alert.departures) + alert.omitted
+        incident = Incident(id=incident_id, best=judged)
+        raised = self._raised.pop(incident_id, None)
+        if raised is not None:
+            incident.tell(raised.alert)
+            incident.told_before = frozenset(one.anomaly_id for one in raised.alert.departures)
         return incident
 
-    def _found(self, container: str, anomaly: Anomaly) -> Incident | None:
-        incident = self._related(container, anomaly)
-        if incident is not None:
-            return incident
-        incident = self._incidents.get(self._by_pattern.get((container, pattern_of(anomaly)), ""))
-        return incident if incident and _within(incident, anomaly.event.ts, self._cooldown_s) else None
+    def _told_of(self, container: str, judged: Judged) -> str | None:
+        """Return the incident of an alert that was raised before a restart and has this deed."""
+        incident_id = self._raised_by_deed.get(judged.deed, "")
+        raised = self._raised.get(incident_id)
+        if raised is None or not (self._across or container in raised.containers):
+            return None
+        last = raised.alert.summary.last_seen or raised.alert.first_seen
+        return incident_id if _within(last, judged.anomaly.event.ts, self._cooldown_s) else None
 
-    def _related(self, container: str, anomaly: Anomaly) -> Incident | None:
-        """Return the incident that the process has a part in, or that its parent is a culprit of."""
-        process = anomaly.event.process
-        for pid in (process.pid, process.ppid) if process else ():
-            incident = self._incidents.get(self._by_pid.get((container, pid or 0), ""))
-            if incident is None or not _within(incident, anomaly.event.ts, LINEAGE_S):
+    def _found(self, container: str, judged: Judged) -> Incident | None:
+        related = self._related(container, judged)
+        if related is not None and (related.weighs or not judged.weighs):
+            return related
+        # A process of a faint incident does what an attack elsewhere did: it is that attack.
+        return (
+            self._elsewhere(judged)
+            or related
+            or self._lasting(self._by_pattern.of((container, judged.pattern)), judged)
+        )
+
+    def _elsewhere(self, judged: Judged) -> Incident | None:
+        """Return the incident that did this deed, in whichever container."""
+        incident = self._lasting(self._by_deed.of(judged.deed), judged) if self._across else None
+        # What is faint accuses no other container: it joins an attack by lineage only.
+        return incident if incident and (judged.weighs or not incident.weighs) else None
+
+    def _lasting(self, incident_id: str, judged: Judged) -> Incident | None:
+        incident = self._incidents.get(incident_id)
+        lasts = incident and _within(incident.last_seen, judged.anomaly.event.ts, self._cooldown_s)
+        return incident if lasts else None
+
+    def _related(self, container: str, judged: Judged) -> Incident | None:
+        """Return the incident that the process has a part in, or a culprit among its ancestors."""
+        process = judged.anomaly.event.process
+        if process is None:
+            return None
+        links = ((container, process.pid or 0), (container, process.ppid or 0))
+        for link, is_own in zip(links, (True, False), strict=True):
+            incident = self._incidents.get(self._by_pid.of(link))
+            if incident is None or not _within(incident.last_seen, judged.anomaly.event.ts, LINEAGE_S):
                 continue
-            # A server that once read a strange file is no culprit: its children are not all of one attack.
-            if process and (pid == process.pid or incident.pids.get(pid or 0)):
+            if self._by_pid.note(link) or (is_own and self._may_go_on(incident, judged)):
+                return incident
+        return self._descended(container, judged.anomaly)
+
+    @staticmethod
+    def _may_go_on(incident: Incident, judged: Judged) -> bool:
+        # A server that once read a strange file is no culprit: what its children do is not all of one
+        # attack. Nor is what it does itself, where other containers only read the same file.
+        return not judged.weighs or len(incident.containers) == 1
+
+    def _descended(self, container: str, anomaly: Anomaly) -> Incident | None:
+        """Return the incident of a program among the ancestors that this image was never seen to start there.
+
+        Events tell ancestors by name alone. A chain of names that the profile does not know has one
+        source: who descends from it descends from the departure.
+        """
+        if not self._by_chain:
+            return None
+        process = anomaly.event.process
+        ancestors = (process.ancestors if process else None) or []
+        for at in range(len(ancestors)):
+            incident = self._incidents.get(self._by_chain.of((container, *ancestors[at:])))
+            if incident is not None and _within(incident.last_seen, anomaly.event.ts, LINEAGE_S):
                 return incident
         return None
 
@@ -206,65 +166,55 @@ class IncidentBook:
         # an old incident: another attack often begins with the same small step.
         if not incident.count or judged.severity.rank >= incident.best.severity.rank:
             return True
-        return self._related(incident.container, judged.anomaly) is incident
+        if judged.weighs and judged.deed in incident.deeds:
+            return True
+        return self._related(container_of(judged.anomaly), judged) is incident
 
     def _add(self, incident: Incident, judged: Judged) -> Incident:
-        kept, draws_in = len(incident.kept), self._draws_in(incident, judged)
+        kept, reached = len(incident.kept), len(incident.containers)
+        draws_in = self._draws_in(incident, judged)
         incident.add(judged)
         self._kept += len(incident.kept) - kept
+        self._reached += len(incident.containers) - reached
         self._incidents[incident.id] = incident
         self._incidents.move_to_end(incident.id)
-        self._index(incident, judged, with_process=draws_in)
-        while len(self._incidents) > 1 and (len(self._incidents) > _INCIDENTS or self._kept > _KEPT_IN_ALL):
+        self._link(incident, judged, with_process=draws_in)
+        while len(self._incidents) > 1 and self._is_full:
             self._forget(self._incidents.popitem(last=False)[1])
         return incident
 
-    def _index(self, incident: Incident, judged: Judged, *, with_process: bool) -> None:
+    @property
+    def _is_full(self) -> bool:
+        links = len(self._by_pid) + len(self._by_chain) + len(self._by_pattern) + len(self._by_deed)
+        return (
+            len(self._incidents) > _INCIDENTS
+            or self._kept > _KEPT_IN_ALL
+            or links + self._reached > _LINKS_IN_ALL
+        )
+
+    def _link(self, incident: Incident, judged: Judged, *, with_process: bool) -> None:
         anomaly = judged.anomaly
-        pattern = pattern_of(anomaly)
-        if len(incident.patterns) < _PIDS or pattern in incident.patterns:
-            incident.patterns.add(pattern)
-            self._by_pattern[incident.container, pattern] = incident.id
+        container = container_of(anomaly)
+        self._by_pattern.link((container, judged.pattern), incident.id, None)
+        if judged.weighs or not incident.weighs:
+            self._by_deed.link(judged.deed, incident.id, None)
         process = anomaly.event.process
-        pid = process.pid if process else None
-        if process and pid and with_process:
-            culprit = judged.severity.rank >= Severity.MEDIUM.rank
-            inherited = incident.pids.get(pid) or incident.pids.get(process.ppid or 0)
-            incident.pids[pid] = culprit or bool(inherited)
-            self._by_pid[incident.container, pid] = incident.id
-            if len(incident.pids) > _PIDS:
-                oldest = next(iter(incident.pids))
-                del incident.pids[oldest]
-                _unlink(self._by_pid, (incident.container, oldest), incident.id)
+        if process and process.pid and with_process:
+            link, parent = (container, process.pid), (container, process.ppid or 0)
+            inherited = any(
+                self._by_pid.of(one) == incident.id and self._by_pid.note(one) for one in (link, parent)
+            )
+            self._by_pid.link(link, incident.id, judged.weighs or inherited)
+            if judged.weighs and anomaly.event.class_ == "process" and anomaly.reason == "unknown-path":
+                chain = (container, anomaly.event.process_name, *(process.ancestors or ()))
+                self._by_chain.link(chain, incident.id, None)
 
     def _forget(self, incident: Incident) -> None:
         self._kept -= len(incident.kept)
-        for pid in incident.pids:
-            _unlink(self._by_pid, (incident.container, pid), incident.id)
-        for pattern in incident.patterns:
-            _unlink(self._by_pattern, (incident.container, pattern), incident.id)
+        self._reached -= len(incident.containers)
+        for links in (self._by_pid, self._by_chain, self._by_pattern, self._by_deed):
+            links.forget(incident.id)
 
 
-def _unlink(index: dict[Key, str], key: Key, incident_id: str) -> None:
-    if index.get(key) == incident_id:
-        del index[key]
-
-
-def container_of(anomaly: Anomaly) -> str:
-    """Return what an incident is bound to: the container's id, else the image key."""
-    return anomaly.event.container.id or anomaly.image_key
-
-
-def pattern_of(anomaly: Anomaly) -> str:
-    """Return a digest of what repeats when the same departure happens again."""
-    return _digest(anomaly.image_key, anomaly.reason, *anomaly.path)
-
-
-def _within(incident: Incident, moment: int, seconds: float) -> bool:
-    return moment - incident.last_seen <= seconds * 1e9
-
-
-def _digest(*parts: str) -> str:
-    # Lengths first: no two lists of parts give the same bytes.
-    joined = "".join(f"{len(part)}:{part}" for part in parts)
-    return blake2b(joined.encode(), digest_size=8).hexdigest()
+def _within(last_seen: int, moment: int, seconds: float) -> bool:
+    return moment - last_seen <= seconds * 1e9

@@ -13,10 +13,7 @@ import time
 from collections import OrderedDict
 from typing import Final
 
-import nats.errors
 from nats.aio.msg import Msg
-from nats.js.api import PubAck
-from nats.js.errors import Error as JetStreamError
 
 from habitus import subjects, wire
 from habitus.alerts import ScoredAnomaly
@@ -24,25 +21,29 @@ from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.images import partition_of
 from habitus_scorer import blind
-from habitus_scorer.alerting import alert_of
-from habitus_scorer.incidents import Incident, IncidentBook, Judged, container_of
+from habitus_scorer.deeds import container_of
+from habitus_scorer.incident import Incident, Judged
+from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.panel import Panel, Verdict
+from habitus_scorer.storing import FAULTS, Storing
+from habitus_scorer.telling import Keeper, Teller
 
 log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 65_536
-_STORE_TIMEOUT_S: Final = 5.0
-_FAULTS: Final = (nats.errors.Error, JetStreamError, TimeoutError, OSError)
 
 
 class Line:
     """Handles one message of ANOMALIES after the other; see the module for the order it keeps."""
 
-    def __init__(self, bus: Bus, panel: Panel, book: IncidentBook, alert_at: float) -> None:
+    def __init__(
+        self, bus: Bus, panel: Panel, book: IncidentBook, alert_at: float, evidence: Keeper | None = None
+    ) -> None:
         self._bus = bus
         self._panel = panel
         self._book = book
-        self._alert_at = alert_at
+        self._storing = Storing(bus)
+        self._teller = Teller(self._storing, alert_at, evidence)
         self._lanes: dict[str, asyncio.Event] = {}
         self._working: set[str] = set()
         self._scored: OrderedDict[str, None] = OrderedDict()
@@ -52,6 +53,15 @@ class Line:
         self._scored[anomaly_id] = None
         if len(self._scored) > _REMEMBERED:
             self._scored.popitem(last=False)
+
+    def resume(self) -> None:
+        """After a restart: have told what the incidents grew by and no alert says yet."""
+        for incident in self._book:
+            self._teller.grow(incident)
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        self._teller.close()
 
     async def handle(self, message: Msg) -> None:
         """Score one anomaly to the end. What cannot be read, or breaks the scoring, is parked."""
@@ -66,7 +76,7 @@ class Line:
             self._working.add(anomaly.id)
             try:
                 await self._in_lane(anomaly)
-            except _FAULTS:
+            except FAULTS:
                 raise
             except Exception as error:
                 log.exception("anomaly %s", anomaly.id)
@@ -86,11 +96,11 @@ class Line:
             if before is not None:
                 await before.wait()
             judged = Judged.of(anomaly, verdict.scores)
+            # No await from here to the end of `fold`: lanes that feed one incident take turns.
             incident = self._book.fold(judged)
             # While a model is still asked, its part of an earlier alert is not taken back.
             corrects = not verdict.is_late and incident.corrected_by(judged)
-            if incident.due(self._alert_at) or corrects:
-                await self._raise(incident, anomaly, late=corrects)
+            await self._teller.look(incident, anomaly, changed=corrects)
             stored = None if verdict.is_late else await self._publish(judged, incident)
         finally:
             mine.set()
@@ -108,57 +118,14 @@ class Line:
         """Wait for the engines that are late, bring the alert up to date, and only then store the score."""
         judged = Judged.of(anomaly, await verdict.completed())
         speaks = incident.amend(judged)
-        if incident.due(self._alert_at) or (speaks and incident.raised is not None):
-            await self._raise(incident, anomaly, late=True)
+        changed = speaks and incident.raised is not None
+        await self._teller.look(incident, anomaly, changed=changed, late=True)
         return await self._publish(judged, incident)
 
     async def _publish(self, judged: Judged, incident: Incident) -> "asyncio.Task[None]":
         key = judged.anomaly.image_key
         payload = _scored(judged, incident).model_dump_json().encode()
-        return await self._send(subjects.scores(partition_of(key)), payload, judged.anomaly.id)
-
-    async def _raise(self, incident: Incident, newest: Anomaly, *, late: bool = False) -> None:
-        alert = alert_of(incident, newest, time.time_ns())
-        if late and incident.revision:  # a person was told long ago
-            alert = alert.model_copy(update={"latency_ms": incident.latency_ms})
-        incident.latency_ms = alert.latency_ms
-        payload = alert.model_dump_json().encode()
-        await self._store(subjects.alerts(alert.severity), payload, f"{alert.id}:{alert.revision}")
-        incident.tell()
-        log.info("alert %s revision %d: %s", alert.id, alert.revision, alert.title.en)
-
-    async def _send(self, subject: str, payload: bytes, message_id: str) -> "asyncio.Task[None]":
-        """Send now, in order; the task returned ends when the broker has stored it."""
-        try:
-            stored = await self._bus.js.publish_async(
-                subject, payload, headers={"Nats-Msg-Id": message_id}, wait_stall=_STORE_TIMEOUT_S
-            )
-        except _FAULTS:
-            return asyncio.create_task(self._store(subject, payload, message_id))
-        return asyncio.create_task(self._confirmed(stored, subject, payload, message_id))
-
-    async def _confirmed(
-        self, stored: "asyncio.Future[PubAck]", subject: str, payload: bytes, message_id: str
-    ) -> None:
-        try:
-            await asyncio.wait_for(stored, _STORE_TIMEOUT_S)
-        except _FAULTS:
-            await self._store(subject, payload, message_id)
-
-    async def _store(self, subject: str, payload: bytes, message_id: str) -> None:
-        """Publish until the broker has stored it; the same id is stored once."""
-        pause = 0.1
-        while True:
-            try:
-                await self._bus.js.publish(
-                    subject, payload, timeout=_STORE_TIMEOUT_S, headers={"Nats-Msg-Id": message_id}
-                )
-            except _FAULTS as error:
-                log.warning("%s takes nothing: %s; trying again", subject, error or type(error).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5)
-            else:
-                return
+        return await self._storing.send(subjects.scores(partition_of(key)), payload, judged.anomaly.id)
 
 
 def _scored(judged: Judged, incident: Incident) -> ScoredAnomaly:

@@ -76,6 +76,11 @@ class Panel:
     def __init__(self, seats: list[Seat]) -> None:
         self._seats = seats
 
+    @property
+    def seats(self) -> list[Seat]:
+        """The engines in their order."""
+        return list(self._seats)
+
     @classmethod
     def seated(
         cls, settings: ScorerSettings, request: Request, late_s: Mapping[str, float] | None = None
@@ -98,7 +103,7 @@ class Panel:
         scores: dict[str, EngineScore] = {}
         pending: Pending = []
         for seat in self._seats:
-            given = await _asked(seat, anomaly, Context(scores=scores), pending)
+            given = await asked(seat, anomaly, Context(scores=scores), pending)
             scores[seat.name] = bounded(given, seat.max_points)
         return Verdict(scores, pending)
 
@@ -108,7 +113,7 @@ class Panel:
         if seat is None:
             return None
         pending: Pending = []
-        given = await _asked(seat, anomaly, Context(), pending)
+        given = await asked(seat, anomaly, Context(), pending)
         for _, task in pending:
             _give_up(task)
         return given
@@ -179,7 +184,8 @@ def _turns(name: str, table: dict[str, Any]) -> asyncio.Semaphore:
     return asyncio.Semaphore(value)
 
 
-async def _asked(seat: Seat, anomaly: Anomaly, context: Context, pending: Pending) -> Score:
+async def asked(seat: Seat, anomaly: Anomaly, context: Context, pending: Pending) -> Score:
+    """Return what one engine says within its time; an answer that is wanted late goes into `pending`."""
     # A task of its own, cancelled but not awaited: an engine that swallows the cancellation
     # holds nobody up.
     task = asyncio.ensure_future(_call(seat, anomaly, context))
@@ -221,6 +227,8 @@ def _answer(task: "asyncio.Future[Score]") -> Score:
     if error is not None:
         return Score(abstained=True, note=printable(f"{type(error).__name__}: {error}", 200))
     score = task.result()
+    if type(score) is Score:
+        return score  # checked when it is bounded
     if isinstance(score, Score):
         return Score.model_validate(score.model_dump(include=set(Score.model_fields)))
     return Score(abstained=True, note=f"returned a {type(score).__name__} instead of a Score")

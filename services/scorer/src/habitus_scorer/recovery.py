@@ -13,9 +13,9 @@ from habitus import subjects, wire
 from habitus.alerts import Alert, ScoredAnomaly
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
-from habitus_scorer.incidents import IncidentBook, Judged
+from habitus_scorer.incident import Judged
+from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.line import Line
-from habitus_scorer.severity import severity_of
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,10 @@ async def recover(bus: Bus, durable: str, book: IncidentBook, line: Line) -> Non
             continue  # parked when it came
         record = scored.get(anomaly.id)
         if record is not None:
-            engines = record.engines
-            judged = Judged(anomaly, engines, record.score, severity_of(record.score, engines))
-            book.restore(judged, record.incident)
+            book.restore(Judged.of(anomaly, record.engines), record.incident)
             line.remember(anomaly.id)
             restored += 1
+    line.resume()
     if restored:
         log.info("%d scored anomalies of %d incidents restored", restored, len(book))
 

@@ -2,6 +2,7 @@
 """A rule that can be evaluated, and a refusal of one that cannot: whatever format it was written in."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ LEVELS: Final = tuple(LEVEL_POINTS)
 class Rule:
     """One rule that can be evaluated. `points` is on the scale of 0 … 40.
 
+    `version` is a digest of what the rule says, so that a replay knows whether it is the same rule.
     `narrowed` names what the rule asks for beside and our events never are; the rest of it holds.
     """
 
@@ -34,12 +36,18 @@ class Rule:
     test: Predicate
     source: Path
     narrowed: tuple[str, ...] = ()
+    version: str = ""
 
     def hits(self, record: Record) -> bool:
         """Say whether the rule's log source and detection hold for `record`."""
         return (not self.categories or not self.categories.isdisjoint(record.categories)) and self.test(
             record
         )
+
+
+def version_of(said: object) -> str:
+    """Return 12 hex digits of what a rule says: the parsed document, or all that it is compiled from."""
+    return blake2b(repr(said).encode(), digest_size=6).hexdigest()
 
 
 class Refusal(NamedTuple):

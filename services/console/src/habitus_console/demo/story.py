@@ -44,6 +44,8 @@ _ENVIRONMENT: Final = {
     "HABITUS_EMBEDDER_PORT": "0",
     "HABITUS_LLM_PORT": "0",
     "HABITUS_SCORER_SINKS": "",
+    # Each Pod is attacked to see its own alert, and how soon it comes.
+    "HABITUS_SCORER_FOLD_ACROSS": "false",
 }
 
 

@@ -8,7 +8,7 @@ a rule of level high or critical names is an attack on however many replicas: th
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import pydantic
 
@@ -52,6 +52,23 @@ class _Own(pydantic.BaseModel):
     timeout_s: float = pydantic.Field(default=5, gt=0)
 
 
+class _Seen(NamedTuple):
+    """What the points depend on: replicas that show it, replicas known, and whether it has a cluster."""
+
+    shown: int
+    replicas: int
+    workload: str
+    of_a_kind: bool
+
+    @property
+    def is_drift(self) -> bool:
+        return self.shown >= _FEW and self.shown / self.replicas >= _ALL
+
+    @property
+    def detail(self) -> str:
+        return f"{self.shown} of {self.replicas} replicas of {printable(self.workload, 200)}"
+
+
 class ClusterEngine:
     """Compares an anomaly with the recent ones of all replicas of its workload."""
 
@@ -71,19 +88,36 @@ class ClusterEngine:
         pattern = self.window.add(anomaly)
         shown = self.window.spread(pattern)
         replicas = max(anomaly.replicas, self.window.seen(pattern.workload))
-        if replicas < _FEW:
-            return Score(abstained=True, note=f"{replicas} replicas known: too few to compare")
-        spread = shown / replicas
-        kind = 1.0 if pattern.label == NOISE else _KNOWN_KIND
-        points = self.max_points * kind * max(0.0, 1 - max(0.0, spread - 1 / replicas) / _ALL)
-        detail = f"{shown} of {replicas} replicas of {printable(pattern.workload, 200)}"
+        seen = _Seen(shown, replicas, pattern.workload, pattern.label != NOISE)
+        score = self._judged(seen, context)
+        if seen.is_drift and not score.abstained:
+            score.findings = self._drift(pattern, anomaly.event.ts, seen.detail)
+        return score
+
+    async def again(self, anomaly: Anomaly, context: Context, record: dict[str, Any]) -> Score:
+        """Judge by the spread that was recorded: the window of that day is gone."""
+        del anomaly
+        return self._judged(_Seen(**record), context)
+
+    def _judged(self, seen: "_Seen", context: Context) -> Score:
+        record = seen._asdict()
+        if seen.replicas < _FEW:
+            note = f"{seen.replicas} replicas known: too few to compare"
+            return Score(abstained=True, note=note, record=record)
+        spread = seen.shown / seen.replicas
+        kind = _KNOWN_KIND if seen.of_a_kind else 1.0
+        points = self.max_points * kind * max(0.0, 1 - max(0.0, spread - 1 / seen.replicas) / _ALL)
         if _is_grave(context) and 100 * points / self.max_points < total(context.scores):
-            return Score(abstained=True, note=f"seen on {detail}, which excuses no attack")
-        if spread >= _ALL and shown >= _FEW:
-            return Score(findings=self._drift(pattern, anomaly.event.ts, detail), note=f"drift: {detail}")
-        rare = shown == 1 or spread <= _RARE
+            note = f"seen on {seen.detail}, which excuses no attack"
+            return Score(abstained=True, note=note, record=record)
+        if seen.is_drift:
+            return Score(note=f"drift: {seen.detail}", record=record)
+        rare = seen.shown == 1 or spread <= _RARE
         return Score(
-            points=round(points, 2), findings=[_outlier(detail)] if rare else [], note=f"seen on {detail}"
+            points=round(points, 2),
+            findings=[_outlier(seen.detail)] if rare else [],
+            note=f"seen on {seen.detail}",
+            record=record,
         )
 
     async def run(self) -> None:

@@ -72,9 +72,8 @@ class LlmEngine:
 
     async def score(self, anomaly: Anomaly, context: Context) -> Score:
         """Return the verdict as points; abstain when not asked, not answered or not sure."""
-        before = total(context.scores)
-        findings = [finding for score in context.scores.values() for finding in score.findings]
-        if not findings and before < self._own.ask_from:
+        findings = _findings(context)
+        if not findings and total(context.scores) < self._own.ask_from:
             return _abstained("not asked: no rule hits and the profile is not sure yet")
         try:
             reply = await self._judged(_question(anomaly, findings))
@@ -82,6 +81,18 @@ class LlmEngine:
             return _abstained(printable(str(error), 200))
         except pydantic.ValidationError as error:
             return _abstained(f"the gateway's answer cannot be read: {error.error_count()} faults")
+        return self._given(reply, context)
+
+    async def again(self, anomaly: Anomaly, context: Context, record: dict[str, Any]) -> Score:
+        """Judge by the answer that was recorded."""
+        del anomaly
+        return self._given(JudgeReply.model_validate(record["reply"]), context)
+
+    def _given(self, reply: JudgeReply, context: Context) -> Score:
+        score = self._weighed(reply, total(context.scores), _findings(context))
+        return score.model_copy(update={"record": {"reply": reply.model_dump(mode="json")}})
+
+    def _weighed(self, reply: JudgeReply, before: float, findings: list[Finding]) -> Score:
         if INJECTION in reply.flags and not reply.abstained:
             return self._injected(reply, before)
         if reply.abstained or reply.verdict == "unsure" or reply.confidence < _SURE:
@@ -142,6 +153,10 @@ class LlmEngine:
             note=note,
             explanation=_safe(reply.explanation),
         )
+
+
+def _findings(context: Context) -> list[Finding]:
+    return [finding for score in context.scores.values() for finding in score.findings]
 
 
 def _abstained(note: str) -> Score:

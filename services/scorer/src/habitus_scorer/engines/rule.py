@@ -56,7 +56,9 @@ class RuleEngine:
         further = sum(_FURTHER for rule in hits[1:] if rule.points)
         points = min(hits[0].points + further, SCALE)
         return Score(
-            points=round(self.max_points * points / SCALE, 2), findings=[_finding(rule) for rule in hits]
+            points=round(self.max_points * points / SCALE, 2),
+            findings=[_finding(rule) for rule in hits],
+            record={"rules": {rule.id: rule.version for rule in hits}},
         )
 
     async def run(self) -> None:

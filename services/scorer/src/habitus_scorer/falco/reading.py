@@ -10,7 +10,7 @@ from habitus.text import printable
 from habitus_scorer.falco.compiling import Compiler, Decided
 from habitus_scorer.falco.grammar import Many, Node, Not
 from habitus_scorer.falco.loading import BESIDE, KINDS, Book, Item, exceptions_of, tree_of
-from habitus_scorer.rules_model import LEVEL_POINTS, Refusal, Rule
+from habitus_scorer.rules_model import LEVEL_POINTS, Refusal, Rule, version_of
 from habitus_scorer.sigma.faults import Unsupported
 
 _LEVELS: Final = {
@@ -36,23 +36,24 @@ def is_falco(text: str) -> bool:
 
 def rules_of(book: Book) -> Iterator[Rule | Refusal]:
     """Yield the rules of the files in `book`, and why which items are not used."""
-    compiler = Compiler(book.macros(), book.lists())
-    rules = [_rule_or_refusal(item, compiler) for item in book.rules()]
+    macros, lists = book.macros(), book.lists()
+    compiler, beside = Compiler(macros, lists), version_of((macros, lists))
+    rules = [_rule_or_refusal(item, compiler, beside) for item in book.rules()]
     yield from (Refusal(fault.file, fault.line, fault.reason) for fault in book.faults)
     yield from (rule for rule in rules if rule is not None)
 
 
-def _rule_or_refusal(item: Item, compiler: Compiler) -> Rule | Refusal | None:
+def _rule_or_refusal(item: Item, compiler: Compiler, beside: str) -> Rule | Refusal | None:
     if item.keys.get("enabled") is False:
         return None
     compiler.begin()
     try:
-        return _rule(item, compiler)
+        return _rule(item, compiler, beside)
     except (Unsupported, ValueError) as error:
         return Refusal(item.file, item.line, f"rule {item.name!r}: {printable(str(error), 300)}")
 
 
-def _rule(item: Item, compiler: Compiler) -> Rule:
+def _rule(item: Item, compiler: Compiler, beside: str) -> Rule:
     source = item.keys.get("source", "syscall")
     if source != "syscall":
         raise Unsupported(f"its source {source!r} is not collected", "source")
@@ -75,6 +76,7 @@ def _rule(item: Item, compiler: Compiler) -> Rule:
         test=test,
         source=item.file,
         narrowed=tuple(sorted(compiler.narrowed)),
+        version=version_of((item.keys, beside)),
     )
 
 

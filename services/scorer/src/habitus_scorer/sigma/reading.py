@@ -12,7 +12,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from habitus.languages import Bilingual
-from habitus_scorer.rules_model import LEVEL_POINTS, SCALE, Refusal, Rule
+from habitus_scorer.rules_model import LEVEL_POINTS, SCALE, Refusal, Rule, version_of
 from habitus_scorer.sigma import auditd
 from habitus_scorer.sigma.compiling import compiled
 from habitus_scorer.sigma.faults import Unsupported
@@ -80,6 +80,7 @@ def _rule(path: Path, document: Any) -> Rule:
         categories=_categories(sigma),
         test=compiled(sigma, auditd.rename if sigma.logsource.service == auditd.SERVICE else None),
         source=path,
+        version=version_of(document),
     )
 
 
