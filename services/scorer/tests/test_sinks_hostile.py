@@ -9,12 +9,12 @@ import pytest
 from receivers import HOSTILE, alert_of
 
 from habitus.alerts import Severity
+from habitus.text import safe_json
 from habitus_scorer.sinks.alertmanager import entries_of
 from habitus_scorer.sinks.falcosidekick import falco_of
 from habitus_scorer.sinks.ocsf import finding_of
 from habitus_scorer.sinks.slack import message_of
 from habitus_scorer.sinks.syslog_format import Sender, local_line, rfc5424
-from habitus_scorer.sinks.text import safe_json
 
 pytestmark = pytest.mark.parametrize("hostile", HOSTILE.values(), ids=list(HOSTILE))
 SENDER = Sender(10, "node 1\n<13>", 7, "zh")

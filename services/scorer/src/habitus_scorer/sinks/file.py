@@ -12,7 +12,7 @@ from habitus.alerts import Alert
 from habitus.plugins import PluginFault
 from habitus.sections import Section
 from habitus.sinks import SinkFault, SinkServices
-from habitus_scorer.sinks.text import safe_json
+from habitus.text import safe_json
 
 _MIB: Final = 1 << 20
 

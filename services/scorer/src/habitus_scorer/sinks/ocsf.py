@@ -10,9 +10,10 @@ from habitus.alerts import Alert, Severity
 from habitus.languages import Bilingual, Language
 from habitus.plugins import PluginFault
 from habitus.sinks import SinkServices
+from habitus.text import safe_json
 from habitus_scorer.sinks.file import FileSettings, Lines
 from habitus_scorer.sinks.http import HttpSettings, Poster
-from habitus_scorer.sinks.text import delivery_id, link_of, safe_json, shown, words_of
+from habitus_scorer.sinks.text import delivery_id, link_of, shown, words_of
 
 SCHEMA: Final = "1.6.0"
 _CLASS: Final = 2004

@@ -6,7 +6,7 @@ import sys
 from habitus.alerts import Alert
 from habitus.sections import Section
 from habitus.sinks import SinkServices
-from habitus_scorer.sinks.text import safe_json
+from habitus.text import safe_json
 
 
 class StdoutSink:

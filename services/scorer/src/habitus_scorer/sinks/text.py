@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An alert as words. What was observed is an attacker's: escaped and cut before any format sees it."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +8,6 @@ from habitus.alerts import Alert
 from habitus.languages import Language
 from habitus.text import printable
 
-_NOT_ASCII: Final = re.compile(r"[^\x20-\x7e]")
 _WHY: Final = 3
 _TEXT: Final = 1000
 _NAME: Final = 255
@@ -19,19 +17,6 @@ def shown(value: object, most: int = _TEXT) -> str:
     r"""Return at most `most` characters without control or direction characters (`\x1b`, `\u202e`)."""
     text = printable(str(value), most)
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def safe_json(text: str) -> str:
-    r"""Return JSON that means the same, with control, format and direction characters as `\uXXXX`."""
-    return _NOT_ASCII.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if printable(character) == character:
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def delivery_id(alert: Alert) -> str:

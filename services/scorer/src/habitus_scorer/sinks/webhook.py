@@ -12,8 +12,9 @@ from habitus.alerts import Alert
 from habitus.keys import read_key
 from habitus.plugins import PluginFault
 from habitus.sinks import SinkServices
+from habitus.text import safe_json
 from habitus_scorer.sinks.http import HttpSettings, Poster
-from habitus_scorer.sinks.text import delivery_id, safe_json
+from habitus_scorer.sinks.text import delivery_id
 
 
 class WebhookSettings(HttpSettings):
