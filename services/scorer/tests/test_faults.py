@@ -135,7 +135,8 @@ async def test_ten_thousand_anomalies_in_a_second(bus: Bus, environment, capsys)
 
 
 def _container(number: int) -> dict[str, str]:
-    return {"id": f"{number:064x}"}
+    # Each attack on an image of its own: the same deed in many containers may be told as one.
+    return {"id": f"{number:064x}", "image": f"shop-{number}:v1" if number < 100 else "shop:v1"}
 
 
 def _ordinary(number: int) -> Anomaly:

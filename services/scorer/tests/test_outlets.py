@@ -219,8 +219,7 @@ async def test_kill_9_doubles_and_loses_nothing(bus: Bus, environment):
         settings = {"sinks": "hook", "sink": json.dumps(table)}
         async with scorer(environment, **settings) as process:
             await until(lambda: bus.js.consumers_info(subjects.ALERTS))
-            for number in range(10):
-                await publish(bus, anomaly(pid=number + 1, container={"id": f"{number:064x}"}))
+            await raised(bus, *(fresh(f"a-{number}") for number in range(10)))
             await until(lambda: _several(receiver.asked, 3))
             process.send_signal(signal.SIGKILL)
             await process.wait()
