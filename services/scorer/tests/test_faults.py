@@ -87,6 +87,15 @@ async def test_an_alert_comes_through_every_kind_of_broken_engine(bus: Bus, with
     assert by_event["e99-0"].engines["rule"].points == 0
 
 
+async def test_an_engine_that_never_ends_does_not_keep_the_scorer_from_ending(bus: Bus, with_broken_engines):
+    """It swallows its cancellation; the process ends all the same, and within its time."""
+    async with scorer(with_broken_engines, engines="rule,hangs", timeout_s="0.3") as process:
+        await publish(bus, anomaly())
+        await scores(bus, 1)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
 @pytest.mark.slow
 async def test_ten_thousand_anomalies_in_a_second(bus: Bus, environment, capsys):
     """A flood with five attacks and some poison in it: a score each, an alert an attack, each in its time."""
@@ -126,7 +135,8 @@ async def test_ten_thousand_anomalies_in_a_second(bus: Bus, environment, capsys)
 
 
 def _container(number: int) -> dict[str, str]:
-    return {"id": f"{number:064x}"}
+    # Each attack on an image of its own: the same deed in many containers may be told as one.
+    return {"id": f"{number:064x}", "image": f"shop-{number}:v1" if number < 100 else "shop:v1"}
 
 
 def _ordinary(number: int) -> Anomaly:

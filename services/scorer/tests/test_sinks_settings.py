@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of sinks: several of a kind, and what cannot be used is named by its key."""
 
+import importlib
 from pathlib import Path
 
 import pytest
-from receivers import certificate
+from receivers import alert_of, certificate
 
 from habitus import plugins
 from habitus.alerts import Severity
@@ -78,3 +79,33 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path):
     for keys in ({"ca_file": key}, {"cert_file": cert}):
         with pytest.raises(PluginFault, match=f"scorer.sink.webhook.{next(iter(keys))}"):
             seated(ScorerSettings(sinks=["webhook"], sink={"webhook": {"url": URL, **keys}}))
+
+
+async def test_a_third_partys_sink_comes_through_the_same_door(tmp_path: Path, monkeypatch):
+    """An installed package adds a kind; its table is checked by its own model and named the same way."""
+    (tmp_path / "pager_sink.py").write_text("""\
+from habitus.sections import Section
+
+class Settings(Section):
+    number: str
+
+class Pager:
+    def __init__(self, services):
+        self.settings, self.language, self.sent = services.checked(Settings), services.language, []
+    async def send(self, alert):
+        self.sent.append(alert.title.in_(self.language))
+""")
+    info = tmp_path / "habitus_pager-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: habitus-pager\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[habitus.sinks]\npager = pager_sink:Pager\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    table = {"kind": "pager", "language": "zh", "number": "112"}
+    [(_, sink, _)] = seated(ScorerSettings(sinks=["night"], sink={"night": table}))
+    await sink.send(alert_of())
+    assert sink.sent == ["测试：示例告警"]
+    with pytest.raises(
+        PluginFault, match=r"setting scorer\.sink\.night\.nummer: no such setting|night\.number"
+    ):
+        seated(ScorerSettings(sinks=["night"], sink={"night": {"kind": "pager", "nummer": "1"}}))

@@ -4,6 +4,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from habitus.text import printable
 EXIT_USAGE = 2
 EXIT_FAILED = 1
 STOP_S = 8
+_STUCK_S = 1
 
 
 class ServiceFault(RuntimeError):
@@ -88,6 +90,7 @@ async def _until_stopped(name: str, loaded: settings.Settings, run: Run) -> None
     async with Bus(loaded.nats, name) as bus:
         work = asyncio.ensure_future(run(Service(name, loaded, bus, stop)))
         await _bounded(work, stop, name)
+    await _without_the_stuck(name)
 
 
 async def _bounded(work: "asyncio.Future[None]", stop: asyncio.Event, name: str) -> None:
@@ -106,6 +109,22 @@ async def _bounded(work: "asyncio.Future[None]", stop: asyncio.Event, name: str)
         await asyncio.wait({work}, timeout=1)
         return
     work.result()
+
+
+async def _without_the_stuck(name: str) -> None:
+    """Cancel what still runs; end the process at once when a part of it, a plugin's, swallows that.
+
+    Everything of ours has ended by now. `asyncio.run` would wait for such a task for ever.
+    """
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    _, stuck = await asyncio.wait(tasks, timeout=_STUCK_S) if tasks else (set(), set())
+    if stuck:
+        logging.getLogger(f"habitus.{name}").warning("%d tasks do not end: left behind", len(stuck))
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _fail(name: str, fault: Exception, code: int) -> NoReturn:

@@ -47,6 +47,7 @@ def measure() -> dict[str, float]:
         "day.events": len(deeds),
         "day.anomalies": counts["anomalies"],
         "day.alerts": len(alerts),
+        "day.alert_revisions": sum(alert["revision"] for alert in alerts),
         "day.attacks": len(ATTACKS),
         "day.attacks_alerted_once": once,
         "day.attacks_missed": missed,
