@@ -2,6 +2,7 @@
 """Vectors already computed, least recently used out first."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 # A longer text is rarer and its key would take more memory than its vector.
@@ -17,6 +18,13 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def known(self, model: str, texts: Iterable[str]) -> dict[str, bytes]:
+        """Return the vectors that are kept, by text."""
+        if not self._rows:
+            return {}
+        asked = {text: self.get(model, text) for text in texts}
+        return {text: row for text, row in asked.items() if row is not None}
 
     def get(self, model: str, text: str) -> bytes | None:
         """Return the vector, or None."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictStr
 from starlette.exceptions import HTTPException
 
 from habitus import http
+from habitus.embedding import EmbeddingModel
 from habitus_embedder.engine import Engine
 from habitus_embedder.faults import EmbedFault, ModelFailed, Overloaded, Refused, TooLate, UnknownModel
 
@@ -63,7 +64,7 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
         """Embed one text or many."""
         rows = await engine.embed(body.input, model=body.model, dimension=body.dimensions or 0)
         # Two million numbers take a while to write: not in the loop that others wait for.
-        content = await asyncio.to_thread(_written, engine.model.name, body, rows)
+        content = await asyncio.to_thread(_written, engine.model, body, rows)
         return Response(content, media_type="application/json")
 
     @app.get("/v1/models")
@@ -91,9 +92,9 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
     return app
 
 
-def _written(model: str, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
-    # The protocol of a model counts no tokens: words stand in for them.
-    words = sum(len(text.split()) for text in body.input)
+def _written(model: EmbeddingModel, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
+    # Counted anew: what came from a cache was not tokenised.
+    tokens = model.count(body.input)
     return msgspec.json.encode(
         {
             "object": "list",
@@ -101,8 +102,8 @@ def _written(model: str, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
                 {"object": "embedding", "index": index, "embedding": _shown(row, body.encoding_format)}
                 for index, row in enumerate(rows)
             ],
-            "model": model,
-            "usage": {"prompt_tokens": words, "total_tokens": words},
+            "model": model.name,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
     )
 

@@ -50,15 +50,17 @@ class Waiting:
 
     def add(self, job: Job, texts: Sequence[str]) -> None:
         """Let `job` wait for `texts`; one that is asked for already is not asked twice."""
+        new = []
         for text in texts:
             jobs = self.asked.get(text)
             if jobs is not None:
                 jobs.append(job)
                 continue
             self.asked[text] = [job]
-            self._order.append(text)
-            self.texts += 1
-            self.room += room(text)
+            new.append(text)
+        self._order.extend(new)
+        self.texts += len(new)
+        self.room += sum(map(room, new))
         self._some.set()
 
     async def window(self, most: int) -> list[str]:
@@ -74,16 +76,17 @@ class Waiting:
 
     def wanted(self, text: str) -> bool:
         """Tell whether somebody still waits for `text`; it is forgotten where nobody does."""
-        if any(not job.done.done() for job in self.asked[text]):
-            return True
-        self.started(text)
+        for job in self.asked[text]:
+            if not job.done.done():
+                return True
+        self.started([text])
         del self.asked[text]
         return False
 
-    def started(self, text: str) -> None:
-        """Count a text as waiting no more."""
-        self.texts -= 1
-        self.room -= room(text)
+    def started(self, texts: Sequence[str]) -> None:
+        """Count texts as waiting no more."""
+        self.texts -= len(texts)
+        self.room -= sum(map(room, texts))
 
     def answer(self, text: str, row: bytes) -> None:
         """Hand a row to all who wait for it."""

@@ -58,7 +58,7 @@ class Hidden(NamedTuple):
 class OnnxModel:
     """Implements `habitus.embedding.EmbeddingModel` on a folder.
 
-    Safe for one thread a step. `padding` is on the right: pads behind a text are the one place where
+    Safe for one thread a step. Its arithmetic takes some milliseconds a text, so it is not `light`. `padding` is on the right: pads behind a text are the one place where
     no model looks back from; both sides give the same vectors.
     """
 
@@ -93,6 +93,12 @@ class OnnxModel:
         self.dimension, self.smallest = _dimensions(full, family, settings)
         # All on which a vector depends: embedders may share vectors under it, and only then.
         self.fingerprint = f"{folder.identity}/{self.dimension}/{self.max_length}/{pooling}/{self._prefix}"
+
+    light = False
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Count as `encode_pre` does: instruction and special tokens too, and nothing that is cut."""
+        return sum(map(len, self.encode_pre(list(texts))))
 
     def encode_pre(self, texts: list[str]) -> list[list[int]]:
         """Tokenise: one list of token numbers a text, the instruction before it and the end behind it."""
