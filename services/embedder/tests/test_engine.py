@@ -16,7 +16,9 @@ from habitus_embedder.models.lexical import LexicalModel
 
 
 class Gated(LexicalModel):
-    """Runs only while its gate is open, and records its batches."""
+    """Runs only while its gate is open, and records its batches; its steps have threads of their own."""
+
+    light = False
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -255,10 +257,10 @@ async def test_no_texts_give_no_rows():
 
 def test_the_least_recently_used_vector_goes_first():
     cache = Cache(2)
-    cache.put("m", "a", b"1")
-    cache.put("m", "b", b"2")
+    cache.put("m", {"a": b"1"})
+    cache.put("m", {"b": b"2"})
     assert cache.get("m", "a") == b"1"
-    cache.put("m", "c", b"3")
+    cache.put("m", {"c": b"3"})
     assert [cache.get("m", text) for text in "abc"] == [b"1", None, b"3"]
     assert cache.get("other", "a") is None
 

@@ -33,11 +33,14 @@ class Cache:
             self._rows.move_to_end((model, text))
         return row
 
-    def put(self, model: str, text: str, row: bytes) -> None:
-        """Keep one vector; texts beyond 4096 characters are not kept."""
-        if self._size == 0 or len(text) > _LONGEST:
+    def put(self, model: str, rows: dict[str, bytes]) -> None:
+        """Keep vectors by text; texts beyond 4096 characters are not kept."""
+        if self._size == 0:
             return
-        self._rows[model, text] = row
-        self._rows.move_to_end((model, text))
-        if len(self._rows) > self._size:
-            self._rows.popitem(last=False)
+        for text, row in rows.items():
+            if len(text) > _LONGEST:
+                continue
+            self._rows[model, text] = row
+            self._rows.move_to_end((model, text))
+            if len(self._rows) > self._size:
+                self._rows.popitem(last=False)

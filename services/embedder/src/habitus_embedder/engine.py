@@ -150,7 +150,7 @@ class Engine:
         rows = self._cache.known(self.model.name, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in rows]
         waiting = self._waiting
-        if waiting.room and waiting.room + sum(map(room, missing)) > self._limit:
+        if waiting.room and waiting.room + room(missing) > self._limit:
             low, high = _RETRY_MS
             raise Overloaded(min(max(round(waiting.texts * self._seconds_per_text * 1000), low), high))
         self.metrics.texts.labels("memory").inc(len(rows))
@@ -261,9 +261,8 @@ class Engine:
             self._second.put(found)
 
     def _keep(self, rows: dict[str, bytes]) -> None:
-        for text, row in rows.items():
-            self._cache.put(self.model.name, text, row)
-            self._waiting.answer(text, row)
+        self._cache.put(self.model.name, rows)
+        self._waiting.answer(rows)
 
     def _fail(self, texts: Sequence[str], error: Exception) -> None:
         line = printable(f"the model failed: {type(error).__name__}: {error}", 300)

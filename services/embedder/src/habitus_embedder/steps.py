@@ -82,9 +82,12 @@ class Steps:
         wanted = (count, self._model.dimension)
         if np.shape(vectors) != wanted:
             raise ModelFailed(f"{self._model.name} gave vectors of shape {np.shape(vectors)}, not {wanted}")
-        if not np.isfinite(vectors).all():
+        flat = np.ascontiguousarray(vectors, dtype="<f4").reshape(-1)
+        # A sum is not finite where a number is not: one pass and no mask.
+        if not np.isfinite(flat.sum()):
             raise ModelFailed(f"{self._model.name} gave a vector that is not finite")
-        return [row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4")]
+        whole, size = memoryview(flat).cast("B"), 4 * self._model.dimension
+        return [bytes(whole[at : at + size]) for at in range(0, len(whole), size)]
 
     async def _on(self, step: str, work: Callable[[], Any]) -> Any:
         start = time.perf_counter()

@@ -60,7 +60,7 @@ class Waiting:
             new.append(text)
         self._order.extend(new)
         self.texts += len(new)
-        self.room += sum(map(room, new))
+        self.room += room(new)
         self._some.set()
 
     async def window(self, most: int) -> list[str]:
@@ -86,12 +86,14 @@ class Waiting:
     def started(self, texts: Sequence[str]) -> None:
         """Count texts as waiting no more."""
         self.texts -= len(texts)
-        self.room -= sum(map(room, texts))
+        self.room -= room(texts)
 
-    def answer(self, text: str, row: bytes) -> None:
-        """Hand a row to all who wait for it."""
-        for job in self.asked.pop(text, ()):
-            job.fill(text, row)
+    def answer(self, rows: dict[str, bytes]) -> None:
+        """Hand rows to all who wait for them."""
+        pop = self.asked.pop
+        for text, row in rows.items():
+            for job in pop(text, ()):
+                job.fill(text, row)
 
     def fail(self, text: str, error: Exception) -> None:
         """Fail all who wait for `text`."""
@@ -99,9 +101,11 @@ class Waiting:
             job.fail(error)
 
 
-def room(text: str) -> int:
-    """Return the places that a text takes in the queue."""
-    return 1 + len(text) // _ROOM_CHARACTERS
+def room(texts: Sequence[str]) -> int:
+    """Return the places that texts take in the queue."""
+    if max(map(len, texts), default=0) < _ROOM_CHARACTERS:
+        return len(texts)
+    return sum(1 + len(text) // _ROOM_CHARACTERS for text in texts)
 
 
 class Batch(NamedTuple):
