@@ -22,7 +22,7 @@ MAX_TEXTS: Final = 10_000
 MAX_CHARACTERS: Final = 65_536
 # Batches' worth of texts that are sorted together: more sort better, and the oldest wait longer.
 _WINDOW: Final = 8
-# One batch (of a light model: one window) runs and one lies ready, so that the model never waits for the loop.
+# One batch runs and one lies ready, so that the model never waits for the loop; windows for a light model.
 _AHEAD: Final = 2
 _RETRY_MS: Final = (10, 5000)
 

@@ -86,7 +86,7 @@ class Steps:
         # A sum is not finite where a number is not: one pass and no mask.
         if not np.isfinite(flat.sum()):
             raise ModelFailed(f"{self._model.name} gave a vector that is not finite")
-        whole, size = memoryview(flat).cast("B"), 4 * self._model.dimension
+        whole, size = flat.data.cast("B"), 4 * self._model.dimension
         return [bytes(whole[at : at + size]) for at in range(0, len(whole), size)]
 
     async def _on(self, step: str, work: Callable[[], Any]) -> Any:

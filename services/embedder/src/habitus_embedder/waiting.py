@@ -70,7 +70,8 @@ class Waiting:
             taken = [self._order.popleft() for _ in range(min(most, len(self._order)))]
             if not self._order:
                 self._some.clear()
-            wanted = [text for text in taken if self.wanted(text)]
+            asked = self.asked
+            wanted = [text for text in taken if not asked[text][0].done.done() or self.wanted(text)]
             if wanted:
                 return wanted
 
@@ -140,10 +141,11 @@ def batches(
 
     The longest go first: a run that does not fit in memory is then found before the others are done.
     """
-    order = sorted(range(len(texts)), key=lambda at: len(features[at]), reverse=True)
+    lengths = list(map(len, features))
+    order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
     start = 0
     while start < len(order):
-        longest = max(len(features[order[start]]), 1)
+        longest = max(lengths[order[start]], 1)
         end = start + max(1, min(max_batch, max_tokens // longest))
         chosen = order[start:end]
         yield Batch([texts[at] for at in chosen], [features[at] for at in chosen])

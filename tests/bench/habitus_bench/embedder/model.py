@@ -57,9 +57,7 @@ class Recorded:
         made: Any = self._model.encode_pre(texts)
         if not self._exact:
             return made
-        return [
-            (list(one) * 8)[: len(text.split()) + 2] for text, one in zip(texts, made, strict=True)
-        ]
+        return [(list(one) * 8)[: len(text.split()) + 2] for text, one in zip(texts, made, strict=True)]
 
     def encode_core(self, features: Sequence[Any]) -> Any:
         """Run, and remember the batch."""
@@ -99,7 +97,7 @@ class Sides:
             for text in texts_of(_AT, _SINGLES, "single"):
                 ours.append(await _asked(engine, [text]))
                 bares.append(_timed(bare([text], [self._served.encode_pre([text])])))
-                if time.perf_counter() > end and len(ours) >= 5:  # noqa: PLR2004
+                if time.perf_counter() > end and len(ours) >= 5:
                     break
         return 1000 * statistics.median(ours), 1000 * statistics.median(bares)
 

@@ -58,7 +58,7 @@ class Hidden(NamedTuple):
 class OnnxModel:
     """Implements `habitus.embedding.EmbeddingModel` on a folder.
 
-    Safe for one thread a step. Its arithmetic takes some milliseconds a text, so it is not `light`. `padding` is on the right: pads behind a text are the one place where
+    Safe for one thread a step. `padding` is on the right: pads behind a text are the one place where
     no model looks back from; both sides give the same vectors.
     """
 
@@ -94,6 +94,7 @@ class OnnxModel:
         # All on which a vector depends: embedders may share vectors under it, and only then.
         self.fingerprint = f"{folder.identity}/{self.dimension}/{self.max_length}/{pooling}/{self._prefix}"
 
+    # A text takes milliseconds.
     light = False
 
     def count(self, texts: Sequence[str]) -> int:
