@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from habitus_bench.embedder.served import infinity
 from minilm import minilm_folder
 
 from habitus.settings import EmbedderSettings
-from habitus_bench.embedder.served import infinity
 from habitus_embedder.models.onnx import any_folder
 from habitus_embedder.models.server import served
 
