@@ -112,11 +112,13 @@ def _shrink_products(model: Any) -> None:
     opset = next(one.version for one in model.opset_import if one.domain in {"", "ai.onnx"})
     rows = _Rows(opset)
     nodes = []
+    shrunk = {}
     for node in graph.node:
         weight = weights.get(node.input[1]) if node.op_type == "MatMul" else None
         if weight is None or len(weight.dims) != 2:  # noqa: PLR2004
             nodes.append(node)
             continue
+        shrunk[weight.name] = weight
         made, constants = _product(node, numpy_helper.to_array(weight), rows)
         nodes += made
         graph.initializer.extend(constants)
@@ -125,7 +127,7 @@ def _shrink_products(model: Any) -> None:
         model.opset_import.append(helper.make_opsetid(_RUNTIME, 1))
     _replace_nodes(graph, nodes)
     used = {name for node in nodes for name in node.input}
-    for name, weight in weights.items():
+    for name, weight in shrunk.items():
         if name not in used:
             graph.initializer.remove(weight)
 
