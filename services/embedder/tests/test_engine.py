@@ -16,7 +16,9 @@ from habitus_embedder.models.lexical import LexicalModel
 
 
 class Gated(LexicalModel):
-    """Runs only while its gate is open, and records its batches."""
+    """Runs only while its gate is open, and records its batches; its steps have threads of their own."""
+
+    light = False
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -109,6 +111,54 @@ async def test_a_text_that_breaks_a_batch_fails_alone_and_the_others_are_answere
     assert all(isinstance(answer, list) for answer in answers[1:])
     assert 'habitus_embedder_requests_total{outcome="failed"} 1.0' in figures
     assert 'habitus_embedder_requests_total{outcome="done"} 9.0' in figures
+
+
+async def test_a_light_model_s_steps_share_one_thread_and_another_s_have_one_each():
+    class Threads(LexicalModel):
+        def __init__(self, *, light: bool) -> None:
+            self.light = light
+            self.seen: list[str] = []
+
+        def encode_pre(self, texts: Any) -> Any:
+            self.seen.append(threading.current_thread().name)
+            return super().encode_pre(texts)
+
+        def encode_core(self, features: Any) -> Any:
+            self.seen.append(threading.current_thread().name)
+            return super().encode_core(features)
+
+        def encode_post(self, outputs: Any) -> Any:
+            self.seen.append(threading.current_thread().name)
+            return super().encode_post(outputs)
+
+    for light, threads in ((True, 1), (False, 3)):
+        model = Threads(light=light)
+        async with engine(model) as running:
+            await running.embed(["a", "b"])
+        assert len(set(model.seen)) == threads
+        assert threading.current_thread().name not in model.seen
+
+
+async def test_a_light_model_s_texts_wait_until_they_are_answered_and_none_is_left_behind():
+    gate = threading.Event()
+
+    class Slow(LexicalModel):
+        def encode_core(self, features: Any) -> Any:
+            gate.wait(30)
+            return super().encode_core(features)
+
+    async with engine(Slow(), max_batch=1, queue=3) as running:
+        tasks = [asyncio.create_task(running.embed([f"text {letter}"])) for letter in "ab"]
+        late = asyncio.create_task(running.embed(["text c"], deadline_ms=100))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await running.embed(["one more"])
+        with pytest.raises(TooLate):
+            await late
+        gate.set()
+        await asyncio.gather(*tasks)
+        await running.embed(["after"])
+        assert (running._waiting.texts, running._waiting.room, running._waiting.asked) == (0, 0, {})
 
 
 async def test_long_texts_take_the_room_of_several_in_the_queue(model):
@@ -255,15 +305,15 @@ async def test_no_texts_give_no_rows():
 
 def test_the_least_recently_used_vector_goes_first():
     cache = Cache(2)
-    cache.put("m", "a", b"1")
-    cache.put("m", "b", b"2")
+    cache.put("m", {"a": b"1"})
+    cache.put("m", {"b": b"2"})
     assert cache.get("m", "a") == b"1"
-    cache.put("m", "c", b"3")
+    cache.put("m", {"c": b"3"})
     assert [cache.get("m", text) for text in "abc"] == [b"1", None, b"3"]
     assert cache.get("other", "a") is None
 
 
 def test_a_long_text_is_not_kept():
     cache = Cache(2)
-    cache.put("m", "x" * 5000, b"1")
+    cache.put("m", {"x" * 5000: b"1"})
     assert len(cache) == 0

@@ -48,6 +48,8 @@ async def test_http_gives_the_same_vectors_as_floats_and_as_base64(start, client
             await http.post("/v1/embeddings", json={"input": TEXTS, "encoding_format": "base64"})
         ).json()
     assert floats["model"] == "lexical"
+    # Its own tokens: a typed word each, one for the empty text, one for the third.
+    assert floats["usage"] == packed["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
     assert [item["index"] for item in floats["data"]] == [0, 1, 2]
     assert np.array([item["embedding"] for item in floats["data"]], "<f4").tobytes() == over_nats
     assert b"".join(base64.b64decode(item["embedding"]) for item in packed["data"]) == over_nats

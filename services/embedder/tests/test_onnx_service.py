@@ -2,7 +2,10 @@
 """A real graph behind real processes: OpenAI's client, figures, shared vectors, replicas that come and go."""
 
 import asyncio
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -50,18 +53,51 @@ async def test_openai_s_own_client_works_unmodified_in_both_encodings(start, vec
     head = vectors[0, :32] / np.linalg.norm(vectors[0, :32])
     assert np.abs(np.array(short.data[0].embedding) - head).max() < 1e-6
     assert listed.id == "tiny-qwen3"
+    # This tokenizer knows bytes and few longer tokens; each text has its end token.
+    tokens = sum(map(len, qwen3(EmbedderSettings(path=FOLDER)).encode_pre(TEXTS)))
+    assert packed.usage.prompt_tokens == floats.usage.total_tokens == tokens > len(TEXTS) + 10
     assert 'habitus_embedder_texts_total{source="model"} 3.0' in figures
     assert "habitus_embedder_waiting_texts 0.0" in figures
 
 
-def test_a_model_that_cannot_be_served_ends_the_start_with_one_clear_line(start, tmp_path):
+def other_tokenizer(folder: Path) -> None:
+    (folder / "config.json").write_text('{"vocab_size": 100}')
+
+
+def corrupt_graph(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:50_000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "listed", "said"),
+    [
+        (corrupt_graph, True, "not the file that SHA256SUMS lists"),
+        (corrupt_graph, False, "ONNX Runtime cannot load it"),
+        (other_tokenizer, False, "another model's tokenizer"),
+    ],
+)
+def test_a_model_that_cannot_be_served_ends_the_start_with_one_clear_line(
+    start, tmp_path, spoil, listed, said
+):
     broken = shutil.copytree(FOLDER, tmp_path / "model")
-    (broken / "model.onnx").write_bytes(b"no graph")
+    spoil(broken)
+    if not listed:
+        (broken / "SHA256SUMS").unlink()
     process = start(**QWEN3 | {"HABITUS_EMBEDDER_PATH": str(broken)})
     assert process.child.wait(30) == 1
     assert process.said.splitlines()[-1].startswith("habitus embedder: ")
-    assert "not the file that SHA256SUMS lists" in process.said
+    assert said in process.said
     assert "Traceback" not in process.said
+
+
+def test_the_example_of_the_readme_runs_as_it_stands(start):
+    page = (Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(from openai.*?)```", page, re.DOTALL)
+    address = start().address
+    assert "http://127.0.0.1:8601" in example
+    code = example.replace("http://127.0.0.1:8601", address) + "\nprint(len(answer.data[0].embedding))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1024"), done.stderr
 
 
 async def test_vectors_are_shared_over_the_broker_and_a_planted_one_is_not_taken(bus):

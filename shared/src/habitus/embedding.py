@@ -39,7 +39,8 @@ class EmbeddingModel(Protocol):
 
     One that cannot be served raises `habitus.plugins.PluginFault` there, with one line that says why.
     The three steps run on threads of their own, so that tokenising and post-processing overlap
-    with inference. A text's vector must not depend on its neighbours in the batch.
+    with inference; those of a light model run one after the other on one thread. A text's vector
+    must not depend on its neighbours in the batch.
 
     Attributes:
         name: as callers name it.
@@ -48,6 +49,7 @@ class EmbeddingModel(Protocol):
         max_length: tokens of a text that it reads.
         batch_tokens: what one run should hold at most: texts × the longest of them, by `len(feature)`.
         threshold: calibrated cosine at which two command lines mean the same.
+        light: whether a batch takes about as long as handing it from thread to thread.
         licence: SPDX expression of the weights.
         fingerprint: names all on which a vector depends, so that embedders may share vectors; empty
             where asking the broker would take longer than the model.
@@ -59,8 +61,13 @@ class EmbeddingModel(Protocol):
     max_length: int
     batch_tokens: int
     threshold: float
+    light: bool
     licence: str
     fingerprint: str
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Return how many tokens of these texts it reads; from any thread."""
+        ...
 
     def encode_pre(self, texts: list[str]) -> Sequence[Sized]:
         """Tokenise: one feature a text, whose `len` is what the text costs, in tokens."""

@@ -156,6 +156,12 @@ class EmbedderSettings(Section):
     path: Path | None = Field(default=None, description="folder of a model that has one; see `habitus model`")
     file: str | None = Field(default=None, description="graph in that folder, where it has several")
     served_name: str | None = Field(default=None, description="name for callers; None: the model's own")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="of `openai`: where TEI, infinity, vLLM are, with /v1",
+    )
+    key_file: Path | None = Field(default=None, description="of `openai`: file that holds the server's key")
     provider: Literal["cpu", "cuda", "tensorrt", "openvino", "rocm"] = Field(
         default="cpu", description="what ONNX Runtime runs on: cpu, cuda, tensorrt, openvino, rocm"
     )

@@ -3,9 +3,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -21,9 +22,11 @@ MAX_TEXTS: Final = 10_000
 MAX_CHARACTERS: Final = 65_536
 # Batches' worth of texts that are sorted together: more sort better, and the oldest wait longer.
 _WINDOW: Final = 8
-# One batch runs and one lies ready, so that the model never waits for the loop.
+# One batch runs and one lies ready, so that the model never waits for the loop; windows for a light model.
 _AHEAD: Final = 2
 _RETRY_MS: Final = (10, 5000)
+
+_Work = TypeVar("_Work")
 
 
 class SecondLevel(Protocol):
@@ -64,7 +67,7 @@ class Engine:
         self.model = model
         self.metrics = Metrics()
         self._max_batch = max_batch
-        self._max_tokens = batch_tokens or model.batch_tokens
+        self._cut = partial(batches, max_batch=max_batch, max_tokens=batch_tokens or model.batch_tokens)
         self._limit = queue
         self._cache = Cache(cache)
         self._second = second
@@ -139,17 +142,15 @@ class Engine:
             raise Refused(f"dimensions: {served.name} has {own}")
         if len(texts) > MAX_TEXTS:
             raise Refused(f"{len(texts)} texts; a request takes at most {MAX_TEXTS}")
-        for place, text in enumerate(texts):
-            if len(text) > MAX_CHARACTERS:
-                raise Refused(f"text {place} has {len(text)} characters; at most {MAX_CHARACTERS}")
+        if max(map(len, texts), default=0) > MAX_CHARACTERS:
+            place = next(at for at, text in enumerate(texts) if len(text) > MAX_CHARACTERS)
+            raise Refused(f"text {place} has {len(texts[place])} characters; at most {MAX_CHARACTERS}")
 
     def _admit(self, texts: Sequence[str]) -> Job:
-        name = self.model.name
-        known = {text: self._cache.get(name, text) for text in texts}
-        rows = {text: row for text, row in known.items() if row is not None}
-        missing = [text for text, row in known.items() if row is None]
+        rows = self._cache.known(self.model.name, texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in rows]
         waiting = self._waiting
-        if waiting.room and waiting.room + sum(map(room, missing)) > self._limit:
+        if waiting.room and waiting.room + room(missing) > self._limit:
             low, high = _RETRY_MS
             raise Overloaded(min(max(round(waiting.texts * self._seconds_per_text * 1000), low), high))
         self.metrics.texts.labels("memory").inc(len(rows))
@@ -162,23 +163,29 @@ class Engine:
             texts = await self._waiting.window(_WINDOW * self._max_batch)
             if self._second is not None:
                 texts = await self._asked_of(self._second, texts)
+            if self.model.light:
+                await self._start(self._whole, texts)
+                continue
             for batch in await self._prepared(texts):
-                await self._ahead.acquire()
-                wanted = self._still_wanted(batch)
-                if not wanted.texts:
-                    self._ahead.release()
-                    continue
-                task = asyncio.create_task(self._run(wanted))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+                await self._start(self._run, batch)
+
+    async def _start(self, work: Callable[[_Work], Coroutine[Any, Any, None]], value: _Work) -> None:
+        """Let `work` run beside the feeder as soon as there is a place."""
+        await self._ahead.acquire()
+        task = asyncio.create_task(work(value))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._ahead.release()
 
     async def _asked_of(self, second: SecondLevel, texts: list[str]) -> list[str]:
         """Answer what the second level has; return the rest."""
         found = await second.get(texts)
         self.metrics.texts.labels("shared").inc(len(found))
-        for text, row in found.items():
-            self._waiting.started(text)
-            self._keep(text, row)
+        self._waiting.started(list(found))
+        self._keep(found)
         return [text for text in texts if text not in found]
 
     async def _prepared(self, texts: list[str]) -> list[Batch]:
@@ -189,70 +196,78 @@ class Engine:
             features = await self._steps.features(texts)
         except Exception as error:  # noqa: BLE001  # a model is a plugin: whatever it raises is an answer
             if len(texts) == 1:
-                self._waiting.started(texts[0])
-                self._fail(texts[0], error)
+                self._waiting.started(texts)
+                self._fail(texts, error)
                 return []
             middle = len(texts) // 2
             return [*await self._prepared(texts[:middle]), *await self._prepared(texts[middle:])]
-        return list(batches(texts, features, self._max_batch, self._max_tokens))
+        return list(self._cut(texts, features))
+
+    async def _run(self, batch: Batch) -> None:
+        wanted = self._still_wanted(batch)
+        if not wanted.texts:
+            return
+        start = time.perf_counter()
+        await self._halved(wanted)
+        self._took(time.perf_counter() - start, len(wanted.texts))
 
     def _still_wanted(self, batch: Batch) -> Batch:
         both = zip(batch.texts, batch.features, strict=True)
         kept = [(text, feature) for text, feature in both if self._waiting.wanted(text)]
-        for text, _ in kept:
-            self._waiting.started(text)
-        return Batch([text for text, _ in kept], [feature for _, feature in kept])
+        found = Batch([text for text, _ in kept], [feature for _, feature in kept])
+        self._waiting.started(found.texts)
+        return found
 
-    async def _run(self, batch: Batch) -> None:
+    async def _halved(self, batch: Batch) -> None:
+        """Run a batch; one text must not fail its neighbours: try the halves, down to the text that it is."""
+        try:
+            rows = await self._steps.rows(batch)
+        except Exception as error:  # noqa: BLE001  # as above
+            self.metrics.failures.inc()
+            # A fault that the model tells by name is not one text's.
+            if len(batch.texts) == 1 or isinstance(error, EmbedFault):
+                self._fail(batch.texts, error)
+                return
+            for half in batch.halves():
+                await self._halved(half)
+        else:
+            self._finish(batch, rows)
+
+    async def _whole(self, texts: list[str]) -> None:
+        """Run a light model; its texts wait until they are answered."""
         start = time.perf_counter()
         try:
-            outputs = await self._steps.outputs(batch.features)
-        except Exception as error:  # noqa: BLE001  # as above
-            await self._split(batch, error)
+            ran = await self._steps.whole(texts, self._cut) if texts else []
+        except Exception:  # noqa: BLE001  # which text it was, batches and halves find out
+            for batch in await self._prepared(texts):
+                await self._run(batch)
             return
-        finally:
-            self._ahead.release()
-        await self._finish(batch, outputs)
-        took = (time.perf_counter() - start) / len(batch.texts)
-        self._seconds_per_text += 0.1 * (took - self._seconds_per_text)
+        for batch, rows in ran:
+            self._waiting.started(batch.texts)
+            self._finish(batch, rows)
+        self._took(time.perf_counter() - start, len(texts))
 
-    async def _finish(self, batch: Batch, outputs: object) -> None:
-        try:
-            rows = await self._steps.rows(outputs, len(batch.texts))
-        except Exception as error:  # noqa: BLE001  # as above
-            await self._split(batch, error)
-            return
+    def _took(self, seconds: float, texts: int) -> None:
+        self._seconds_per_text += 0.1 * (seconds / max(texts, 1) - self._seconds_per_text)
+
+    def _finish(self, batch: Batch, rows: list[bytes]) -> None:
         self.metrics.sizes.observe(len(rows))
         self.metrics.tokens.inc(batch.tokens)
         self.metrics.padding.inc(batch.padded - batch.tokens)
         self.metrics.texts.labels("model").inc(len(rows))
         found = dict(zip(batch.texts, rows, strict=True))
-        for text, row in found.items():
-            self._keep(text, row)
+        self._keep(found)
         if self._second is not None:
             self._second.put(found)
 
-    async def _split(self, batch: Batch, error: Exception) -> None:
-        """One text must not fail its neighbours: try the halves, down to the text that it is."""
-        self.metrics.failures.inc()
-        if len(batch.texts) == 1:
-            self._fail(batch.texts[0], error)
-            return
-        for half in batch.halves():
-            try:
-                outputs = await self._steps.outputs(half.features)
-            except Exception as again:  # noqa: BLE001  # as above
-                await self._split(half, again)
-            else:
-                await self._finish(half, outputs)
+    def _keep(self, rows: dict[str, bytes]) -> None:
+        self._cache.put(self.model.name, rows)
+        self._waiting.answer(rows)
 
-    def _keep(self, text: str, row: bytes) -> None:
-        self._cache.put(self.model.name, text, row)
-        self._waiting.answer(text, row)
-
-    def _fail(self, text: str, error: Exception) -> None:
+    def _fail(self, texts: Sequence[str], error: Exception) -> None:
         line = printable(f"the model failed: {type(error).__name__}: {error}", 300)
-        self._waiting.fail(text, error if isinstance(error, EmbedFault) else ModelFailed(line))
+        for text in texts:
+            self._waiting.fail(text, error if isinstance(error, EmbedFault) else ModelFailed(line))
 
 
 def _cut(rows: list[bytes], dimension: int) -> list[bytes]:

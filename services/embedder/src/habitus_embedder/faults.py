@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a request gets no vectors; each face says it in its own form."""
 
+from habitus.text import printable
+
 
 class EmbedFault(Exception):
     """A request that failed; the text is one printable line for the caller."""
@@ -27,6 +29,16 @@ class Overloaded(EmbedFault):
 
     def __init__(self, retry_after_ms: int) -> None:
         super().__init__(f"overloaded: retry after {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+
+
+class Away(EmbedFault):
+    """The server that the model stands for does not answer. `retry_after_ms`: when to try again."""
+
+    outcome = "away"
+
+    def __init__(self, text: str, retry_after_ms: int) -> None:
+        super().__init__(printable(text, 300))
         self.retry_after_ms = retry_after_ms
 
 

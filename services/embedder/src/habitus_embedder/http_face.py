@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,8 +16,9 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictStr
 from starlette.exceptions import HTTPException
 
 from habitus import http
+from habitus.embedding import EmbeddingModel
 from habitus_embedder.engine import Engine
-from habitus_embedder.faults import EmbedFault, ModelFailed, Overloaded, Refused, TooLate, UnknownModel
+from habitus_embedder.faults import Away, EmbedFault, ModelFailed, Overloaded, Refused, TooLate, UnknownModel
 
 # OpenAI's own limit of one request.
 MAX_INPUTS: Final = 2048
@@ -26,9 +27,13 @@ _STATUS: Final[dict[type[EmbedFault], int]] = {
     UnknownModel: 404,
     Refused: 400,
     Overloaded: 429,
+    Away: 503,
     TooLate: 504,
     ModelFailed: 500,
 }
+
+
+Deadline = Annotated[int, Header(ge=0, description="milliseconds; 0 waits for ever")]
 
 
 def _listed(value: Any) -> Any:
@@ -59,11 +64,13 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
     app.add_exception_handler(HTTPException, _failed)
 
     @app.post("/v1/embeddings", response_class=Response)
-    async def embeddings(body: EmbeddingsRequest) -> Response:
-        """Embed one text or many."""
-        rows = await engine.embed(body.input, model=body.model, dimension=body.dimensions or 0)
+    async def embeddings(body: EmbeddingsRequest, x_deadline_ms: Deadline = 0) -> Response:
+        """Embed one text or many; beyond `X-Deadline-Ms` milliseconds the answer is 504."""
+        rows = await engine.embed(
+            body.input, model=body.model, deadline_ms=x_deadline_ms, dimension=body.dimensions or 0
+        )
         # Two million numbers take a while to write: not in the loop that others wait for.
-        content = await asyncio.to_thread(_written, engine.model.name, body, rows)
+        content = await asyncio.to_thread(_written, engine.model, body, rows)
         return Response(content, media_type="application/json")
 
     @app.get("/v1/models")
@@ -91,9 +98,9 @@ def application(engine: Engine, ready: http.Ready) -> FastAPI:
     return app
 
 
-def _written(model: str, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
-    # The protocol of a model counts no tokens: words stand in for them.
-    words = sum(len(text.split()) for text in body.input)
+def _written(model: EmbeddingModel, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
+    # Counted anew: what came from a cache was not tokenised.
+    tokens = model.count(body.input)
     return msgspec.json.encode(
         {
             "object": "list",
@@ -101,8 +108,8 @@ def _written(model: str, body: EmbeddingsRequest, rows: list[bytes]) -> bytes:
                 {"object": "embedding", "index": index, "embedding": _shown(row, body.encoding_format)}
                 for index, row in enumerate(rows)
             ],
-            "model": model,
-            "usage": {"prompt_tokens": words, "total_tokens": words},
+            "model": model.name,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
     )
 
@@ -124,7 +131,7 @@ async def _failed(_request: Request, error: Exception) -> JSONResponse:
         status, message = error.status_code, str(error.detail)
     elif isinstance(error, EmbedFault):
         status = _STATUS[type(error)]
-    if isinstance(error, Overloaded):
+    if isinstance(error, EmbedFault) and error.retry_after_ms:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
         headers["Retry-After-Ms"] = str(error.retry_after_ms)
     kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004

@@ -50,15 +50,17 @@ class Waiting:
 
     def add(self, job: Job, texts: Sequence[str]) -> None:
         """Let `job` wait for `texts`; one that is asked for already is not asked twice."""
+        new = []
         for text in texts:
             jobs = self.asked.get(text)
             if jobs is not None:
                 jobs.append(job)
                 continue
             self.asked[text] = [job]
-            self._order.append(text)
-            self.texts += 1
-            self.room += room(text)
+            new.append(text)
+        self._order.extend(new)
+        self.texts += len(new)
+        self.room += room(new)
         self._some.set()
 
     async def window(self, most: int) -> list[str]:
@@ -68,27 +70,31 @@ class Waiting:
             taken = [self._order.popleft() for _ in range(min(most, len(self._order)))]
             if not self._order:
                 self._some.clear()
-            wanted = [text for text in taken if self.wanted(text)]
+            asked = self.asked
+            wanted = [text for text in taken if not asked[text][0].done.done() or self.wanted(text)]
             if wanted:
                 return wanted
 
     def wanted(self, text: str) -> bool:
         """Tell whether somebody still waits for `text`; it is forgotten where nobody does."""
-        if any(not job.done.done() for job in self.asked[text]):
-            return True
-        self.started(text)
+        for job in self.asked[text]:
+            if not job.done.done():
+                return True
+        self.started([text])
         del self.asked[text]
         return False
 
-    def started(self, text: str) -> None:
-        """Count a text as waiting no more."""
-        self.texts -= 1
-        self.room -= room(text)
+    def started(self, texts: Sequence[str]) -> None:
+        """Count texts as waiting no more."""
+        self.texts -= len(texts)
+        self.room -= room(texts)
 
-    def answer(self, text: str, row: bytes) -> None:
-        """Hand a row to all who wait for it."""
-        for job in self.asked.pop(text, ()):
-            job.fill(text, row)
+    def answer(self, rows: dict[str, bytes]) -> None:
+        """Hand rows to all who wait for them."""
+        pop = self.asked.pop
+        for text, row in rows.items():
+            for job in pop(text, ()):
+                job.fill(text, row)
 
     def fail(self, text: str, error: Exception) -> None:
         """Fail all who wait for `text`."""
@@ -96,9 +102,11 @@ class Waiting:
             job.fail(error)
 
 
-def room(text: str) -> int:
-    """Return the places that a text takes in the queue."""
-    return 1 + len(text) // _ROOM_CHARACTERS
+def room(texts: Sequence[str]) -> int:
+    """Return the places that texts take in the queue."""
+    if max(map(len, texts), default=0) < _ROOM_CHARACTERS:
+        return len(texts)
+    return sum(1 + len(text) // _ROOM_CHARACTERS for text in texts)
 
 
 class Batch(NamedTuple):
@@ -133,10 +141,11 @@ def batches(
 
     The longest go first: a run that does not fit in memory is then found before the others are done.
     """
-    order = sorted(range(len(texts)), key=lambda at: len(features[at]), reverse=True)
+    lengths = list(map(len, features))
+    order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
     start = 0
     while start < len(order):
-        longest = max(len(features[order[start]]), 1)
+        longest = max(lengths[order[start]], 1)
         end = start + max(1, min(max_batch, max_tokens // longest))
         chosen = order[start:end]
         yield Batch([texts[at] for at in chosen], [features[at] for at in chosen])

@@ -75,8 +75,13 @@ class LexicalModel:
     batch_tokens = 1 << 18
     smallest = DIMENSION
     threshold = 0.65
+    light = True
     licence = "Apache-2.0"
     fingerprint = ""
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Count its own tokens: typed words, and one for a text without any."""
+        return sum(len(typed(text).split()) or 1 for text in texts)
 
     def encode_pre(self, texts: list[str]) -> list[str]:
         """Replace volatile parts by their type."""

@@ -94,6 +94,13 @@ class OnnxModel:
         # All on which a vector depends: embedders may share vectors under it, and only then.
         self.fingerprint = f"{folder.identity}/{self.dimension}/{self.max_length}/{pooling}/{self._prefix}"
 
+    # A text takes milliseconds.
+    light = False
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Count as `encode_pre` does: instruction and special tokens too, and nothing that is cut."""
+        return sum(map(len, self.encode_pre(list(texts))))
+
     def encode_pre(self, texts: list[str]) -> list[list[int]]:
         """Tokenise: one list of token numbers a text, the instruction before it and the end behind it."""
         return self._tokens.ids([self._prefix + text for text in texts] if self._prefix else texts)
