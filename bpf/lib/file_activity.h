@@ -15,7 +15,8 @@ static __always_inline int weigh_call(struct scratch *scratch, const struct argu
 	name_deed(scratch);
 	if (by_name(call))
 		return has_arrived(task) && see_names(scratch, call, task) ? weigh_names(scratch) : 0;
-	return see_file(scratch->slot, (__u64)file_of(task, call->at[0].fd)) ? on_seen(scratch, task) : 0;
+	scratch->file = (__u64)file_of(task, call->at[0].fd);
+	return see_file(scratch->slot) ? on_seen(scratch, task) : 0;
 }
 
 /* By one who is watched. */

@@ -24,7 +24,7 @@ struct spot {
 struct scratch {
 	struct spot from[PLACES_MAX];
 	char told[PLACES_MAX][PATH_BYTES + 8]; /* a word more, for the token */
-	__u64 file; /* the open one, as an address */
+	__u64 file; /* the open one, as an address: a typed pointer can be given to no global function */
 	int slot;   /* which of the pieces this is */
 	struct call call;
 	struct deed deed;
@@ -143,19 +143,19 @@ static __always_inline bool keeps_bytes(struct file *file)
 }
 
 /*
- * The file at this address is there: its place in the kernel tells the deed that is begun in the piece
- * `slot` of `file_scratch`. 0 for O_PATH, which opens nothing. A global function: what it needs of the
- * stack is given back.
+ * The file in the piece `slot` of `file_scratch` is there: its place in the kernel tells the deed that is
+ * begun in it. 0 for O_PATH, which opens nothing. A global function: what it needs of the stack is
+ * given back.
  */
-__noinline int see_file(__u32 slot, __u64 file)
+__noinline int see_file(__u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &slot);
 	struct sight sight;
 	__u64 how;
 
-	if (!file || !scratch)
+	if (!scratch || !scratch->file)
 		return 0;
-	look_at(&sight, (struct file *)file);
+	look_at(&sight, (struct file *)scratch->file);
 	if (scratch->call.op == FILE_OP_OPEN) {
 		if (sight.mode & FMODE_PATH)
 			return 0;
@@ -164,7 +164,6 @@ __noinline int see_file(__u32 slot, __u64 file)
 		fill_open(&scratch->deed, &sight);
 	}
 	see_spot(scratch, &sight.at);
-	scratch->file = file;
 	return 1;
 }
 

@@ -271,7 +271,8 @@ __noinline int use_file(__u64 cgroup, __u32 profile, int fd, __u32 op, __u64 byt
 	one(&scratch->call, op, 0, fd, 0);
 	scratch->call.bytes = bytes;
 	name_deed(scratch);
-	if (see_file(scratch->slot, (__u64)file))
+	scratch->file = (__u64)file;
+	if (see_file(scratch->slot))
 		on_way(scratch, task, op == FILE_OP_READ ? WAY_READ : WAY_WRITTEN);
 	finish(scratch);
 	return 0;

@@ -145,6 +145,7 @@ class BpfObject:
         self._library = library
         self._name = path.name
         self._links: list[int] = []
+        self._settled: set[str] = set()
         self._for_cgroups: dict[str, int] = {}
         self.programs: dict[str, int] = {}
         """Loaded programs: name → file descriptor."""
@@ -158,6 +159,10 @@ class BpfObject:
         code = self._library.lib.bpf_map__set_initial_value(pointer, value, len(value))
         self._library.done(code, f"{self._name}: section {section}")
 
+    def names(self) -> list[str]:
+        """Return the names of its programs, loaded or not."""
+        return libbpf_programs.names(self._library.lib, self._pointer or 0)
+
     def leave_out(self, program: str) -> None:
         """Do not load this program."""
         self._autoload(program, wanted=False)
@@ -167,6 +172,7 @@ class BpfObject:
         self._autoload(program, wanted=True)
 
     def _autoload(self, program: str, *, wanted: bool) -> None:
+        self._settled.add(program)
         pointer = self._library.lib.bpf_object__find_program_by_name(self._pointer, program.encode())
         code = self._library.lib.bpf_program__set_autoload(pointer, wanted) if pointer else -errno.ENOENT
         self._library.done(code, f"{self._name}: program {program}")
@@ -191,7 +197,7 @@ class BpfObject:
             LibbpfFault: it refused; the text ends with the verifier's complaint.
         """
         assert self._pointer  # noqa: S101  # not closed
-        libbpf_programs.choose_optional(self._library.lib, self._pointer)
+        libbpf_programs.choose_optional(self._library.lib, self._pointer, self._settled)
         code = self._library.lib.bpf_object__load(self._pointer)
         self._library.done(code, f"{self._name} does not load")
 
@@ -211,12 +217,12 @@ class BpfObject:
             self._library.done(code, f"{self._name} does not run")
 
     def attach(self) -> None:
-        """Attach every program to what its section names; those for cgroups wait for one."""
+        """Attach every program to what its section names, once; those for cgroups wait for one."""
         lib = self._library.lib
-        program = lib.bpf_object__next_program(self._pointer, None)
-        while program:
+        if self.programs:
+            return
+        for program in libbpf_programs.each(lib, self._pointer or 0):
             self._attach(program, lib.bpf_program__name(program).decode())
-            program = lib.bpf_object__next_program(self._pointer, program)
 
     def _attach(self, program: int, name: str) -> None:
         lib = self._library.lib
@@ -252,12 +258,7 @@ class BpfObject:
 
     def missed(self) -> int:
         """Return how often the kernel skipped a program that was still running on that CPU."""
-        total = 0
-        for descriptor in self.programs.values():
-            for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
-                name, _, value = line.partition(":")
-                total += int(value) if name == "recursion_misses" else 0
-        return total
+        return sum(map(libbpf_programs.missed, self.programs.values()))
 
     def has_map(self, name: str) -> bool:
         """Say whether there is a map of this name."""
