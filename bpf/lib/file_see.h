@@ -7,6 +7,7 @@
 #include "repeats.h"
 #include "slots.h"
 #include "walk.h"
+#include "way.h"
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
@@ -101,6 +102,7 @@ static __always_inline void identify(struct identity *is, const struct spot *at)
 		is->inode = dentry->d_inode->i_ino;
 		is->parent_inode = dentry->d_parent->d_inode->i_ino;
 		is->mount = bpf_core_field_exists(mount->mnt_id_unique) ? mount->mnt_id_unique : (__u64)mount->mnt_id;
+		is->way = needs_way() ? way_up(dentry, mount) : 0;
 		return;
 	}
 	is->parent = (__u64)BPF_CORE_READ(dentry, d_parent);
@@ -108,6 +110,7 @@ static __always_inline void identify(struct identity *is, const struct spot *at)
 	is->inode = BPF_CORE_READ(dentry, d_inode, i_ino);
 	is->parent_inode = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
 	is->mount = mount_id(mount);
+	is->way = needs_way() ? bpf_ktime_get_ns() : 0; /* no kernel is known that is so old and hides them */
 }
 
 /* The place in the kernel tells the deed. */

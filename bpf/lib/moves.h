@@ -40,7 +40,7 @@ static __always_inline struct moves moves_now(void)
 
 #ifdef MOVES_BY_LOCKS
 	if (!&rename_lock || !&mount_lock)
-		now.asked = 1; /* nobody would count */
+		now.asked = 1; /* nobody else would tell */
 #endif
 	/* In this order: a move that is over by the first look is counted by the second. */
 	now.seen = *(volatile __u64 *)&moves_seen;
