@@ -12,7 +12,8 @@ from typing import Final
 
 from habitus_collector import records, rungs
 from habitus_collector.container_hooks import ContainerHooks
-from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
+from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map
+from habitus_collector.ring_buffer import RingBuffer
 from habitus_collector.ring_use import RingUse
 from habitus_collector.sensors import Sensor
 

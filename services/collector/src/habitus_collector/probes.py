@@ -48,8 +48,7 @@ def attach(folder: Path, program: str) -> str:
     """Load and attach one of the probes, and let go. Return what the kernel refused, or ""."""
     try:
         with closing(BpfObject(Libbpf(), folder / OBJECT)) as probe:
-            for name in probe.names():
-                (probe.take_in if name == program else probe.leave_out)(name)
+            probe.take_in(program)
             probe.load()
             probe.attach()
     except LibbpfFault as fault:
