@@ -86,6 +86,7 @@ class Sensors:
             self.close()
             raise
         self._cpus = self._library.cpus()
+        self._library.tidy()
 
     @property
     def hooks(self) -> list[str]:
