@@ -19,4 +19,4 @@ if [ $# -gt 0 ]; then
 	pytest "$@"
 	exit
 fi
-pytest tests/kernel/test_objects.py
+pytest tests/kernel/test_objects.py tests/kernel/test_file_rungs.py tests/kernel/check_file_rungs.py

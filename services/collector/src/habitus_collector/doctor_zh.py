@@ -94,7 +94,7 @@ _PATTERNS: Final = tuple(
         (r"generic by its driver \((.+)\)", "按其驱动为通用模式（{0}）"),
         (r"(by .+); the rung fentry is refused: (.+)", "{0}；fentry 方式被拒绝：{1}"),
         (r"by (.+); left out here: (.+)", "经由 {0}；此处略去：{1}"),
-        (r"by (\w+/.+)", "经由 {0}"),
+        (r"by (\w+(?:/| \(\d).+)", "经由 {0}"),
         (r"(.+), (\d+) MiB at most, (\d+) MiB free", "{0}，最多 {1} MiB，剩余 {2} MiB"),
         (r"(.+) cannot be written", "{0} 不可写"),
         (r"no answer within (.+) s", "{0} 秒内没有应答"),
