@@ -9,52 +9,11 @@
  * The order is the price: most calls cost one load; those of others one look-up; a known open file
  * two, without a walk, a hash or a clock.
  */
+#include "lib/file_activity.h"
 #include "lib/file_uses.h"
 #include "lib/moves_asked.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline int on_names(struct scratch *scratch, struct task_struct *task)
-{
-	if (!has_arrived(task) || !see_names(scratch, &scratch->call, task))
-		return 0;
-	scratch->now.moves = (struct moves){};
-	return weigh(true);
-}
-
-static __always_inline int on_file(struct scratch *scratch, struct task_struct *task)
-{
-	struct decision *before;
-
-	if (!see_file(scratch->call.at[0].fd))
-		return 0;
-	before = bpf_map_lookup_elem(&deeds, &scratch->deed);
-	if (before && holds(before, &scratch->now)) {
-		if (before->known) {
-			count_passed(LOSS_FILE);
-			return 0;
-		}
-		if (is_repeat(before))
-			return 0;
-	}
-	if (!has_arrived(task))
-		return 0;
-	return weigh_file(scratch);
-}
-
-/* A call that is file activity, by one who is watched. */
-static __always_inline int on_activity(const struct arguments *is, long result, struct task_struct *task,
-				       __u64 cgroup, __u32 profile)
-{
-	struct scratch *scratch = begin(cgroup, profile);
-
-	if (!scratch || !describe(&scratch->call, is, result))
-		return 0;
-	name_deed(scratch);
-	if (by_name(&scratch->call))
-		return on_names(scratch, task);
-	return on_file(scratch, task);
-}
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_file_call, struct pt_regs *regs, long result)

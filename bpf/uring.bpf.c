@@ -24,7 +24,7 @@ static __always_inline bool see_request(struct scratch *scratch, const struct na
 	place->told_flags = length > 0 ? 0 : TOLD_UNREAD;
 	place->told_length = length > 0 ? (length - 1) & (PATH_BYTES - 1) : 0;
 	scratch->from[i] = start_of(task, at->fd, scratch->told[i][0]);
-	return scratch->from[i] != NULL;
+	return scratch->from[i].dentry != NULL;
 }
 
 /* The same within a second is sent once. */
@@ -60,8 +60,8 @@ static __always_inline int tell(struct scratch *scratch, struct call *call, stru
 	record->repeats = 0;
 	record->reserved = 0;
 	record->value = 0;
-	used = add_places(call->two);
-	whole = add_token(profile, used);
+	used = add_places(scratch->slot, call->two);
+	whole = add_token(scratch->slot, profile, used);
 	if (whole && is_known(revision, &record->head.token, LOSS_FILE))
 		return 0;
 	if (whole && was_sent(record, &deed, revision))

@@ -195,6 +195,16 @@ static __always_inline void take_ia32(struct arguments *is, const struct pt_regs
 	}
 }
 
+static __always_inline void take_64(struct arguments *is, const struct pt_regs *regs, __u32 number)
+{
+	is->number = number;
+	is->a = regs->di;
+	is->b = regs->si;
+	is->c = regs->dx;
+	is->d = regs->r10;
+	is->e = regs->r8;
+}
+
 /* False: neither activity nor a move. `task` is the current one. */
 static __always_inline bool take(struct arguments *is, const struct pt_regs *regs, struct task_struct *task,
 				 __u32 number)
@@ -203,12 +213,7 @@ static __always_inline bool take(struct arguments *is, const struct pt_regs *reg
 		take_ia32(is, regs, number);
 		return is->number < NUMBERS_MAX;
 	}
-	is->number = number;
-	is->a = regs->di;
-	is->b = regs->si;
-	is->c = regs->dx;
-	is->d = regs->r10;
-	is->e = regs->r8;
+	take_64(is, regs, number);
 	return true;
 }
 

@@ -23,12 +23,15 @@ static __always_inline __u32 add_place(struct scratch *scratch, struct walk *wal
 	struct place *place = &record->places[i];
 	__u32 told = place->told_length;
 
-	if (used > PATH_BYTES * 2 || !scratch->from[i])
-		return used; /* the first: never, for the verifier */
-	walk_up(walk, scratch->from[i]);
-	place->walked_flags = walk->flags;
-	place->walked_length = copy_walked(&record->data[used], walk);
-	used += place->walked_length;
+	if (used > PATH_BYTES * 2)
+		return used; /* never: for the verifier */
+	place->walked_flags = place->walked_length = 0;
+	if (scratch->from[i].dentry) {
+		walk_from(walk, scratch->from[i].dentry, scratch->from[i].mnt);
+		place->walked_flags = walk->flags;
+		place->walked_length = copy_walked(&record->data[used], walk);
+		used += place->walked_length;
+	}
 	if (!told || told >= PATH_BYTES)
 		return used;
 	bpf_probe_read_kernel(&record->data[used], told, scratch->told[i]);
@@ -39,11 +42,11 @@ static __always_inline __u32 add_place(struct scratch *scratch, struct walk *wal
  * Fills places and data of the record in `file_scratch`; returns how many bytes of data are used.
  * This and the next are global functions: the verifier looks at each once, not on every way to it.
  */
-__noinline int add_places(int two)
+__noinline int add_places(__u32 slot, int two)
 {
-	__u32 zero = 0, used;
-	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &zero);
-	struct walk *walk = bpf_map_lookup_elem(&walks, &zero);
+	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &slot);
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+	__u32 used;
 
 	if (!scratch || !walk)
 		return 0; /* never: for the verifier */
@@ -64,10 +67,9 @@ static __always_inline bool is_whole(const struct place *place)
  * Puts the token into the record in `file_scratch`: its image, the process's name, what was done,
  * and both paths in full. 0, and the token zero, where a part of them is missing.
  */
-__noinline int add_token(__u32 profile, __u32 used)
+__noinline int add_token(__u32 slot, __u32 profile, __u32 used)
 {
-	__u32 zero = 0;
-	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &zero);
+	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &slot);
 	struct file_record *record;
 	struct sip sip;
 

@@ -61,7 +61,7 @@ struct tally {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct tally);
 } tallies SEC(".maps");
@@ -88,31 +88,40 @@ static __always_inline bool is_more(const struct file_total_record *record, cons
 	       (use->more[WAY_WRITTEN] && record->written != FILE_UNTOLD);
 }
 
+static __always_inline void take_away(__u32 slot, const struct use_key *key)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct arrival *arrival = arrival_of(task->group_leader);
+	struct use *use = bpf_map_lookup_elem(&uses, key);
+	struct tally *tally = bpf_map_lookup_elem(&tallies, &slot);
+	bool more;
+
+	if (!use || !tally)
+		return;
+	fill_total(&tally->record, use, task); /* while the entry is there */
+	more = is_more(&tally->record, use);
+	if (bpf_map_delete_elem(&uses, key))
+		return; /* another thread was faster */
+	__sync_fetch_and_add(&uses_open, -1);
+	if (arrival)
+		__sync_fetch_and_add(&arrival->uses, -1);
+	if (more && bpf_ringbuf_output(&ring, &tally->record, sizeof(tally->record), 0))
+		count_loss(LOSS_FILE);
+}
+
 /*
  * Takes the entry of a descriptor of the current process away, and tells the sums. A global
  * function, as `weigh`: in every caller it would lie on a stack that 6.1 finds too large.
  */
 __noinline int end_use(__u32 process, __u32 fd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct arrival *arrival = arrival_of(task->group_leader);
 	struct use_key key = { process, fd };
-	struct use *use = bpf_map_lookup_elem(&uses, &key);
-	__u32 zero = 0;
-	struct tally *tally = bpf_map_lookup_elem(&tallies, &zero);
-	bool more;
+	int slot = take_slot();
 
-	if (!use || !tally)
-		return 0;
-	fill_total(&tally->record, use, task); /* while the entry is there */
-	more = is_more(&tally->record, use);
-	if (bpf_map_delete_elem(&uses, &key))
-		return 0; /* another thread was faster */
-	__sync_fetch_and_add(&uses_open, -1);
-	if (arrival)
-		__sync_fetch_and_add(&arrival->uses, -1);
-	if (more && bpf_ringbuf_output(&ring, &tally->record, sizeof(tally->record), 0))
-		count_loss(LOSS_FILE);
+	if (slot == NO_SLOT)
+		return 0; /* counted; the entry goes when the process does */
+	take_away(slot, &key);
+	leave_slot(slot);
 	return 0;
 }
 
@@ -179,8 +188,7 @@ static __always_inline void begin_use(const struct use_key *key, struct scratch 
 				      enum way way)
 {
 	struct arrival *arrival = mark_arrived(task->group_leader);
-	__u32 zero = 0;
-	struct tally *tally = bpf_map_lookup_elem(&tallies, &zero);
+	struct tally *tally = bpf_map_lookup_elem(&tallies, &scratch->slot);
 	struct use *use = &tally->use;
 
 	if (!arrival || !tally)
@@ -231,7 +239,7 @@ static __always_inline int on_way(struct scratch *scratch, struct task_struct *t
 		return 0;
 	use = use_of(&key, scratch, task);
 	if (!is_old(use, before, way))
-		sent = weigh_file(scratch);
+		sent = weigh_seen(scratch);
 	if (!use) {
 		if (sent)
 			begin_use(&key, scratch, task, way);
@@ -263,9 +271,11 @@ __noinline int use_file(__u64 cgroup, __u32 profile, int fd, __u32 op, __u64 byt
 	one(&scratch->call, op, 0, fd, 0);
 	scratch->call.bytes = bytes;
 	name_deed(scratch);
-	if (!see_file(fd))
-		return 0;
-	return on_way(scratch, task, op == FILE_OP_READ ? WAY_READ : WAY_WRITTEN);
+	scratch->file = (__u64)file;
+	if (see_file(scratch->slot))
+		on_way(scratch, task, op == FILE_OP_READ ? WAY_READ : WAY_WRITTEN);
+	finish(scratch);
+	return 0;
 }
 
 /* A call that read or wrote, by one who is watched. */

@@ -9,25 +9,33 @@
  * Puts into `file_scratch` what every deed has; 0: never. A global function, as those below: the
  * verifier looks at each once, and gives back what it needs of the stack, which is short on 6.1.
  */
-__noinline int begin_deed(__u64 cgroup, __u32 profile)
+__noinline int begin_deed(__u32 slot, __u64 cgroup, __u32 profile)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 zero = 0;
-	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &zero);
+	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &slot);
 
 	if (!scratch)
 		return 0;
+	scratch->slot = slot;
 	scratch->now = (struct decision){ .profile = profile, .revision = revision_of(profile), .moves = moves_now() };
 	scratch->deed = (struct deed){ .cgroup = cgroup };
 	__builtin_memcpy(scratch->deed.comm, task->comm, sizeof(scratch->deed.comm));
 	return 1;
 }
 
+/* A piece of `file_scratch` of one's own, or NULL; to be given back by `finish`. */
 static __always_inline struct scratch *begin(__u64 cgroup, __u32 profile)
 {
-	__u32 zero = 0;
+	int slot = take_slot();
 
-	return begin_deed(cgroup, profile) ? bpf_map_lookup_elem(&file_scratch, &zero) : NULL;
+	if (slot == NO_SLOT || !begin_deed(slot, cgroup, profile))
+		return NULL;
+	return bpf_map_lookup_elem(&file_scratch, &slot);
+}
+
+static __always_inline void finish(const struct scratch *scratch)
+{
+	leave_slot(scratch->slot);
 }
 
 static __always_inline void name_deed(struct scratch *scratch)
@@ -41,13 +49,13 @@ static __always_inline void name_deed(struct scratch *scratch)
  * The deed is not held back by what was decided before: look closer, and send it. 1: it was sent.
  * What it works on is in no stack.
  */
-__noinline int weigh(int names)
+__noinline int weigh(__u32 slot, int names)
 {
-	__u32 zero = 0, used;
-	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &zero);
+	struct scratch *scratch = bpf_map_lookup_elem(&file_scratch, &slot);
 	struct file_record *record;
 	struct decision *before, *now;
 	struct deed *deed;
+	__u32 used;
 	bool whole;
 
 	if (!scratch)
@@ -59,8 +67,8 @@ __noinline int weigh(int names)
 	record->op = deed->op;
 	record->flags = deed->flags;
 	record->value = deed->value;
-	used = add_places(scratch->call.two);
-	whole = add_token(now->profile, used);
+	used = add_places(slot, scratch->call.two);
+	whole = add_token(slot, now->profile, used);
 	now->token = record->head.token;
 	if (whole && is_known(now->revision, &now->token, LOSS_FILE)) {
 		if (!names) /* names are read anew each time */
@@ -90,12 +98,35 @@ __noinline int weigh(int names)
 	return 0;
 }
 
-/* Weighs an open file whose place was seen. 1: it was sent. */
-static __always_inline int weigh_file(struct scratch *scratch)
+/* Weighs a file or a place that was seen. 1: it was sent. */
+static __always_inline int weigh_seen(struct scratch *scratch)
 {
 	scratch->record.places[0].told_length = 0;
 	scratch->record.places[0].told_flags = 0;
-	return weigh(false);
+	return weigh(scratch->slot, false);
+}
+
+/* Weighs names: nothing that was decided of a place holds for them. 1: it was sent. */
+static __always_inline int weigh_names(struct scratch *scratch)
+{
+	scratch->now.moves = (struct moves){};
+	return weigh(scratch->slot, true);
+}
+
+/* A deed to a file or a place that was seen, and that may have been decided before. */
+static __always_inline int on_seen(struct scratch *scratch, struct task_struct *task)
+{
+	struct decision *before = bpf_map_lookup_elem(&deeds, &scratch->deed);
+
+	if (before && holds(before, &scratch->now)) {
+		if (before->known) {
+			count_passed(LOSS_FILE);
+			return 0;
+		}
+		if (is_repeat(before))
+			return 0;
+	}
+	return has_arrived(task) ? weigh_seen(scratch) : 0;
 }
 
 #endif

@@ -32,6 +32,7 @@ struct identity {
 	__u64 inode;
 	__u64 parent_inode;
 	__u64 mount;
+	__u64 way; /* all that is above it, where only that tells of a rename in time (way.h); else 0 */
 };
 
 struct decision {
@@ -55,7 +56,7 @@ struct {
 static __always_inline bool same_identity(const struct identity *one, const struct identity *other)
 {
 	return one->parent == other->parent && one->name == other->name && one->inode == other->inode &&
-	       one->parent_inode == other->parent_inode && one->mount == other->mount;
+	       one->parent_inode == other->parent_inode && one->mount == other->mount && one->way == other->way;
 }
 
 static __always_inline bool same_revision(const struct decision *one, const struct decision *other)

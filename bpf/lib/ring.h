@@ -57,7 +57,7 @@ static __always_inline void count_loss(__u32 class)
 		lay_to_current(class);
 	lost = bpf_map_lookup_elem(&losses, &class);
 	if (lost)
-		*lost += 1;
+		__sync_fetch_and_add(lost, 1); /* by CPU, but a program at a function may be put aside here */
 }
 
 /* Room for one record of a fixed size, or NULL, and then the loss is counted. */

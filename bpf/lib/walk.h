@@ -11,6 +11,9 @@
 #include "common.h"
 
 #define WALK_STEPS 64
+#ifndef SLOTS
+#define SLOTS 1 /* slots.h */
+#endif
 #define NAME_BYTES 255
 
 struct walk {
@@ -23,7 +26,7 @@ struct walk {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct walk);
 } walks SEC(".maps");
@@ -77,13 +80,25 @@ static __always_inline bool step(struct walk *walk)
 	return parent != dentry;
 }
 
-/* Fills `walk` with the path of `path`. */
-static __always_inline void walk_up(struct walk *walk, const struct path *path)
+struct ascent {
+	struct walk *walk;
+	bool arrived;
+};
+
+static long ascend(__u32 i, struct ascent *ascent)
 {
-	/* BPF_CORE_READ relocates every struct that it is shown, so ours must not be in it. */
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct mount *mount = mount_of(BPF_CORE_READ(path, mnt));
-	int i;
+	ascent->arrived = !step(ascent->walk);
+	return ascent->arrived;
+}
+
+/*
+ * Fills `walk` with the path of a place. By bpf_loop(), whose step is checked once: every program that
+ * walks is checked for itself, and some objects have dozens.
+ */
+static __always_inline void walk_from(struct walk *walk, struct dentry *dentry, struct vfsmount *mnt)
+{
+	struct mount *mount = mount_of(mnt);
+	struct ascent ascent = { .walk = walk };
 
 	walk->dentry = dentry;
 	walk->mount = mount;
@@ -91,10 +106,16 @@ static __always_inline void walk_up(struct walk *walk, const struct path *path)
 	walk->flags = 0;
 	if (dentry != BPF_CORE_READ(mount, mnt.mnt_root) && !BPF_CORE_READ(dentry, d_hash.pprev))
 		walk->flags |= PATH_DELETED;
-	for (i = 0; i < WALK_STEPS; i++)
-		if (!step(walk))
-			return;
-	walk->flags |= PATH_CUT;
+	bpf_loop(WALK_STEPS, ascend, &ascent, 0);
+	if (!ascent.arrived)
+		walk->flags |= PATH_CUT;
+}
+
+/* Fills `walk` with the path of `path`. */
+static __always_inline void walk_up(struct walk *walk, const struct path *path)
+{
+	/* BPF_CORE_READ relocates every struct that it is shown, so ours must not be in it. */
+	walk_from(walk, BPF_CORE_READ(path, dentry), BPF_CORE_READ(path, mnt));
 }
 
 /* Copies the path to `to`, which has PATH_BYTES of room; returns its length, 0 for the root. */

@@ -2,6 +2,7 @@
 """Containers made by hand, and the collector's core loader inside the test's own process."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import time
@@ -96,6 +97,7 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
             "sensors": ["process"],
             "objects": objects,
             "node": "n1",
+            "file_rung": os.environ.get("TEST_FILE_RUNG", "auto"),
             **settings,
         }
         recorder = Recorder(loader(CollectorSettings.model_validate(quiet)))

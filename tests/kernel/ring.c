@@ -2,8 +2,9 @@
 /*
  * Asks the kernel for file work through io_uring, one request at a time, without liburing:
  * ring [-p | -w] (open PATH FLAGS | unlink PATH | rmdir PATH | mkdir PATH | rename A B | refused A B |
- * link A B | symlink A B) …
- * `refused` is a rename that the ring does not take.
+ * link A B | symlink A B | use A B) …
+ * `refused` is a rename that the ring does not take. `use` reads A twice by system calls, closes it by
+ * the ring, and does the same with B under the same descriptor, but for the close.
  * -p: a thread of the kernel polls the ring. Ends with the first request's error, or 0.
  * -w: one request, taken at once and said so, done once there is something to read on standard input;
  * nothing is told of its end. Does not end.
@@ -77,10 +78,27 @@ static struct io_uring_sqe named(int op, const char *path, const char *other)
 	return request;
 }
 
+static int use(const char *path, const char *other)
+{
+	struct io_uring_sqe request = { .opcode = IORING_OP_CLOSE };
+	char room[2];
+	int file = open(path, O_RDONLY), next;
+
+	if (file < 0 || read(file, room, 2) != 2 || read(file, room, 1) != 1)
+		return -97;
+	request.fd = file;
+	if (ask(request) < 0)
+		return -96;
+	next = open(other, O_RDONLY);
+	return next == file && read(next, room, 2) == 2 && read(next, room, 2) == 2 ? 0 : -95;
+}
+
 static int perform(const char *what, const char *path, const char *other)
 {
 	struct io_uring_sqe request;
 
+	if (!strcmp(what, "use"))
+		return use(path, other);
 	if (!strcmp(what, "open")) {
 		request = named(IORING_OP_OPENAT, path, NULL);
 		request.open_flags = strtol(other, NULL, 0);

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from habitus_known import Known
+
 pytestmark = pytest.mark.kernel
 
 OPEN = "fd = __import__('os').open({!r}, 0)"
@@ -19,6 +21,12 @@ def folder(tmp_path):
     (tmp_path / "a" / "d").mkdir(parents=True)
     (tmp_path / "a" / "d" / "x").write_text("x")
     return tmp_path
+
+
+@pytest.fixture
+async def known(collect, new_container):
+    """By sys_exit: the rung of fentry sees what io_uring moves as it happens, and counts no requests."""
+    return Known(await collect(sensors=["process", "file"], file_rung="sys_exit"), new_container())
 
 
 @pytest.fixture

@@ -178,8 +178,8 @@ async def test_an_open_through_symbolic_links_names_the_file_itself(watched, tmp
     assert await seen(recorder, container, tmp_path) == [("open", f"{tmp_path}/real/x", None, ["read"])]
 
 
-async def test_a_name_that_was_given_is_no_more_than_that(watched, tmp_path):
-    recorder, container = watched
+async def test_a_name_that_was_given_is_no_more_than_that_by_sys_exit(collect, new_container, tmp_path):
+    recorder, container = await collect(sensors=SENSORS, file_rung="sys_exit"), new_container()
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x").write_text("x")
     (tmp_path / "link").symlink_to("real")

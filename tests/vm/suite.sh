@@ -6,10 +6,11 @@ set -eu
 export TEST_SKIPS=refuse PYTHONDONTWRITEBYTECODE=1
 root=$PWD
 pytest() { "$root/.venv/bin/python" -m pytest -q -p no:cacheprovider --timeout 300 "$@"; }
-if [ "${1-}" = wide ]; then # all sensors but files, and the loader bcc by headers, then by BTF
+if [ "${1-}" = wide ]; then # the sensors further, and the loader bcc by headers, then by BTF
 	cd tests/kernel
 	pytest test_objects.py test_doctor.py test_processes.py test_running.py test_network.py test_flows.py \
-		test_domains.py test_unix_sockets.py test_container_hooks.py test_known_flows.py test_uring.py
+		test_domains.py test_unix_sockets.py test_container_hooks.py test_known_flows.py test_uring.py \
+		test_file_changes.py
 	pytest test_bcc.py -k ran_before
 	rm /usr/src/linux-headers-*
 	pytest test_bcc.py -k ran_before
@@ -19,4 +20,4 @@ if [ $# -gt 0 ]; then
 	pytest "$@"
 	exit
 fi
-pytest tests/kernel/test_objects.py
+pytest tests/kernel/test_objects.py tests/kernel/test_file_rungs.py tests/kernel/check_file_rungs.py

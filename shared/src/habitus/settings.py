@@ -83,6 +83,10 @@ class CollectorSettings(Section):
     file_totals: bool = Field(
         default=True, description="what is read and written of open files is told, with sums at their close"
     )
+    file_rung: Literal["auto", "fentry", "sys_exit"] = Field(
+        default="auto",
+        description="by which hooks files are seen; auto: fentry where the kernel takes it",
+    )
     batch_events: int = Field(default=200, ge=1, le=10_000, description="events a message at most")
     batch_ms: int = Field(default=10, ge=1, le=10_000, description="a message waits this long at most")
     ring_mb: float | None = Field(

@@ -32,6 +32,8 @@ _STEADY_TURNS_S: Final = 100
 _STEADY_S: Final = 10
 _WIRE_EXECS: Final = 300
 _SETTLE_S: Final = 4.0  # revisions are told every two seconds, and verdicts come back within milliseconds
+_FILE_CALL: Final = "on_file_call"
+"""The program by which files are seen at the end of every system call; another rung has none such."""
 
 
 class Bench:
@@ -118,6 +120,7 @@ class Bench:
             share = 100 * (cpu_seconds(process.child.pid) - used) / (time.monotonic() - began)
             await asyncio.sleep(3)
             status = await self.line.status()
+            self.figures["file_rung.fentry"] = float(_FILE_CALL not in status.hooks)
             self.figures["steady.user_cpu_percent"] = share
             self.figures["steady.events_to_user_space"] = sum(status.events.values()) - before
             for name, value in status.known.items():
@@ -221,6 +224,8 @@ async def main() -> int:
             await bench.line.stop()
     found = bench.conclude()
     figures.table(found)
+    rung = "fentry" if found["file_rung.fentry"] else "sys_exit"
+    sys.stdout.write(f"measured with the file sensor by {rung} (collector.file_rung)\n")
     for fault in bench.faults:
         sys.stdout.write(f"not measured: {fault}\n")
     figures.write(arguments.out, found)

@@ -10,7 +10,7 @@ from typing import Final
 
 from habitus import plugins
 from habitus.settings import CollectorSettings
-from habitus_collector import environment, loaders, probes, sensors
+from habitus_collector import environment, loaders, probes, rungs, sensors
 from habitus_collector.check import ON, Check
 from habitus_collector.discovery import GROUP, Discovery, DiscoveryFault
 from habitus_collector.libbpf import LibbpfFault
@@ -61,16 +61,18 @@ def _sensors(settings: CollectorSettings) -> Iterator[Check]:
             )  # fmt: skip
         return
     try:
-        for name, loaded in probes.load(chosen, folder, settings.max_argv_bytes):
+        for name, loaded in probes.load(chosen, folder, settings):
             yield _sensor(name, loaded)
     except LibbpfFault as fault:
         yield Check("sensors", ok=False, required=True, found=str(fault), section=ON)
 
 
 def _sensor(name: str, loaded: probes.Loaded) -> Check:
-    found = f"by {', '.join(loaded.hooks)}" if loaded.hooks else "by reading the cgroup tree"
+    found = f"by {rungs.in_words(loaded.hooks)}" if loaded.hooks else "by reading the cgroup tree"
     if loaded.left_out:
-        found += f"; left out here: {', '.join(loaded.left_out)}"
+        found += f"; left out here: {rungs.in_words(loaded.left_out)}"
+    if loaded.refused:
+        found += f"; the rung fentry is refused: {loaded.refused}"
     return Check(
         # Without its lister, what runs already goes untold, and no more: its own hooks are loaded by then.
         f"sensor {name}", not loaded.fault, required=not loaded.hooks, found=loaded.fault or found,

@@ -22,7 +22,7 @@ _LSM: Final = Path("/sys/kernel/security/lsm")
 _TRIED: Final = "a program was loaded and attached"
 _TRIED_XDP: Final = "a program was attached to a scratch pair of veth"
 _HOOK_ADVICE: Final = {
-    "fentry": "nothing to do: no sensor needs it; a kernel with CONFIG_DYNAMIC_FTRACE and trampolines has it",
+    "fentry": "with it the sensor `file` costs others less: a kernel that lets such programs be loaded",
     "BPF LSM": "enforcement needs it: a kernel with CONFIG_BPF_LSM that lets programs of this kind be loaded",
     "kprobe": "nothing to do: no sensor needs it; a kernel with CONFIG_KPROBE_EVENTS has it",
 }

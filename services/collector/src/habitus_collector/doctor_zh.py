@@ -53,8 +53,8 @@ _TEXTS: Final = {
         "测试覆盖 6.1 及更新的内核；更旧的内核可能拒绝某个对象文件",
     "mount -t cgroup2 none /sys/fs/cgroup/unified": "执行 mount -t cgroup2 none /sys/fs/cgroup/unified",
     "run make bpf": "执行 make bpf",
-    "nothing to do: no sensor needs it; a kernel with CONFIG_DYNAMIC_FTRACE and trampolines has it":
-        "无需处理：没有传感器依赖它；带 CONFIG_DYNAMIC_FTRACE 与 trampoline 的内核支持它",
+    "with it the sensor `file` costs others less: a kernel that lets such programs be loaded":
+        "有了它，传感器 `file` 对其他进程的开销更小：换用允许加载此类程序的内核",
     "enforcement needs it: a kernel with CONFIG_BPF_LSM that lets programs of this kind be loaded":
         "阻断功能需要它：换用带 CONFIG_BPF_LSM 且允许加载此类程序的内核",
     "nothing to do: no sensor needs it; a kernel with CONFIG_KPROBE_EVENTS has it":
@@ -92,8 +92,9 @@ _PATTERNS: Final = tuple(
         (r"kernel (\S+)", "内核 {0}"),
         (r"native by its driver \((.+)\)", "按其驱动为原生模式（{0}）"),
         (r"generic by its driver \((.+)\)", "按其驱动为通用模式（{0}）"),
+        (r"(by .+); the rung fentry is refused: (.+)", "{0}；fentry 方式被拒绝：{1}"),
         (r"by (.+); left out here: (.+)", "经由 {0}；此处略去：{1}"),
-        (r"by (\w+/.+)", "经由 {0}"),
+        (r"by (\w+(?:/| \(\d).+)", "经由 {0}"),
         (r"(.+), (\d+) MiB at most, (\d+) MiB free", "{0}，最多 {1} MiB，剩余 {2} MiB"),
         (r"(.+) cannot be written", "{0} 不可写"),
         (r"no answer within (.+) s", "{0} 秒内没有应答"),

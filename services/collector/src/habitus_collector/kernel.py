@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from habitus_collector import records
+from habitus_collector import records, rungs
 from habitus_collector.container_hooks import ContainerHooks
-from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map, RingBuffer
+from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map
+from habitus_collector.ring_buffer import RingBuffer
 from habitus_collector.ring_use import RingUse
 from habitus_collector.sensors import Sensor
 
@@ -43,10 +44,12 @@ class Sensors:
         *,
         ring_bytes: int | None = None,
         file_totals: bool = True,
+        file_rung: str = rungs.AUTO,
     ) -> None:
         """Load from `folder`. `ring_bytes`: room of each ring, where not what its sensor asks for.
 
-        `file_totals`: what is read and written of open files is told, too.
+        `file_totals`: what is read and written of open files is told, too. `file_rung`: by which hooks
+        files are seen, one of rungs.py.
 
         Raises:
             LibbpfFault: an object does not load here.
@@ -61,13 +64,17 @@ class Sensors:
         self._ring_bytes = ring_bytes
         self._maps: dict[str, Map] = {}
         self._full: set[str] = set()
-        constants = constants_of(max_argv, file_totals=file_totals)
+        self._file_totals = file_totals
+        self._folder = folder
+        self._constants = constants_of(max_argv, file_totals=file_totals)
+        self.taken: dict[str, str] = {}
+        """Objects that are loaded → why a cheaper one was refused, or ""."""
         try:
             for sensor in sensors:
                 if sensor.object:
-                    self._load(folder / sensor.object, constants, sensor)
+                    self._take(sensor, file_rung)
                 if sensor.lister:
-                    self._load_lister(folder / sensor.lister, constants, self._objects[-1].map("ring"))
+                    self._load_lister(folder / sensor.lister, self._objects[-1].map("ring"))
             # A ring each: no class's storm takes the room of another, and CPUs wait less for each other.
             maps = [loaded.map("ring") for loaded in self._objects]
             self.rings = [RingBuffer(self._library, ring, self._drained.append) for ring in maps]
@@ -79,6 +86,7 @@ class Sensors:
             self.close()
             raise
         self._cpus = self._library.cpus()
+        self._library.tidy()
 
     @property
     def hooks(self) -> list[str]:
@@ -201,22 +209,33 @@ class Sensors:
             loaded.close()
         self._listers, self._objects = [], []
 
-    def _load(self, path: Path, constants: bytes, sensor: Sensor) -> None:
-        loaded = BpfObject(self._library, path)
-        self._objects.append(loaded)
-        for program in sensor.left_out():
-            loaded.leave_out(program)
-        loaded.set_constants(".rodata.settings", constants)
-        loaded.resize("ring", _pages(self._ring_bytes or sensor.ring_bytes))
-        loaded.share(self._maps)
-        loaded.load()
-        for name in SHARED:
-            self._maps.setdefault(name, loaded.map(name))
+    def _take(self, sensor: Sensor, rung: str) -> None:
+        taken = rungs.climb(sensor, rung, lambda name: self._load(name, sensor))
+        self.taken[taken.object] = taken.refused
+        if taken.refused:
+            log.info("%s is taken: %s", taken.object, taken.refused)
 
-    def _load_lister(self, path: Path, constants: bytes, ring: Map) -> None:
+    def _load(self, name: str, sensor: Sensor) -> None:
+        loaded = BpfObject(self._library, self._folder / name)
+        try:
+            rungs.leave_out(loaded, sensor.left_out(), file_totals=self._file_totals)
+            loaded.set_constants(".rodata.settings", self._constants)
+            loaded.resize("ring", _pages(self._ring_bytes or sensor.ring_bytes))
+            loaded.share(self._maps)
+            loaded.load()
+            if name == sensor.cheaper:
+                loaded.attach()  # some kernels refuse only this
+        except LibbpfFault:
+            loaded.close()
+            raise
+        self._objects.append(loaded)
+        for shared in SHARED:
+            self._maps.setdefault(shared, loaded.map(shared))
+
+    def _load_lister(self, path: Path, ring: Map) -> None:
         lister = BpfObject(self._library, path)
         try:
-            lister.set_constants(".rodata.settings", constants)
+            lister.set_constants(".rodata.settings", self._constants)
             lister.share({**self._maps, "ring": ring})
             lister.load()
         except LibbpfFault as fault:

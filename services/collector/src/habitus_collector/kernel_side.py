@@ -4,7 +4,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from habitus_collector.libbpf import Map, RingBuffer
+from habitus_collector.libbpf import Map
+from habitus_collector.ring_buffer import RingBuffer
 
 
 class KernelSide(Protocol):

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thin binding on libbpf.so.1: open, set constants, load, attach, maps, ring buffer. Nothing else."""
+"""A thin binding on libbpf.so.1: open, set constants, load, attach, maps. Nothing else."""
 
 import contextlib
 import ctypes
 import ctypes.util
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from habitus_collector import libbpf_programs
-from habitus_collector.libbpf_functions import POINTER, SIGNATURES, Print, Sample
+from habitus_collector.libbpf_functions import POINTER, SIGNATURES, Print
 
 _NAME: Final = "libbpf.so.1"
 ADVICE: Final = f"{_NAME} is missing: apt-get install libbpf1"
@@ -74,6 +74,12 @@ class Libbpf:
     def detach(self, link: int) -> None:
         """End one link; the program stays loaded."""
         self.lib.bpf_link__destroy(link)
+
+    def tidy(self) -> None:
+        """Give back to the system what loading took and freed: glibc keeps some ten megabytes of it."""
+        trim = getattr(self._libc, "malloc_trim", None)
+        if trim:
+            trim(0)
 
     def cpus(self) -> int:
         """Return the number of possible CPUs: values that a per-CPU map has."""
@@ -145,6 +151,7 @@ class BpfObject:
         self._library = library
         self._name = path.name
         self._links: list[int] = []
+        self._settled: set[str] = set()
         self._for_cgroups: dict[str, int] = {}
         self.programs: dict[str, int] = {}
         """Loaded programs: name → file descriptor."""
@@ -158,15 +165,21 @@ class BpfObject:
         code = self._library.lib.bpf_map__set_initial_value(pointer, value, len(value))
         self._library.done(code, f"{self._name}: section {section}")
 
+    def names(self) -> list[str]:
+        """Return the names of its programs, loaded or not."""
+        return libbpf_programs.names(self._library.lib, self._pointer or 0)
+
     def leave_out(self, program: str) -> None:
         """Do not load this program."""
         self._autoload(program, wanted=False)
 
     def take_in(self, program: str) -> None:
-        """Load this program, though its section begins with `?`."""
+        """Load this program, though its section begins with `?`, and no other such that is not asked for."""
+        self._settled.update(self.names())
         self._autoload(program, wanted=True)
 
     def _autoload(self, program: str, *, wanted: bool) -> None:
+        self._settled.add(program)
         pointer = self._library.lib.bpf_object__find_program_by_name(self._pointer, program.encode())
         code = self._library.lib.bpf_program__set_autoload(pointer, wanted) if pointer else -errno.ENOENT
         self._library.done(code, f"{self._name}: program {program}")
@@ -191,7 +204,7 @@ class BpfObject:
             LibbpfFault: it refused; the text ends with the verifier's complaint.
         """
         assert self._pointer  # noqa: S101  # not closed
-        libbpf_programs.choose_optional(self._library.lib, self._pointer)
+        libbpf_programs.choose_optional(self._library.lib, self._pointer, self._settled)
         code = self._library.lib.bpf_object__load(self._pointer)
         self._library.done(code, f"{self._name} does not load")
 
@@ -211,12 +224,12 @@ class BpfObject:
             self._library.done(code, f"{self._name} does not run")
 
     def attach(self) -> None:
-        """Attach every program to what its section names; those for cgroups wait for one."""
+        """Attach every program to what its section names, once; those for cgroups wait for one."""
         lib = self._library.lib
-        program = lib.bpf_object__next_program(self._pointer, None)
-        while program:
+        if self.programs:
+            return
+        for program in libbpf_programs.each(lib, self._pointer or 0):
             self._attach(program, lib.bpf_program__name(program).decode())
-            program = lib.bpf_object__next_program(self._pointer, program)
 
     def _attach(self, program: int, name: str) -> None:
         lib = self._library.lib
@@ -252,12 +265,7 @@ class BpfObject:
 
     def missed(self) -> int:
         """Return how often the kernel skipped a program that was still running on that CPU."""
-        total = 0
-        for descriptor in self.programs.values():
-            for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
-                name, _, value = line.partition(":")
-                total += int(value) if name == "recursion_misses" else 0
-        return total
+        return sum(map(libbpf_programs.missed, self.programs.values()))
 
     def has_map(self, name: str) -> bool:
         """Say whether there is a map of this name."""
@@ -280,57 +288,6 @@ class BpfObject:
         if not pointer:
             raise LibbpfFault(f"{self._name} has no map {name}: built from other sources? run make bpf")
         return pointer
-
-
-class Drained(NamedTuple):
-    """What one look at the ring buffer gave. `more`: there is more, and the fd stays readable."""
-
-    records: int
-    more: bool
-
-
-class RingBuffer:
-    """Hands each record to `take` as bytes. `fd` is readable while records wait."""
-
-    def __init__(self, library: Libbpf, ring: Map, take: Callable[[bytes], None], at_once: int = 512) -> None:
-        self._library = library
-        self._take = take
-        self._at_once = at_once
-        self._count = 0
-        self._error: BaseException | None = None
-        self._sample = Sample(self._receive)
-        self._pointer: int | None = library.lib.ring_buffer__new(ring.fd, self._sample, None, None)
-        if not self._pointer:
-            raise library.fault("ring buffer")
-        self.fd: int = library.lib.ring_buffer__epoll_fd(self._pointer)
-
-    def drain(self) -> Drained:
-        """Take what waits, but at most so many records that the event loop stays responsive."""
-        self._count = 0
-        code = self._library.lib.ring_buffer__consume(self._pointer)
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        if code != -errno.EAGAIN:
-            self._library.done(code, "ring buffer")
-        return Drained(self._count, code == -errno.EAGAIN)
-
-    def close(self) -> None:
-        """Release it; safe to call twice."""
-        if self._pointer:
-            self._library.lib.ring_buffer__free(self._pointer)
-            self._pointer = None
-
-    def _receive(self, context: int, data: int, size: int) -> int:
-        del context
-        self._count += 1
-        try:
-            self._take(ctypes.string_at(data, size))
-        except BaseException as error:  # noqa: BLE001  # must not cross C; drain() raises it
-            self._error = error
-            return -errno.EIO
-        # A negative answer ends this look; the record itself counts as taken.
-        return -errno.EAGAIN if self._count >= self._at_once else 0
 
 
 def version() -> tuple[int, int]:

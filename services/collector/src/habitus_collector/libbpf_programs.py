@@ -4,11 +4,14 @@
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any, Final
 
-_TRACEPOINT: Final = b"tp_btf/"
 _TYPEDEF: Final = 8  # BTF_KIND_TYPEDEF
+_FUNC: Final = 12  # BTF_KIND_FUNC
+_TARGETS: Final = {b"tp_btf": (b"btf_trace_", _TYPEDEF), b"fentry": (b"", _FUNC), b"fexit": (b"", _FUNC)}
+"""Kind of program → how what it hangs on is called in the kernel's BTF, and of which kind it is there."""
 _ROOM: Final = 4096
 
 
@@ -26,19 +29,39 @@ def sections(lib: Any, pointer: int) -> dict[str, bool]:
     return {name: lib.bpf_program__fd(program) >= 0 for name, program in names}
 
 
-def choose_optional(lib: Any, pointer: int) -> None:
-    """Have those programs loaded whose section begins with `?` and whose tracepoint this kernel has.
+def names(lib: Any, pointer: int) -> list[str]:
+    """Return the names of the programs of the object behind `pointer`, loaded or not."""
+    return [lib.bpf_program__name(program).decode() for program in each(lib, pointer)]
 
-    A tracepoint that was renamed has a program by each name.
+
+def missed(descriptor: int) -> int:
+    """Return how often the kernel skipped a loaded program because it was still running on that CPU."""
+    for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "recursion_misses":
+            return int(value)
+    return 0
+
+
+def choose_optional(lib: Any, pointer: int, settled: Collection[str]) -> None:
+    """Have those programs loaded whose section begins with `?` and whose hook this kernel has.
+
+    A tracepoint that was renamed has a program by each name. Those of the names in `settled` were left
+    out by whoever opened the object.
     """
-    optional = [program for program in each(lib, pointer) if not lib.bpf_program__autoload(program)]
+    optional = [
+        program
+        for program in each(lib, pointer)
+        if not lib.bpf_program__autoload(program) and lib.bpf_program__name(program).decode() not in settled
+    ]
     btf = lib.btf__load_vmlinux_btf() if optional else None
     if not btf:
         return
     try:
         for program in optional:
-            tracepoint = lib.bpf_program__section_name(program).removeprefix(_TRACEPOINT)
-            if lib.btf__find_by_name_kind(btf, b"btf_trace_" + tracepoint, _TYPEDEF) > 0:
+            kind, _, name = lib.bpf_program__section_name(program).partition(b"/")
+            prefix, number = _TARGETS.get(kind, (b"", 0))
+            if number and lib.btf__find_by_name_kind(btf, prefix + name, number) > 0:
                 lib.bpf_program__set_autoload(program, True)  # C has no keywords
     finally:
         lib.btf__free(btf)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from habitus.settings import CollectorSettings
+from habitus_collector import rungs
 from habitus_collector.kernel import SHARED, constants_of
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map
 from habitus_collector.sensors import Sensor
@@ -38,6 +40,8 @@ class Loaded:
     """Sections of the programs that are loaded, such as `tp_btf/sched_process_exec`."""
     left_out: list[str] = field(default_factory=list)
     """Those of the programs that this kernel cannot take, or has a better one for."""
+    refused: str = ""
+    """Why the sensor's cheaper object is not taken."""
 
 
 def attach(folder: Path, program: str) -> str:
@@ -52,44 +56,72 @@ def attach(folder: Path, program: str) -> str:
     return ""
 
 
-def load(chosen: Mapping[str, Sensor], folder: Path, max_argv: int) -> Iterator[tuple[str, Loaded]]:
+def load(
+    chosen: Mapping[str, Sensor], folder: Path, settings: CollectorSettings
+) -> Iterator[tuple[str, Loaded]]:
     """Load the objects of these sensors, attach nothing, and let go of all at the end.
 
     Raises:
         LibbpfFault: there is no libbpf.
     """
-    library = Libbpf()
-    constants = constants_of(max_argv)
-    objects: list[BpfObject] = []
-    maps: dict[str, Map] = {}
+    trial = Trial(folder, settings)
     try:
         for called, sensor in chosen.items():
-            result = Loaded()
-            try:
-                for name in filter(None, (sensor.object, sensor.lister)):
-                    opened = BpfObject(library, folder / name)
-                    objects.append(opened)
-                    _load(opened, sensor, constants, maps, lists=name == sensor.lister)
-                    result.hooks += [section for section, there in opened.sections().items() if there]
-                    result.left_out += [section for section, there in opened.sections().items() if not there]
-            except LibbpfFault as fault:
-                result.fault = str(fault)
-            yield called, result
+            yield called, trial.load(sensor)
     finally:
-        for each in objects:
-            each.close()
+        trial.close()
 
 
-def _load(opened: BpfObject, sensor: Sensor, constants: bytes, maps: dict[str, Map], *, lists: bool) -> None:
-    opened.set_constants(".rodata.settings", constants)
-    opened.share(maps)
-    if not lists:
-        opened.resize("ring", os.sysconf("SC_PAGE_SIZE"))  # nothing is ever sent
-        for program in sensor.left_out():
-            opened.leave_out(program)
-    opened.load()
-    for name in SHARED:
-        maps.setdefault(name, opened.map(name))
+class Trial:
+    """Objects that are loaded to see whether they are, and never attached."""
+
+    def __init__(self, folder: Path, settings: CollectorSettings) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._library = Libbpf()
+        self._constants = constants_of(settings.max_argv_bytes)
+        self._opened: list[BpfObject] = []
+        self._maps: dict[str, Map] = {}
+
+    def load(self, sensor: Sensor) -> Loaded:
+        """Load what a sensor has."""
+        result = Loaded()
+        try:
+            if sensor.object:
+                taken = rungs.climb(sensor, self._settings.file_rung, lambda name: self._load(name, sensor))
+                result.refused = taken.refused
+                self._note(result)
+            if sensor.lister:
+                self._load(sensor.lister, None)
+                self._note(result)
+        except LibbpfFault as fault:
+            result.fault = str(fault)
+        return result
+
+    def close(self) -> None:
+        """Unload all."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def _note(self, result: Loaded) -> None:
+        for section, there in self._opened[-1].sections().items():
+            (result.hooks if there else result.left_out).append(section)
+
+    def _load(self, name: str, sensor: Sensor | None) -> None:
+        opened = BpfObject(self._library, self._folder / name)
+        try:
+            opened.set_constants(".rodata.settings", self._constants)
+            opened.share(self._maps)
+            if sensor:
+                opened.resize("ring", os.sysconf("SC_PAGE_SIZE"))  # nothing is ever sent
+                rungs.leave_out(opened, sensor.left_out(), file_totals=self._settings.file_totals)
+            opened.load()
+        except LibbpfFault:
+            opened.close()
+            raise
+        self._opened.append(opened)
+        for shared in SHARED:
+            self._maps.setdefault(shared, opened.map(shared))
 
 
 def security_modules() -> list[str]:

@@ -28,7 +28,8 @@ done
 
 hostname guest
 busybox ip link set lo up
-modprobe virtio_net && busybox ip link set eth0 up && busybox ip address add 10.0.2.15/24 dev eth0
+modprobe virtio_net && busybox ip link set eth0 up && busybox ip address add 10.0.2.15/24 dev eth0 &&
+	busybox ip route add default via 10.0.2.2 # it leads nowhere, but a connect to anywhere is one
 
 read -r up _ </proc/uptime
 echo "$up" >/mnt/work/booted

@@ -128,6 +128,7 @@ class CoreLoader:
                 self._take,
                 ring_bytes=int(ring * _MEBIBYTE) if ring else None,
                 file_totals=self._settings.file_totals,
+                file_rung=self._settings.file_rung,
             )
         except LibbpfFault as fault:
             log.debug("%s", fault.log)

@@ -86,6 +86,8 @@ class Sensor:
     """Record kind → its reader. No two sensors share a kind."""
     reading: Callable[[Surroundings], Mapping[int, Reader]] | None = None
     """Makes further readers, of one loader alone: those that remember or ask."""
+    cheaper: str | None = None
+    """File name of an object that says the same at less cost where the kernel takes it: tried first."""
     left_out: Callable[[], Collection[str]] = tuple
     """Says which programs of the object this kernel cannot take, or has a better one for."""
     needs: tuple[str, ...] = ()
@@ -138,7 +140,8 @@ def fault_of(names: Sequence[str]) -> str | None:
 
 def objects_of(sensors: Iterable[Sensor]) -> list[str]:
     """Return the file names of the objects of these sensors."""
-    return [name for sensor in sensors for name in (sensor.object, sensor.lister) if name]
+    names = ((sensor.cheaper, sensor.object, sensor.lister) for sensor in sensors)
+    return [name for each in names for name in each if name]
 
 
 def readers_of(sensors: Iterable[Sensor], around: Surroundings | None = None) -> dict[int, Reader]:

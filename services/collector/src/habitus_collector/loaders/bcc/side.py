@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 from habitus.service import ServiceFault
 from habitus.settings import CollectorSettings
 from habitus.text import printable
-from habitus_collector.libbpf import Map, RingBuffer
+from habitus_collector.libbpf import Map
 from habitus_collector.loaders.bcc import headers
 from habitus_collector.records import LOSS_CLASSES
+from habitus_collector.ring_buffer import RingBuffer
 
 PYTHON: Final = Path("/usr/bin/python3")
 ADVICE: Final = "the loader bcc needs Debian's bcc for the system's Python: apt-get install python3-bpfcc"
