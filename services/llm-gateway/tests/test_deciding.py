@@ -106,8 +106,12 @@ def test_an_attack_has_a_category_of_the_list_and_one_sentence(library):
 def test_a_sentence_without_end_is_cut_and_one_with_quotes_stays_json(library):
     endless = json.loads(asked(library, leaning(3, b'say "x" \\ ' * 9), most=12)[0])["explanation_en"]
     assert endless == 'say "x" \\ sa…'
-    nothing = json.loads(asked(library, leaning(3, b"\n"))[0])["explanation_en"]
-    assert nothing == "The model gave no reason."
+
+
+@pytest.mark.parametrize("said", [b"\n", "反弹 shell 连接到远程主机\n".encode()])
+def test_no_reason_or_one_in_another_language_is_said_so_and_costs_no_verdict(library, said):
+    answer = parsed(asked(library, leaning(3, said))[0], "small")
+    assert (answer.verdict, answer.explanation_en) == ("malicious", "The model gave no reason in English.")
 
 
 def test_what_is_the_same_as_before_is_not_read_again(library):

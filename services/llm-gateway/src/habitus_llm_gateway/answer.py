@@ -149,9 +149,14 @@ def parsed(text: str, style: Style = "full") -> Answer:
         raise AnswerFault(printable(f"{field}: {first['msg']}", 200)) from None
     if not _HAN.search(answer.explanation_zh):
         raise AnswerFault("explanation_zh: is not in Chinese")
-    if len(_LATIN.findall(answer.explanation_en)) * 2 < len(answer.explanation_en.replace(" ", "")):
+    if not is_english(answer.explanation_en):
         raise AnswerFault("explanation_en: is not in English")
     return answer
+
+
+def is_english(text: str) -> bool:
+    """Tell whether at least half of a text's signs are Latin letters."""
+    return len(_LATIN.findall(text)) * 2 >= len(text.replace(" ", ""))
 
 
 def replied(answer: Answer) -> JudgeReply:

@@ -18,7 +18,7 @@ from typing import Any, Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from habitus_llm_gateway.answer import Category
+from habitus_llm_gateway.answer import Category, is_english
 from habitus_llm_gateway.providers import Prompt, ProviderFault
 
 _BIAS: Final = -0.4
@@ -31,6 +31,7 @@ _LONGEST_SENTENCE: Final = 28
 _END: Final = b"\n"
 _QUIET: Final = "normal-operation"
 _ORDINARY: Final = "The model takes it for ordinary work of this image."
+_NO_REASON: Final = "The model gave no reason in English."
 _HOSTILE: Final = tuple(
     name for name in get_args(Category) if name not in {_QUIET, "administration", "policy-violation"}
 )
@@ -153,4 +154,5 @@ def _sentence(reader: Reader, most: int) -> tuple[str, int]:
     else:
         written.append("…".encode())
     text = b"".join(written).decode("utf-8", "ignore").strip()
-    return text or "The model gave no reason.", min(len(written), most)
+    # Nothing is asked anew: a small model would say the same.
+    return text if text and is_english(text) else _NO_REASON, min(len(written), most)
