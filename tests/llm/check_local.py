@@ -17,7 +17,7 @@ from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.providers import Prompt, ProviderFault, built, place_of
 
 MODEL = os.environ["MODEL"]
-SHORT = "You judge commands. Answer with the JSON object."
+SHORT = "You judge commands. Answer with the JSON object. Explanations have at most eight words."
 
 
 def provider(model: str = MODEL, **own):
