@@ -94,7 +94,7 @@ FEW_INJECTIONS ?= $(FEW)
 test-llm: setup-llm $(MODEL) ## a real small model judges the labelled set: 1.1 GB, an hour (FEW=2 FEW_INJECTIONS=8: less)
 	MODEL=$(MODEL) $(VENV)/pytest -q tests/llm/check_local.py
 	$(VENV)/habitus llm evaluate --provider local --model $(MODEL) --at-once 1 --few $(FEW) \
-		--few-injections $(FEW_INJECTIONS) --figures build/bench/llm.json
+		--few-injections $(FEW_INJECTIONS) --resume build/llm/replies.jsonl --figures build/bench/llm.json
 
 $(MODEL): tests/llm/parts.txt tests/llm/small_model.py
 	@deploy/setup/bootstrap.sh model tests/llm/parts.txt build/llm/pieces

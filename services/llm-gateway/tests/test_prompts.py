@@ -42,7 +42,36 @@ def test_the_examples_in_our_templates_are_valid_answers(language):
 
 def test_no_template_is_left_over():
     found = {path.name for path in module._OWN.glob("*.j2")}
-    assert found == {f"{name}.{language}.j2" for name in NAMES for language in ("en", "zh")}
+    small = [f"{name}.small" for name in NAMES["small"] if name != "repair"]
+    assert found == {
+        f"{name}.{language}.j2" for name in (*NAMES["full"], *small) for language in ("en", "zh")
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_small_prompt_is_the_same_up_to_the_code_and_the_data(language):
+    prompts = Prompts(language, style="small")
+    one, other = prompts.render(request("./a")), prompts.render(request("./b", usual=["./c"]))
+    assert (one.system, one.turns[:-1]) == (other.system, other.turns[:-1])
+    assert one.fence not in one.system + "".join(text for _, text in one.turns[:-1])
+    assert [role for role, _ in one.turns] == ["user", "assistant"] * 4 + ["user"]
+    assert {text for role, text in one.turns if role == "assistant"} == {"malicious", "benign"}
+
+
+def test_the_small_prompt_says_what_is_new_beside_the_usual_lines():
+    asked = Prompts("en", style="small").render(request("java", "-jar", "/tmp/b.jar", findings=["r (high)"]))
+    assert 'new: ["/tmp/b.jar"]' in asked.question
+    assert 'command: "java -jar /tmp/b.jar"' in asked.question
+    assert 'rules say: ["r (high)"]' in asked.question
+    bare = Prompts("en", style="small").render(request("java", usual=[])).question
+    assert "new" not in bare
+
+
+@pytest.mark.parametrize("order", ["=== question\na\n", "=== answer\na\n=== question\nb\n"])
+def test_examples_that_do_not_take_turns_are_named(order, tmp_path):
+    (tmp_path / "examples.small.en.j2").write_text("{# version: 1 #}\n" + order)
+    with pytest.raises(PromptFault, match=r"examples\.small\.en\.j2: questions and answers must take turns"):
+        Prompts("en", tmp_path, "small")
 
 
 def test_the_profile_s_usual_behaviour_is_part_of_the_question():

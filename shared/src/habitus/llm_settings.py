@@ -34,6 +34,9 @@ class ProviderSettings(Section):
     usd_in: float | None = Field(default=None, ge=0, description="US dollars a million tokens of questions")
     usd_out: float | None = Field(default=None, ge=0, description="US dollars a million tokens of answers")
     api_version: str | None = Field(default=None, description="of Azure OpenAI")
+    prompt: Literal["full", "small"] | None = Field(
+        default=None, description="of `local`: `small`, the default, decides by one word; `full` writes all"
+    )
     threads: int = Field(default=1, ge=1, description="of `local`")
     context: int = Field(default=8192, ge=1024, description="of `local`, in tokens")
 
@@ -51,7 +54,7 @@ class LlmSettings(Section):
     providers: dict[str, ProviderSettings] = Field(
         default={},
         description="tables by name: kind, model, base_url, key_file, key_env, timeout_s, retries, "
-        "requests_per_minute, structured, stream, usd_in, usd_out, api_version, threads, context",
+        "requests_per_minute, structured, stream, usd_in, usd_out, api_version, prompt, threads, context",
     )
     host: str = "127.0.0.1"
     port: int = Field(default=8602, ge=0, le=65535, description="HTTP; 0 takes a free one")

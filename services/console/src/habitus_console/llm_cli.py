@@ -66,6 +66,10 @@ def evaluate(
     few: Annotated[int, typer.Option(min=1, help="Every n-th case and injection only.")] = 1,
     few_injections: Annotated[int | None, typer.Option(min=1, help="The same for injections.")] = None,
     at_once: Annotated[int, typer.Option(min=1, help="Questions under way; for `local` 1.")] = 4,
+    cases: Annotated[
+        Path | None, typer.Option(help="Labelled cases of your own, in the form of ours.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Keeps answers: go on where a run ended.")] = None,
     figures: Annotated[Path | None, typer.Option(help="Add the figures to this JSON file.")] = None,
     settings_file: SettingsFile = None,
     as_json: AsJson = False,
@@ -79,7 +83,8 @@ def evaluate(
         terminal.fail("the gateway is not installed here: pip install habitus-llm-gateway", 1)
     options = {
         "--provider": provider, "--model": model, "--few": few, "--few-injections": few_injections,
-        "--at-once": at_once, "--figures": figures, "--settings": settings_file,
+        "--at-once": at_once, "--cases": cases, "--resume": resume,
+        "--figures": figures, "--settings": settings_file,
     }  # fmt: skip
     given = [text for name, value in options.items() if value is not None for text in (name, str(value))]
     command = [sys.executable, "-m", f"{_EVALUATION}.evaluation", *given, *(["--json"] if as_json else [])]

@@ -3,6 +3,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from habitus.judging import JudgeReply, Verdict
 from habitus.languages import Bilingual
 from habitus.text import printable
+from habitus_llm_gateway.providers import Style
 
 Category = Literal[
     "cryptomining", "reverse-shell", "web-shell", "credential-access", "container-escape", "persistence",
@@ -66,23 +68,95 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def parsed(text: str) -> Answer:
+@dataclass(frozen=True)
+class _Kind:
+    zh: str
+    technique: str = ""
+
+
+_CATEGORIES: Final[dict[Category, _Kind]] = {
+    "cryptomining": _Kind("挖矿", "T1496"),
+    "reverse-shell": _Kind("反弹 shell", "T1059"),
+    "web-shell": _Kind("Web shell", "T1505.003"),
+    "credential-access": _Kind("窃取凭据", "T1552"),
+    "container-escape": _Kind("容器逃逸", "T1611"),
+    "persistence": _Kind("持久化", "T1546"),
+    "reconnaissance": _Kind("侦察", "T1046"),
+    "lateral-movement": _Kind("横向移动", "T1021"),
+    "exfiltration": _Kind("数据外传", "T1041"),
+    "download-and-run": _Kind("下载并执行", "T1105"),
+    "defence-evasion": _Kind("规避防御", "T1562"),
+    "destruction": _Kind("破坏", "T1485"),
+    "command-and-control": _Kind("命令与控制", "T1071"),
+    "policy-violation": _Kind("违反策略"),
+    "administration": _Kind("运维"),
+    "normal-operation": _Kind("正常工作"),
+    "other": _Kind("其他"),
+}
+_CALLS: Final[dict[Verdict, str]] = {
+    "malicious": "语言模型判定为恶意",
+    "suspicious": "语言模型判定为可疑",
+    "benign": "语言模型判定为正常",
+    "unsure": "语言模型无法判断",
+}
+_ACTIONS: Final[dict[Verdict, Action]] = {
+    "malicious": "isolate",
+    "suspicious": "investigate",
+    "benign": "none",
+    "unsure": "watch",
+}
+
+
+class ShortAnswer(BaseModel):
+    """What a small model in this process decides; the rest of an answer follows from it by tables."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    verdict: Verdict
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    category: Category
+    explanation_en: Annotated[str, Field(min_length=1, max_length=2000)]
+
+    def whole(self) -> Answer:
+        """Return the answer with what was not asked for."""
+        calls, kind = _CALLS[self.verdict], _CATEGORIES[self.category]
+        return Answer(
+            explanation_en=self.explanation_en,
+            explanation_zh=f"{calls}，类别：{kind.zh}。（小模型只给出英文说明。）",
+            verdict=self.verdict,
+            confidence=self.confidence,
+            category=self.category,
+            technique=kind.technique if self.verdict in {"malicious", "suspicious"} else "",
+            action=_ACTIONS[self.verdict],
+        )
+
+
+def parsed(text: str, style: Style = "full") -> Answer:
     """Return the answer in what a model said.
 
     Raises:
         AnswerFault: it holds no JSON object, or one that is no answer.
     """
     try:
-        answer = Answer.model_validate_json(_object(text[:_MOST_TEXT]))
+        said = _object(text[:_MOST_TEXT])
+        if style == "small":
+            answer = ShortAnswer.model_validate_json(said).whole()
+        else:
+            answer = Answer.model_validate_json(said)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "body"
         raise AnswerFault(printable(f"{field}: {first['msg']}", 200)) from None
     if not _HAN.search(answer.explanation_zh):
         raise AnswerFault("explanation_zh: is not in Chinese")
-    if len(_LATIN.findall(answer.explanation_en)) * 2 < len(answer.explanation_en.replace(" ", "")):
+    if not is_english(answer.explanation_en):
         raise AnswerFault("explanation_en: is not in English")
     return answer
+
+
+def is_english(text: str) -> bool:
+    """Tell whether at least half of a text's signs are Latin letters."""
+    return len(_LATIN.findall(text)) * 2 >= len(text.replace(" ", ""))
 
 
 def replied(answer: Answer) -> JudgeReply:

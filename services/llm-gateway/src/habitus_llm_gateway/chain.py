@@ -28,6 +28,7 @@ from habitus_llm_gateway.providers import (
     Prompt,
     Provider,
     ProviderFault,
+    Style,
     built,
     place_of,
 )
@@ -88,7 +89,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A valid answer, whose it is, and what it took."""
+    """A valid answer, whose it is, what it took, and the turn that asked for it."""
 
     answer: Answer
     provider: str
@@ -97,6 +98,8 @@ class Outcome:
     tokens_out: int
     usd: float
     repaired: bool = False
+    style: Style = "full"
+    question: str = ""
 
 
 class Chain:
@@ -143,8 +146,12 @@ class Chain:
         """What an answer depends on: who is asked, and which model."""
         return ";".join(f"{link.place.kind}/{link.place.model}" for link in self.links)
 
-    async def ask(self, prompt: Prompt, deadline: float) -> Outcome:
-        """Return the first valid answer before `deadline` (of `time.monotonic`).
+    async def ask(self, prompt: Callable[[Style], Prompt], deadline: float) -> Outcome:
+        """Return the first valid answer before a moment.
+
+        Args:
+            prompt: makes the question in the style of the provider that is asked.
+            deadline: of `time.monotonic`.
 
         Raises:
             NoAnswer: nobody gave one.
@@ -167,15 +174,17 @@ class Chain:
         raise NoAnswer("; ".join(question.faults), question.spent, last)
 
     async def _asked(self, link: Link, question: "_Question") -> Outcome:
-        said = await self._attempts(link, question, question.prompt)
+        style = link.place.style
+        asked = question.prompt(style)
+        said = await self._attempts(link, question, asked)
         try:
-            return question.outcome(link, parsed(said.text), said.model, repaired=False)
+            return question.outcome(link, asked, parsed(said.text, style), said.model)
         except AnswerFault as fault:
             self.metrics.attempts.labels(link.place.name, "invalid").inc()
-            prompt = _mended(question.prompt, said.text, str(fault))
+            prompt = _mended(asked, said.text, str(fault))
         said = await self._attempts(link, question, prompt)
         try:
-            return question.outcome(link, parsed(said.text), said.model, repaired=True)
+            return question.outcome(link, asked, parsed(said.text, style), said.model, repaired=True)
         except AnswerFault as fault:
             self.metrics.attempts.labels(link.place.name, "invalid").inc()
             raise AnswerFault(f"gave no valid answer twice: {fault}") from None
@@ -284,7 +293,7 @@ class _Spent(Exception):
 class _Question:
     """One question on its way along the chain."""
 
-    prompt: Prompt
+    prompt: Callable[[Style], Prompt]
     deadline: float
     faults: list[str] = field(default_factory=list)
     spent: Spend = field(default_factory=Spend)
@@ -298,8 +307,13 @@ class _Question:
         self.tokens = (self.tokens[0] + tokens_in, self.tokens[1] + tokens_out)
         self.spent += spent
 
-    def outcome(self, link: Link, answer: Answer, model: str, *, repaired: bool) -> Outcome:
-        return Outcome(answer, link.place.name, model[:100], *self.tokens, self.spent.usd, repaired)
+    def outcome(
+        self, link: Link, asked: Prompt, answer: Answer, model: str, *, repaired: bool = False
+    ) -> Outcome:
+        taken = (*self.tokens, self.spent.usd)
+        return Outcome(
+            answer, link.place.name, model[:100], *taken, repaired, asked.style, asked.turns[-1][1]
+        )
 
 
 def _mended(prompt: Prompt, said: str, fault: str) -> Prompt:

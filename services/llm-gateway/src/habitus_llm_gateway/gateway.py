@@ -4,6 +4,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -18,8 +20,8 @@ from habitus_llm_gateway.chain import Chain, NoAnswer, Outcome
 from habitus_llm_gateway.escaping import bounded, fitted
 from habitus_llm_gateway.metrics import Metrics
 from habitus_llm_gateway.pattern import key_of
-from habitus_llm_gateway.prompts import PromptFault, Prompts
-from habitus_llm_gateway.providers import Prompt
+from habitus_llm_gateway.prompts import NAMES, PromptFault, Prompts
+from habitus_llm_gateway.providers import Prompt, Style
 from habitus_llm_gateway.redaction import Redactor
 from habitus_llm_gateway.vault import Vault
 
@@ -49,7 +51,12 @@ class Gateway:
     """
 
     def __init__(
-        self, settings: LlmSettings, chain: Chain, prompts: Prompts, vault: Vault, metrics: Metrics
+        self,
+        settings: LlmSettings,
+        chain: Chain,
+        prompts: Mapping[Style, Prompts],
+        vault: Vault,
+        metrics: Metrics,
     ) -> None:
         self.chain = chain
         self.prompts = prompts
@@ -69,7 +76,9 @@ class Gateway:
         """
         metrics = Metrics()
         chain = Chain.linked(settings, metrics)
-        prompts = Prompts(settings.language, settings.prompts)
+        prompts: dict[Style, Prompts] = {
+            style: Prompts(settings.language, settings.prompts, style) for style in NAMES
+        }
         return cls(settings, chain, prompts, Vault.opened(settings.reveal_token_file), metrics)
 
     async def prepare(self) -> None:
@@ -87,7 +96,13 @@ class Gateway:
         links = [link.state for link in self.chain.links]
         used = next((link["name"] for link in links if link["state"] != "open"), None)
         state = {"used": used, "chain": links, "budget": self.chain.ledger.state}
-        return state | {"prompt_version": self.prompts.version}
+        return state | {"prompt_version": self.prompt_version}
+
+    @property
+    def prompt_version(self) -> str:
+        """The versions of the prompts that the chain uses, in its order."""
+        styles = dict.fromkeys(link.place.style for link in self.chain.links) or {"full": None}
+        return "+".join(self.prompts[style].version for style in styles)
 
     async def judge(self, request: JudgeRequest) -> JudgeReply:
         """Return the verdict; never raises."""
@@ -127,7 +142,7 @@ class Gateway:
         return reply.model_copy(update=update), "abstained" if reply.abstained and how == "asked" else how
 
     def _key(self, clean: JudgeRequest, *, speaks: bool) -> bytes:
-        about = (self.prompts.version, self.chain.identity)
+        about = (self.prompt_version, self.chain.identity)
         if not speaks:
             return key_of(clean, *about)
         # Nobody shares the answer to a question that speaks: a Pod's name would judge its siblings.
@@ -136,8 +151,8 @@ class Gateway:
     async def _asked(self, clean: JudgeRequest, spoken: list[str]) -> JudgeReply:
         deadline = time.monotonic() + self._settings.patience_s
         try:
-            prompt = self._prompt(clean)
-            reply = self._reply(await self.chain.ask(prompt, deadline), prompt)
+            outcome = await self.chain.ask(partial(self._prompt, clean), deadline)
+            reply = self._reply(outcome)
             return await self._checked(reply, clean, spoken, deadline) if spoken else reply
         except PromptFault as fault:
             return abstained(f"prompt {fault}")
@@ -145,22 +160,23 @@ class Gateway:
             spent = {"tokens": none.spent.tokens, "cost": round(none.spent.usd, 6), "provider": none.provider}
             return abstained(str(none)).model_copy(update=spent)
 
-    def _prompt(self, clean: JudgeRequest) -> Prompt:
-        rendered = self.prompts.render(clean)
-        turns: tuple[tuple[Any, str], ...] = (("user", rendered.question),)
-        return Prompt(rendered.system, turns, SCHEMA, self._settings.max_tokens, self.prompts.repair)
+    def _prompt(self, clean: JudgeRequest, style: Style) -> Prompt:
+        prompts = self.prompts[style]
+        rendered = prompts.render(clean)
+        most = self._settings.max_tokens
+        return Prompt(rendered.system, rendered.turns, SCHEMA, most, prompts.repair, style)
 
-    def _reply(self, outcome: Outcome, prompt: Prompt) -> JudgeReply:
+    def _reply(self, outcome: Outcome) -> JudgeReply:
         about = {
             "provider": outcome.provider,
             "model": printable(outcome.model, 100),
-            "prompt_version": self.prompts.version,
+            "prompt_version": self.prompts[outcome.style].version,
             "tokens": outcome.tokens_in + outcome.tokens_out,
             "tokens_in": outcome.tokens_in,
             "tokens_out": outcome.tokens_out,
             "cost": round(outcome.usd, 6),
             "flags": ["repaired"] if outcome.repaired else [],
-            "prompt": prompt.turns[0][1][:_LONGEST_PROMPT],
+            "prompt": outcome.question[:_LONGEST_PROMPT],
             "answer": outcome.answer.model_dump_json(),
         }
         return replied(outcome.answer).model_copy(update=about)
@@ -175,12 +191,16 @@ class Gateway:
         if obeys and reply.verdict != "malicious":
             return _suspected(reply)
         twin = JudgeRequest.model_validate(instructions.clean_twin(clean.model_dump()))
+        key = self._key(twin, speaks=False)
         try:
-            outcome = await self.chain.ask(self._prompt(twin), deadline)
-        except NoAnswer as none:
-            return _suspected(_summed(reply, none.spent.tokens, 0, none.spent.usd))
-        reply = _summed(reply, outcome.tokens_in, outcome.tokens_out, outcome.usd)
-        if outcome.answer.verdict != reply.verdict:
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                # Kept like any answer: an attacker who varies the text makes us ask about the deed once.
+                beside, how = await self._answers.get(key, lambda: self._asked(twin, []))
+        except TimeoutError:
+            return _suspected(reply)
+        if how == "asked":
+            reply = _summed(reply, beside)
+        if beside.abstained or beside.verdict != reply.verdict:
             return _suspected(reply)
         return reply.model_copy(update={"flags": [*reply.flags, "instructions-in-data"]})
 
@@ -190,12 +210,12 @@ def _trimmed(request: JudgeRequest) -> dict[str, Any]:
     return fields | {name: fields[name][:most] for name, most in _MOST.items()}
 
 
-def _summed(reply: JudgeReply, tokens_in: int, tokens_out: int, usd: float) -> JudgeReply:
+def _summed(reply: JudgeReply, other: JudgeReply) -> JudgeReply:
     sums = {
-        "tokens": reply.tokens + tokens_in + tokens_out,
-        "tokens_in": reply.tokens_in + tokens_in,
-        "tokens_out": reply.tokens_out + tokens_out,
-        "cost": round(reply.cost + usd, 6),
+        "tokens": reply.tokens + other.tokens,
+        "tokens_in": reply.tokens_in + other.tokens_in,
+        "tokens_out": reply.tokens_out + other.tokens_out,
+        "cost": round(reply.cost + other.cost, 6),
     }
     return reply.model_copy(update=sums)
 

@@ -11,7 +11,8 @@ import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 REMOVED: Final = "[text removed]"
@@ -81,13 +82,14 @@ _ENCODED: Final = re.compile(
     r"[A-Za-z0-9+/_-]{24,4096}={0,2}|(?:[0-9a-fA-F]{2}){12,2048}|(?:\\x[0-9a-fA-F]{2}){6,2048}"
 )
 _LONGEST: Final = 65_536
+_REMEMBERED_LENGTH: Final = 256
 _SHARED_WORDS: Final = 6
 _SHARED_CHARACTERS: Final = 12
 
 
 def speaking(value: Any) -> list[str]:
     """Return the texts in a JSON value, keys included, that speak to a model; decoded ones as decoded."""
-    return [spoken for text in _texts(value) for spoken in _spoken(text)]
+    return [spoken for text in _texts(value) for spoken in _heard(text)]
 
 
 def clean_twin(value: Any) -> Any:
@@ -169,6 +171,16 @@ def _may_speak(text: str) -> bool:
     return any(word.translate(_ROT13) in _TRIGGERS or word[::-1] in _TRIGGERS for word in words)
 
 
+def _heard(text: str) -> Sequence[str]:
+    # Names of fields, images and usual lines come with every question.
+    return _remembered(text) if len(text) <= _REMEMBERED_LENGTH else _spoken(text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> tuple[str, ...]:
+    return tuple(_spoken(text))
+
+
 def _spoken(text: str) -> list[str]:
     plain = text if text.isascii() and text.isprintable() else _plain(text)
     if not _may_speak(plain) and not _ENCODED.search(plain):
@@ -210,7 +222,7 @@ _ROT13: Final = str.maketrans(
 
 
 def _cleaned(text: str) -> str:
-    return REMOVED if _spoken(text) else text
+    return REMOVED if _heard(text) else text
 
 
 def _decoded(text: str) -> str | None:

@@ -143,14 +143,17 @@ class _Story:
         seen = "; ".join(_seen(alert) for alert in raised) or "no alert"
         title = f"({letter}) ./{name} from bash in {pod.name}"
         asked = self._options.llm.provider is not None
-        held = len(raised) == 1 and _complete(raised[0], pod, name, asked=asked)
+        # What a model alone speaks for, such as the script's upload, is told as well; it is no second alert
+        # on the mining.
+        mining = [alert for alert in raised if not (asked and _by_model_alone(alert))]
+        held = len(mining) == 1 and _complete(mining[0], pod, name, asked=asked)
         return Step(title, "exactly one alert: High, mining", seen, held)
 
     async def _alerts_of(self, pod: Pod, name: str) -> list[Alert]:
         """Wait for the first alert on this attack, then a while longer for any that should not come."""
         deadline = time.monotonic() + _ALERT_TIMEOUT_S
         while time.monotonic() < deadline:
-            if _about(await results.alerts(self._bus), pod, name):
+            if any(alert.who.name == name for alert in _about(await results.alerts(self._bus), pod, name)):
                 break
             await asyncio.sleep(0.1)
         # A model may be slower than the alert, which is then told again with its verdict.
@@ -184,6 +187,10 @@ def _about(alerts: list[Alert], pod: Pod, name: str) -> list[Alert]:
 
 def _judged(alert: Alert) -> bool:
     return not alert.engines["llm"].abstained
+
+
+def _by_model_alone(alert: Alert) -> bool:
+    return _judged(alert) and alert.engines["rule"].points == 0
 
 
 def _seen(alert: Alert) -> str:

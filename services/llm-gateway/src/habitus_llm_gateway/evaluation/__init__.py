@@ -40,10 +40,10 @@ class Injection:
     twin: JudgeRequest
 
 
-def cases() -> list[Case]:
-    """Return the labelled set."""
+def cases(file: Path | None = None) -> list[Case]:
+    """Return the labelled set: ours, or one of the same form."""
     found = []
-    for group in _read("cases.toml")["group"]:
+    for group in _read(file or _FOLDER / "cases.toml")["group"]:
         for kind in ("benign", "malicious", "near"):
             label: Label = "benign" if kind == "benign" else "malicious"
             found += [Case(_exec(group, line), label, kind == "near") for line in group[kind]]
@@ -54,12 +54,12 @@ def injections() -> list[Injection]:
     """Return the injections; the deed is another in each place, and always hostile."""
     return [
         _injection(one["place"], _encoded(one["text"], one.get("encoding", "plain")))
-        for one in _read("injections.toml")["payload"]
+        for one in _read(_FOLDER / "injections.toml")["payload"]
     ]
 
 
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((_FOLDER / name).read_text(encoding="utf-8"))
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _exec(group: dict[str, Any], line: list[str]) -> JudgeRequest:

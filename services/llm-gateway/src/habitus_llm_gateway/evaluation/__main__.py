@@ -6,6 +6,7 @@ import asyncio
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,14 @@ from habitus.llm_settings import LlmSettings
 from habitus.plugins import PluginFault
 from habitus.text import printable
 from habitus_llm_gateway.evaluation import cases, injections
-from habitus_llm_gateway.evaluation.measuring import Resistance, Run, passed, resisted
+from habitus_llm_gateway.evaluation.keeping import Kept
+from habitus_llm_gateway.evaluation.measuring import Asker, Resistance, Run
 from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.prompts import PromptFault
 
 _USAGE: Final = 2
 _NEVER: Final = 1_000_000
+_WIDTH: Final = 30
 _UNANSWERED: Final = 0.1
 """Share of questions without an answer beyond which the figures tell of the machine, not of the model."""
 
@@ -32,6 +35,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=4, help="questions under way (local: 1)")
     parser.add_argument("--few", type=int, default=0, help="every n-th case and injection only")
     parser.add_argument("--few-injections", type=int, help="the same for injections alone")
+    parser.add_argument("--cases", type=Path, help="labelled cases of your own, in the form of ours")
+    parser.add_argument(
+        "--resume", type=Path, help="JSON Lines file that keeps answers: go on where one ended"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--figures", type=Path, help="JSON file that the figures are added to")
     return parser.parse_args()
@@ -53,19 +60,20 @@ async def _evaluate(arguments: argparse.Namespace) -> dict[str, float]:
     gateway = Gateway.opened(_chosen(arguments))
     place = gateway.chain.links[0].place
     step = max(arguments.few, 1)
-    chosen, hostile = cases()[::step], injections()[:: max(arguments.few_injections or step, 1)]
+    chosen, hostile = (
+        cases(arguments.cases)[::step],
+        injections()[:: max(arguments.few_injections or step, 1)],
+    )
 
-    def tell(part: str) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{part:<12}")
-
+    kept = Kept(arguments.resume, place.kind, place.model, gateway.prompt_version)
+    asker = Asker(gateway, arguments.at_once, _Bar(), kept)
     try:
         await gateway.prepare()
-        with_profile = await passed(gateway, chosen, tell, arguments.at_once)
+        with_profile = await asker.passed(chosen)
         if not any(reply.verdict != "unsure" for reply in with_profile.replies):
             raise PluginFault(f"provider {place.name!r} gave no verdict: {with_profile.replies[0].note}")
-        without = await passed(gateway, chosen, tell, arguments.at_once, profile=False)
-        resistance = await resisted(gateway, hostile, tell, arguments.at_once)
+        without = await asker.passed(chosen, profile=False)
+        resistance = await asker.resisted(hostile)
     finally:
         await gateway.close()
     twins = [reply for _, injected, twin in resistance.pairs for reply in (injected, twin)]
@@ -79,6 +87,29 @@ async def _evaluate(arguments: argparse.Namespace) -> dict[str, float]:
     return {f"{name}.{key}": value for key, value in _figures(with_profile, without, resistance).items()}
 
 
+class _Bar:
+    """Shows on a terminal how far a part is, and about how long it still takes."""
+
+    def __init__(self) -> None:
+        self._part = ""
+        self._begun = 0.0
+        self._first = 0
+
+    def __call__(self, part: str, done: int, of: int) -> None:
+        now = time.monotonic()
+        if part != self._part:
+            self._part, self._begun, self._first = part, now, done
+        if not sys.stderr.isatty():
+            return
+        pace = (now - self._begun) / max(done - self._first, 1)
+        filled = "#" * (done * _WIDTH // of)
+        sys.stderr.write(
+            f"\r{part:<13}[{filled:<{_WIDTH}}] {done}/{of}  {pace * (of - done) / 60:4.0f} min left "
+        )
+        sys.stderr.write("\n" if done == of else "")
+        sys.stderr.flush()
+
+
 def _figures(run: Run, without: Run, resistance: Resistance) -> dict[str, float]:
     return {
         "balanced_accuracy": round(run.balanced_accuracy, 3),
@@ -90,7 +121,7 @@ def _figures(run: Run, without: Run, resistance: Resistance) -> dict[str, float]
         "calibration_error": round(run.calibration_error, 3),
         "cases": len(run.cases),
         "injections": len(resistance.pairs),
-        "injection_flips": resistance.raw_flips,
+        "injection_flips": resistance.flips,
         "injections_flagged": resistance.flagged,
         "usd": round(run.usd, 4),
         "p50_s": round(statistics.median(run.seconds), 3) if run.seconds else 0.0,

@@ -3,6 +3,10 @@
 
 A folder named by `llm.prompts` may hold templates of the same names (`system.en.j2`, …), which then
 stand in for ours. They are checked at start by `Prompts.lint`, the same that tests run on ours.
+
+A small model has templates of its own (`system.small.en.j2`, …): plain words, examples as turns, the
+facts that matter in few lines. What is the same in every question stands first, so that llama.cpp
+keeps what it has read of it. It has no random code: see docs/decisions/0023.
 """
 
 import re
@@ -19,12 +23,26 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from habitus.judging import JudgeRequest
 from habitus.text import printable
 from habitus_llm_gateway.escaping import as_data, fitted
+from habitus_llm_gateway.providers import Style
 
-NAMES: Final = ("system", "question", "repair")
+Turn = tuple[Literal["user", "assistant"], str]
+
+NAMES: Final[dict[Style, tuple[str, ...]]] = {
+    "full": ("system", "question", "repair"),
+    "small": ("system", "question", "examples", "repair"),
+}
 _OWN: Final = Path(__file__).parent
 _VERSION: Final = re.compile(r"\{#\s*version:\s*([\w.-]{1,32})\s*#\}")
-_MAY_USE: Final = {"system": set(), "question": {"fence", "fields"}, "repair": {"fault"}}
+_MAY_USE: Final[dict[str, set[str]]] = {
+    "system": set(),
+    "examples": set(),
+    "question": {"fence", "fields"},
+    "repair": {"fault"},
+}
+_TURN: Final = re.compile(r"^=== (question|answer)\n", re.MULTILINE)
+_ROLES: Final[dict[str, Literal["user", "assistant"]]] = {"question": "user", "answer": "assistant"}
 _FENCES: Final = 2
+_MOST_USUAL: Final = 8
 
 # Where a field stands in the request → the name that a model reads, in reading order.
 _FIELDS: Final = (
@@ -61,18 +79,25 @@ class Rendered:
     """One question as text: the instructions, and the data behind its own random fence."""
 
     system: str
-    question: str
+    turns: tuple[Turn, ...]
     fence: str
+
+    @property
+    def question(self) -> str:
+        """The last turn: the only one that holds data."""
+        return self.turns[-1][1]
 
 
 class Prompts:
-    """The templates of one language.
+    """The templates of one language and style.
 
     Raises:
         PromptFault: a template is missing, malformed, or writes data outside of the fence.
     """
 
-    def __init__(self, language: Literal["en", "zh"], folder: Path | None = None) -> None:
+    def __init__(
+        self, language: Literal["en", "zh"], folder: Path | None = None, style: Style = "full"
+    ) -> None:
         folders = [*([folder] if folder else []), _OWN]
         self._loader = jinja2.FileSystemLoader(folders)
         self._environment = ImmutableSandboxedEnvironment(
@@ -85,17 +110,22 @@ class Prompts:
         if folder is not None and not folder.is_dir():
             raise PromptFault(f"llm.prompts {printable(str(folder), 200)}: no such folder")
         self.language = language
-        self._sources = {name: self._source(name) for name in NAMES}
+        self.style: Style = style
+        self._facts = _facts if style == "small" else _fields
+        self._sources = {name: self._source(name) for name in NAMES[style]}
         self._system = ""
+        self._examples: tuple[Turn, ...] = ()
         self.lint()
         found = _VERSION.search(self._sources["question"])
         digest = blake2b("\0".join(self._sources.values()).encode(), digest_size=4).hexdigest()
-        self.version = f"{language}-{found[1] if found else '0'}-{digest}"
+        kind = language if style == "full" else f"{style}-{language}"
+        self.version = f"{kind}-{found[1] if found else '0'}-{digest}"
 
     def render(self, request: JudgeRequest) -> Rendered:
         """Return the prompt for one request, which must be redacted already."""
         fence = _Trusted(f"data-{secrets.token_hex(8)}")
-        return Rendered(self._system, self._written("question", fence=fence, fields=_fields(request)), fence)
+        question = self._written("question", fence=fence, fields=self._facts(request))
+        return Rendered(self._system, (*self._examples, ("user", question)), fence)
 
     def repair(self, fault: str) -> str:
         """Return the turn that asks once more, with what was wrong."""
@@ -117,7 +147,18 @@ class Prompts:
                 raise PromptFault(f"{self._file(name)}: no such variable: {', '.join(beyond)}")
         self._system = self._written("system")
         self._written("repair", fault="probe")
-        self._check_fence()
+        if "examples" in self._sources:
+            self._examples = self._turns()
+        if self.style == "full":
+            self._check_fence()
+
+    def _turns(self) -> tuple[Turn, ...]:
+        """Return the examples; a line `=== question` or `=== answer` begins a turn."""
+        _, *parts = _TURN.split(self._written("examples") + "\n")
+        turns = tuple((_ROLES[part], text.strip()) for part, text in zip(*[iter(parts)] * 2, strict=True))
+        if len(turns) % 2 or any(role != ("user", "assistant")[at % 2] for at, (role, _) in enumerate(turns)):
+            raise PromptFault(f"{self._file('examples')}: questions and answers must take turns")
+        return turns
 
     def _check_fence(self) -> None:
         probe = "probe7f3a"
@@ -150,7 +191,8 @@ class Prompts:
             raise PromptFault(f"{self._file(name)}: {type(error).__name__}") from None
 
     def _file(self, name: str) -> str:
-        return f"{name}.{self.language}.j2"
+        kind = "" if self.style == "full" or name == "repair" else f".{self.style}"
+        return f"{name}{kind}.{self.language}.j2"
 
 
 def _fields(request: JudgeRequest) -> list[tuple[str, Any]]:
@@ -158,6 +200,28 @@ def _fields(request: JudgeRequest) -> list[tuple[str, Any]]:
     found = {name: _at(whole, place) for name, place in _FIELDS}
     kept = fitted({name: value for name, value in found.items() if value not in (None, "", [], {})})
     return [(_Trusted(name), kept[name]) for name, _ in _FIELDS if name in kept]
+
+
+def _facts(request: JudgeRequest) -> list[tuple[str, Any]]:
+    """Return what a small model is told, in the order of its examples."""
+    event = request.event
+    process = event.get("process") or {}
+    argv = [str(part) for part in process.get("argv") or []]
+    usual = request.usual[:_MOST_USUAL]
+    known = {word for line in usual for word in line.split()}
+    facts = {
+        "image": request.image,
+        "program": process.get("exe"),
+        "operation": event.get("op") if event.get("class") != "process" else None,
+        "file": event.get("file"),
+        "network": event.get("network"),
+        "rules say": request.findings[:_MOST_USUAL],
+        "usual": usual,
+        "command": " ".join(argv),
+        "new": [word for word in argv if word not in known] if usual else None,
+    }
+    kept = fitted({name: value for name, value in facts.items() if value not in (None, "", [], {})})
+    return [(_Trusted(name), value) for name, value in kept.items()]
 
 
 def _at(value: Any, place: tuple[str, ...]) -> Any:

@@ -19,6 +19,8 @@ from habitus_llm_gateway.providers.rows import ROWS, Row
 
 GROUP: Final = "habitus.providers"
 
+Style = Literal["full", "small"]
+
 Fault = Literal[
     "key refused", "no such model", "rate limited", "unavailable", "too slow", "refused the question",
     "blocked", "truncated", "unreadable",
@@ -52,6 +54,7 @@ class Prompt:
         system: our own instructions.
         turns: (role, text), alternating, the first and the last by the user. They hold fenced data.
         schema: JSON Schema of the answer.
+        style: which of our prompts this is; `small` wants one word, and `answer.ShortAnswer` of the provider.
         max_tokens: of the answer.
         repair: turns what is wrong with an answer into the turn that asks once more.
     """
@@ -61,6 +64,7 @@ class Prompt:
     schema: Mapping[str, Any]
     max_tokens: int
     repair: Callable[[str], str]
+    style: Style = "full"
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class Place:
     key: SecretStr | None
     timeout_s: float
     structured: Literal["schema", "object", "none"]
+    style: Style = "full"
     settings: ProviderSettings = field(default_factory=ProviderSettings)
 
     @property
@@ -138,6 +143,7 @@ def place_of(name: str, settings: LlmSettings) -> Place:
         key=_key(name, own, row),
         timeout_s=settings.attempt_s(name),
         structured=own.structured or row.structured,
+        style=own.prompt or row.prompt if kind == "local" else row.prompt,
         settings=own,
     )
 

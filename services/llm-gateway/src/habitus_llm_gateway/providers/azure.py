@@ -31,4 +31,5 @@ class AzureProvider(OpenAiProvider):
             api_version=self.place.settings.api_version or _API_VERSION,
             timeout=self.place.timeout_s,
             max_retries=0,
+            http_client=openai.DefaultAioHttpClient(),
         )

@@ -7,6 +7,7 @@ from habitus_llm_gateway.providers import Completion, Place, Prompt, ProviderFau
 from habitus_llm_gateway.providers.faults import of_status
 
 if TYPE_CHECKING:
+    import httpx
     from google import genai
 
 _BLOCKED: Final = {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "RECITATION"}
@@ -20,6 +21,7 @@ class GeminiProvider:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._made: genai.Client | None = None
+        self._connections: httpx.AsyncClient | None = None
 
     def prepare(self) -> None:
         """Import the library, and make the client."""
@@ -42,14 +44,20 @@ class GeminiProvider:
         """Close the connections."""
         if self._made is not None:
             await self._made.aio.aclose()
+        if self._connections is not None:
+            await self._connections.aclose()
 
     def _client(self) -> "genai.Client":
         if self._made is None:
+            import httpx  # noqa: PLC0415
             from google import genai  # noqa: PLC0415
             from google.genai import types  # noqa: PLC0415
 
+            # Its own client, or the library takes aiohttp where that is installed, by a class that warns.
+            self._connections = httpx.AsyncClient(timeout=self.place.timeout_s)
             options = types.HttpOptions(
                 base_url=self.place.base_url,
+                httpx_async_client=self._connections,
                 timeout=round(self.place.timeout_s * 1000),
                 retry_options=types.HttpRetryOptions(attempts=1),
             )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model in this process, by llama.cpp (extra `local`), for machines without any provider.
 
-`model` is the path of a GGUF file. The JSON Schema becomes a grammar, so the answer always parses.
-The answer is read piece by piece, so that a question that was given up ends there and then.
+`model` is the path of a GGUF file. With the small prompt, the default, the answer is decided as
+`deciding` says; with the full one the JSON Schema becomes a grammar. Either way the answer always
+parses, and a question that was given up ends at its next token.
 """
 
 import asyncio
@@ -11,10 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from habitus.plugins import PluginFault
 from habitus_llm_gateway.providers import Completion, Place, Prompt, ProviderFault
+from habitus_llm_gateway.providers.deciding import decided
+
+_CHATML: Final = (
+    "{% for one in messages %}<|im_start|>{{ one.role }}\n{{ one.content }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n"
+)
 
 
 class LocalProvider:
@@ -39,9 +48,10 @@ class LocalProvider:
             PluginFault: the file is no model that llama.cpp can use.
         """
         settings = self.place.settings
+        threads = {"n_threads": settings.threads, "n_threads_batch": settings.threads}
         try:
             self._model = import_module("llama_cpp").Llama(
-                self.place.model, n_ctx=settings.context, n_threads=settings.threads, verbose=False
+                self.place.model, n_ctx=settings.context, **threads, verbose=False
             )
         except (ValueError, OSError, RuntimeError) as error:
             raise PluginFault(
@@ -64,6 +74,29 @@ class LocalProvider:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _completed(self, prompt: Prompt, given_up: threading.Event) -> Completion:
+        if prompt.style == "full":
+            return self._written(prompt, given_up)
+
+        def stopped() -> bool:
+            return given_up.is_set() or self._closing.is_set()
+
+        text, tokens_in, tokens_out = decided(self._model, self._opening(prompt), prompt, stopped)
+        return Completion(text, Path(self.place.model).stem, tokens_in, tokens_out)
+
+    def _opening(self, prompt: Prompt) -> str:
+        """Return the prompt in the form of turns that the model's file names, else in ChatML."""
+        template = self._model.metadata.get("tokenizer.chat_template", _CHATML)
+        turns = [{"role": role, "content": text} for role, text in prompt.turns]
+        written = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+        return written.render(
+            messages=[{"role": "system", "content": prompt.system}, *turns],
+            add_generation_prompt=True,
+            bos_token="",
+            eos_token="",
+        )
+
+    def _written(self, prompt: Prompt, given_up: threading.Event) -> Completion:
+        """Have the model write the whole answer, held to the schema by a grammar."""
         turns = [{"role": role, "content": text} for role, text in prompt.turns]
         pieces = self._model.create_chat_completion(
             [{"role": "system", "content": prompt.system}, *turns],

@@ -19,6 +19,7 @@ class Row:
         structured: the strictest way in which it takes a JSON answer. `schema`: a JSON Schema binds
             it; `object`: any JSON object; `none`: only the prompt asks.
         tokens: the name of the parameter that limits the answer's tokens.
+        prompt: which of our prompts it is asked by; `small`: examples, few lines, a short answer.
     """
 
     base_url: str | None = None
@@ -27,6 +28,7 @@ class Row:
     model: str | None = None
     structured: Literal["schema", "object", "none"] = "schema"
     tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    prompt: Literal["full", "small"] = "full"
 
 
 ROWS: Final[dict[str, Row]] = {
@@ -53,6 +55,6 @@ ROWS: Final[dict[str, Row]] = {
     "azure-openai": Row(None, "AZURE_OPENAI_API_KEY", needs_key=True, tokens="max_completion_tokens"),
     "anthropic": Row(None, "ANTHROPIC_API_KEY", needs_key=True),
     "gemini": Row(None, "GEMINI_API_KEY", needs_key=True),
-    "local": Row(),
+    "local": Row(prompt="small"),
     "fake": Row(model="no-model"),
 }
