@@ -79,9 +79,7 @@ def test_an_object_that_the_verifier_refuses_is_told_with_its_last_word(objects,
 def test_uprobes_and_xdp_are_tried_on_what_is_doctors_own(checks, objects, tmp_path):
     assert checks["uprobe"].ok
     assert own_probes.uprobe(objects) == ""
-    assert {mode: checks[f"XDP {mode}"].ok for mode in own_probes.MODES} == {
-        mode: not refused for mode, refused in own_probes.xdp(objects).items()
-    }
+    assert own_probes.xdp(objects) == dict.fromkeys(own_probes.MODES, "")
     # veth takes programs in its driver since 4.19, and in the generic way always.
     assert checks["XDP native"].ok
     assert checks["XDP generic"].ok
