@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus_reading import decide, lines
+from corpus_reading import DEVELOPMENT, REPORTED, count, lines
 
 from habitus.anomalies import Anomaly
 from habitus.events import Container, Event, Process
@@ -84,9 +84,16 @@ def _anomaly(event: Event, number: int) -> Anomaly:
 
 
 def _precision() -> dict[str, float]:
-    missed, alarms, attacks, _ = decide(RuleSet([SHIPPED]))
-    hit = attacks - len(missed)
-    return {"rules.recall": hit / attacks, "rules.precision": hit / (hit + len(alarms))}
+    """The shipped rules on lines of another hand, and beside it on those that rules are chosen by."""
+    rules = RuleSet([SHIPPED])
+    told, chosen = count(rules, REPORTED), count(rules, DEVELOPMENT)
+    return {
+        "rules.recall": told.recall,
+        "rules.precision": told.precision,
+        "rules.alarm_share": told.alarms / told.benign,
+        "rules.development.recall": chosen.recall,
+        "rules.development.precision": chosen.precision,
+    }
 
 
 def _clusters() -> dict[str, float]:
