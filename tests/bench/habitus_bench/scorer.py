@@ -147,8 +147,8 @@ def _share(name: str, read: list[Rule | Refusal]) -> float:
     whole = [rule for rule in read if isinstance(rule, Rule) and not rule.narrowed]
     why = Counter(one.reason.split(": ", 1)[-1] for one in read if isinstance(one, Refusal))
     sys.stdout.write(f"{name}: {len(whole)} of {len(read)} rules evaluate in full; the others:\n")
-    for reason, count in why.most_common():
-        sys.stdout.write(f"  {count:3}  {reason}\n")
+    for reason, times in why.most_common():
+        sys.stdout.write(f"  {times:3}  {reason}\n")
     return len(whole) / len(read)
 
 
