@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus_reading import decide, lines
+from corpus_reading import DEVELOPMENT, REPORTED, count, lines
 
 from habitus.anomalies import Anomaly
 from habitus.events import Container, Event, Process
@@ -84,9 +84,16 @@ def _anomaly(event: Event, number: int) -> Anomaly:
 
 
 def _precision() -> dict[str, float]:
-    missed, alarms, attacks, _ = decide(RuleSet([SHIPPED]))
-    hit = attacks - len(missed)
-    return {"rules.recall": hit / attacks, "rules.precision": hit / (hit + len(alarms))}
+    """The shipped rules on lines of another hand, and beside it on those that rules are chosen by."""
+    rules = RuleSet([SHIPPED])
+    told, chosen = count(rules, REPORTED), count(rules, DEVELOPMENT)
+    return {
+        "rules.recall": told.recall,
+        "rules.precision": told.precision,
+        "rules.alarm_share": told.alarms / told.benign,
+        "rules.development.recall": chosen.recall,
+        "rules.development.precision": chosen.precision,
+    }
 
 
 def _clusters() -> dict[str, float]:
@@ -140,8 +147,8 @@ def _share(name: str, read: list[Rule | Refusal]) -> float:
     whole = [rule for rule in read if isinstance(rule, Rule) and not rule.narrowed]
     why = Counter(one.reason.split(": ", 1)[-1] for one in read if isinstance(one, Refusal))
     sys.stdout.write(f"{name}: {len(whole)} of {len(read)} rules evaluate in full; the others:\n")
-    for reason, count in why.most_common():
-        sys.stdout.write(f"  {count:3}  {reason}\n")
+    for reason, times in why.most_common():
+        sys.stdout.write(f"  {times:3}  {reason}\n")
     return len(whole) / len(read)
 
 
