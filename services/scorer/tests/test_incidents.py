@@ -157,6 +157,38 @@ def test_weightiest_anomaly_is_kept_though_it_came_late(book: IncidentBook):
     assert incident.count == 61
 
 
+def test_a_grave_deed_in_a_large_incident_is_kept_and_told_at_once(book: IncidentBook):
+    """A release of sixty deeds fills what is kept and was told as high: an attack in it must not drown."""
+    book.fold(judged(anomaly(["./release"], pid=41, id="first")))
+    for number in range(60):
+        word = "".join(chr(ord("a") + int(digit)) for digit in f"{number:02}")
+        incident = book.fold(judged(anomaly([f"./{word}"], pid=41, id=word), points=20))
+    tell(incident)
+    assert (incident.raised, incident.due(40)) == (Severity.HIGH, False)
+    assert book.fold(judged(anomaly(["./attack"], pid=42, ppid=41, id="attack"))) is incident
+    assert incident.due(40)
+    assert "attack" in {kept.anomaly.event.id for kept in incident.kept}
+    tell(incident)
+    assert not incident.due(40)
+
+
+def test_many_grave_deeds_are_told_as_growth(book: IncidentBook):
+    """An attacker who does something else each time wakes nobody a hundred times."""
+    at_once = 0
+    for number in range(100):
+        word = "".join(chr(ord("a") + int(digit)) for digit in f"{number:02}")
+        incident = book.fold(judged(anomaly([f"./{word}"], pid=41, id=word)))
+        if incident.due(40):
+            at_once += 1
+            tell(incident)
+    assert at_once == 8
+    assert incident.grown
+
+
+def tell(incident: Incident) -> None:
+    incident.tell(alert_of(incident, incident.best.anomaly, 1))
+
+
 def test_memory_is_bounded_in_incidents(book: IncidentBook):
     """Incidents that nothing touches leave, with their processes and patterns."""
     for number in range(6_000):

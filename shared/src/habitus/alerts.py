@@ -113,7 +113,7 @@ class Summary(BaseModel):
     Attributes:
         files: paths, and `peers` names or addresses with port, of its departures.
         containers: those it reached, the first one first.
-        container_count, deeds: how many containers, and how many different deeds.
+        container_count, deeds: how many containers, how many different deeds; `grave` of them high or above.
         last_seen: nanoseconds since the epoch; 0 in old alerts.
     """
 
@@ -124,6 +124,7 @@ class Summary(BaseModel):
     containers: list[Where] = []
     container_count: int = 1
     deeds: int = 1
+    grave: int = 0
     last_seen: int = 0
 
 

@@ -28,6 +28,7 @@ def summary_of(incident: Incident) -> Summary:
         containers=[place_of(one.container, one.node, image) for one in containers],
         container_count=len(incident.containers),
         deeds=len(incident.deeds),
+        grave=len(incident.grave),
         last_seen=incident.last_seen,
     )
 

@@ -22,6 +22,8 @@ DEEDS: Final = 512
 """How many of each an incident tells apart; what comes beyond is folded and not counted as new."""
 
 _GREW: Final = 8
+_GRAVE_AT_ONCE: Final = 8
+"""Grave deeds that are told at once; a hundred of them are told as growth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ class Incident:
 
     Attributes:
         containers: those it has reached, by id, the first one first.
-        deeds: what was done, see `deeds.deed_of`.
-        told, told_containers, told_deeds, told_score: as they stood in the newest alert.
+        deeds: what was done, see `deeds.deed_of`; `grave`: those among them of severity high or above.
+        told, told_containers, told_deeds, told_grave, told_score: as they stood in the newest alert.
         told_before: anomalies of the alert that a former scorer raised; what it did not score comes again.
         growths: revisions told because it grew.
         turn: held by who publishes its alert: it may be fed from several lanes.
@@ -116,6 +118,7 @@ class Incident:
     count: int = 0
     containers: dict[str, Seen] = field(default_factory=dict)
     deeds: set[str] = field(default_factory=set)
+    grave: set[str] = field(default_factory=set)
     first_seen: int = 0
     last_seen: int = 0
     raised: Severity | None = None
@@ -123,6 +126,7 @@ class Incident:
     told: int = 0
     told_containers: int = 0
     told_deeds: int = 0
+    told_grave: int = 0
     told_score: float = 0.0
     told_before: frozenset[str] = frozenset()
     growths: int = 0
@@ -153,23 +157,28 @@ class Incident:
         fresh = judged.deed not in self.deeds
         if fresh and len(self.deeds) < DEEDS:
             self.deeds.add(judged.deed)
+        grave = judged.severity.rank >= Severity.HIGH.rank and judged.deed not in self.grave
+        if grave and len(self.grave) < DEEDS:
+            self.grave.add(judged.deed)
         if len(self.kept) < KEPT:
             self.kept.append(Kept.of(judged))
-        elif fresh or better:
-            self._make_room_for(judged, must=better)
+        elif fresh or better or grave:
+            self._make_room_for(judged, must=better or grave)
         event = judged.anomaly.event
         self.first_seen = min(self.first_seen or event.ts, event.ts)
         self.last_seen = max(self.last_seen, event.ts)
         self._reach(judged.anomaly)
 
     def _make_room_for(self, judged: Judged, *, must: bool) -> None:
+        """Put it in the place of a deed that is there again, or, if it must be kept, of the faintest."""
         often = Counter(kept.deed for kept in self.kept)
         repeated = [
             at for at, kept in enumerate(self.kept)
             if often[kept.deed] > 1 and kept.anomaly is not self.best.anomaly
         ]  # fmt: skip
         if repeated or must:
-            self.kept[repeated[-1] if repeated else -1] = Kept.of(judged)
+            faintest = min(range(len(self.kept)), key=lambda at: (self.kept[at].score, -at))
+            self.kept[repeated[-1] if repeated else faintest] = Kept.of(judged)
 
     def _reach(self, anomaly: Anomaly) -> None:
         name = container_of(anomaly)
@@ -192,10 +201,15 @@ class Incident:
         return self.best is judged
 
     def due(self, alert_at: float) -> bool:
-        """Say whether a person is to be told now: the first time, and on a higher severity."""
+        """Say whether a person is to be told now: the first time, on a higher severity, of a grave deed.
+
+        A release in which an attack hides is one incident with it: what is grave does not wait until it grew.
+        """
         if self.best.score < alert_at:
             return False
-        return self.raised is None or self.best.severity.rank > self.raised.rank
+        if self.raised is None or self.best.severity.rank > self.raised.rank:
+            return True
+        return self.told_grave < min(len(self.grave), _GRAVE_AT_ONCE)
 
     @property
     def grown(self) -> bool:
@@ -215,5 +229,6 @@ class Incident:
         self.told = len(alert.departures) + alert.omitted
         self.told_containers = alert.summary.container_count
         self.told_deeds = alert.summary.deeds
+        self.told_grave = alert.summary.grave
         self.told_score = alert.score
         self.latency_ms = alert.latency_ms
