@@ -102,7 +102,7 @@ $(MODEL): tests/llm/parts.txt tests/llm/small_model.py
 	@rm -rf build/llm/pieces && touch $(MODEL)
 
 .PHONY: bench-scorer
-bench-scorer: setup-containers ## the scorer: cost, rules, a whole day, exec → alert (HABITUS_BENCH_SIGMA, _FALCO: checkouts)
+bench-scorer: setup-containers ## the scorer: cost, rules, a whole day, exec → alert (BENCH_SIGMA, _FALCO: checkouts)
 	@$(MAKE) --no-print-directory bpf || echo "the BPF objects could not be built: exec → alert is from handed-in events" >&2
 	@PYTHONPATH=tests/support:tests/bench:services/scorer/tests $(VENV)/python -m habitus_bench.scorer
 

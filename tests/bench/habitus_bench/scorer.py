@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scorer's parts cost and catch: `make bench-scorer`.
 
-The public rule sets are read from outside the repository: HABITUS_BENCH_SIGMA is a checkout of
-SigmaHQ/sigma, HABITUS_BENCH_FALCO one of falcosecurity/rules. What is not given has no figure.
+The public rule sets are read from outside the repository: BENCH_SIGMA is a checkout of
+SigmaHQ/sigma, BENCH_FALCO one of falcosecurity/rules. What is not given has no figure.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ def _kind(number: int) -> Anomaly:
 
 def _sigma() -> dict[str, float]:
     """The share of SigmaHQ's rules for Linux that evaluate in full, unmodified."""
-    folder = os.environ.get("HABITUS_BENCH_SIGMA")
+    folder = os.environ.get("BENCH_SIGMA")
     if not folder:
         return {}
     read = [
@@ -132,7 +132,7 @@ def _sigma() -> dict[str, float]:
 
 def _falco() -> dict[str, float]:
     """The share of Falco's public rules that evaluate in full; those off by default count too."""
-    folder = os.environ.get("HABITUS_BENCH_FALCO")
+    folder = os.environ.get("BENCH_FALCO")
     if not folder:
         return {}
     book = Book()
