@@ -87,8 +87,9 @@ class Poster:
                     raise _refused(answer, await _beginning(answer), str(self._url))
         except httpx.TimeoutException:
             raise SinkFault("no answer in time") from None
-        except httpx.HTTPError as error:
-            # The library's own text may hold the address.
+        except (httpx.HTTPError, OSError) as error:
+            # The library's own text may hold the address. A receiver that refuses our certificate after the
+            # handshake (TLS 1.3) shows as the bare ssl.SSLError.
             raise SinkFault(f"cannot be reached: {_reason(error)}") from None
 
     async def close(self) -> None:
@@ -167,7 +168,7 @@ def retry_after(text: str) -> float | None:
     return min(max(moment - time.time(), 0.0), _LONGEST_WAIT_S)
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
