@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -115,3 +117,10 @@ async def test_a_disk_without_room_for_the_streams_is_said_in_one_line(nats_serv
 def test_a_nodes_name_becomes_one_token_of_a_subject(node, token):
     assert subjects.token_of(node) == token
     assert subjects.verdicts(node) == f"habitus.verdicts.{token}"
+
+
+def test_nats_comes_without_aiohttp_which_can_still_be_had():
+    """A service that speaks no WebSockets does not pay 12 MB for a library that another one needs."""
+    code = "import sys, habitus.bus; print('aiohttp' in sys.modules, sys.modules.get('aiohttp', 0) is None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
