@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must occur in an event for a condition to hold: necessary literals, so that most rules are never asked.
+"""What must occur in an event for a condition to hold: so most rules need not be evaluated.
 
 A condition's needs are clauses: of each clause at least one literal occurs wherever the condition holds.
 None is always true to say, and says nothing. What follows from the tree of a condition:
@@ -20,6 +20,13 @@ _CLAUSES: Final = 4
 """Kept of each condition, the best: further ones would hardly keep a rule out."""
 _LITERALS: Final = 4096
 """A clause of more is dropped."""
+_COMMON: Final = frozenset({
+    "Event.Op", "Event.Class", "File.Flags", "User", "Uid", "Protocol", "Initiated", "Anomaly.Reason",
+    "Process.ExeClass", "auditd.type", "auditd.nametype", "falco evt.type", "falco syscall.type",
+    "falco user.uid", "falco user.name", "falco fd.type", "falco fd.typechar", "falco fd.l4proto",
+    "falco fd.sockfamily", "falco evt.is_open_read", "falco evt.is_open_write",
+})  # fmt: skip
+"""Fields of few values: that one of them occurs tells little."""
 _EQUAL: Final = str.maketrans({"ı": "i", "ſ": "s", "ς": "σ", "\u0307": None})
 
 
@@ -84,10 +91,12 @@ def either(parts: Iterable[Needs]) -> Needs:
     for needs in parts:
         if not needs:
             return ()
-        together |= max(needs, key=_worth)
+        best: Clause = max(needs, key=_worth)
+        together |= best
     return (frozenset(together),) if 0 < len(together) <= _LITERALS else ()
 
 
 def _worth(clause: Clause) -> tuple[int, int]:
     # Long literals are rare, and so is one of few.
-    return min(len(one.text) + one.start + one.end for one in clause), -len(clause)
+    worst = min(0 if one.source.name in _COMMON else len(one.text) + one.start + one.end for one in clause)
+    return worst, -len(clause)
