@@ -3,6 +3,8 @@
 
 A rule of which a needed clause is absent is not evaluated. One that is left is evaluated in full, so
 the index decides nothing by itself. Log sources come first: each kind of event has a part of its own.
+Python's `re` finds no alternatives that overlap, and a search for each of 1,400 literals costs more than
+the rules: hence ahocorasick-rs.
 """
 
 from collections.abc import Iterable
