@@ -212,8 +212,8 @@ def _context(scores: Mapping[str, EngineScore]) -> Context:
 
 def answered(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
     """Return what an engine says that never waits: in place, without a task."""
-    call = seat.engine.score(anomaly, context)
     try:
+        call = seat.engine.score(anomaly, context)
         call.send(None)
     except StopIteration as done:
         return _checked(done.value)
