@@ -236,3 +236,44 @@ async def test_an_engine_is_called_at_most_so_often_at_once():
     given = await asyncio.gather(*(panel.judge(anomaly()) for _ in range(5)))
     assert max(most) == 2
     assert [verdict.scores["busy"].points for verdict in given] == [1] * 5
+
+
+class Prompt(Fixed):
+    """Says that it never waits."""
+
+    waits = False
+
+
+async def test_an_engine_that_never_waits_is_called_in_place():
+    """Its score, its fault and its lie are what they would be of any engine; the others see its score."""
+
+    async def raises(_context):
+        raise KeyError("no such")
+
+    async def lies(_context):
+        await asyncio.sleep(0)
+
+    async def sees(context):
+        return Score(points=context.scores["good"].points / 2)
+
+    engines = [
+        Prompt(Score(points=30), "good"),
+        Prompt(raises, "raises"),
+        Prompt(lies, "lies"),
+        Prompt({}, "none"),
+    ]
+    panel = Panel(
+        [Seat(one.name, one, 40, 30) for one in (*engines, Fixed(sees, "sees"), Prompt(sees, "after"))]
+    )
+    glimpsed = panel.glimpse(anomaly())
+    assert list(glimpsed) == ["good", "raises", "lies", "none"]
+    assert [score.abstained for score in glimpsed.values()] == [False, True, True, True]
+    assert glimpsed["raises"].note == "KeyError: 'no such'"
+    assert glimpsed["lies"].note == "waits, though it says that it never does"
+    scores = (await panel.judge(anomaly(), glimpsed)).scores
+    assert {name: scores[name].points for name in ("good", "sees", "after")} == {
+        "good": 30,
+        "sees": 15,
+        "after": 15,
+    }
+    assert (await panel.judge(anomaly())).scores == scores

@@ -85,7 +85,10 @@ class EngineServices(BaseModel):
 
 @runtime_checkable
 class Engine(Protocol):
-    """A plugin that scores one anomaly. It may raise or hang: the scorer then has it abstain."""
+    """A plugin that scores one anomaly. It may raise or hang: the scorer then has it abstain.
+
+    One whose `score` never waits for anything may say so with `waits = False`: it is called in place.
+    """
 
     name: str
     max_points: float
@@ -102,9 +105,9 @@ def bounded(score: Score, max_points: float) -> EngineScore:
     """Return `score` as recorded: points inside 0 … max_points; NaN becomes an abstention."""
     if score.abstained or not math.isfinite(score.points):
         note = score.note or ("" if score.abstained else f"gave {score.points} points")
-        fields = score.model_dump() | {"points": 0.0, "abstained": True, "note": note}
+        fields = dict(score) | {"points": 0.0, "abstained": True, "note": note}
     else:
-        fields = score.model_dump() | {"points": min(max(score.points, 0.0), max_points)}
+        fields = dict(score) | {"points": min(max(score.points, 0.0), max_points)}
     return EngineScore(**fields, max_points=max_points)
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 ACK_WAIT_S: Final = 5.0
 """A message that a killed service had in hand comes again after so long."""
 
+_BATCH: Final = 512
+_MOST_BYTES: Final = 32 << 20
 _EXPIRES_S: Final = 30.0
 _HEARTBEAT_S: Final = 3.0
 _PAUSE_S: Final = 1.0
@@ -38,6 +40,7 @@ class Intake:
     """Feeds the messages of one durable consumer to `handle`, at most `in_hand` at a time.
 
     `handle` runs as a task for each message, started in the order of the stream; it acknowledges.
+    No more are asked for while those in hand are large: 32 MiB of them, and a batch beyond.
     """
 
     def __init__(self, bus: Bus, stream: str, durable: str, handle: Handle, in_hand: int = 512) -> None:
@@ -46,7 +49,8 @@ class Intake:
         self._durable = durable
         self._handle = handle
         self._limit = in_hand
-        self._batch = max(1, in_hand // 4)
+        self._batch = max(1, min(in_hand // 4, _BATCH))
+        self._bytes = 0
         self._owed = 0  # messages that the server may still send on open pull requests
         self._heard = 0.0
         self._not_before = 0.0
@@ -101,6 +105,8 @@ class Intake:
             self._owed = 0  # silence: the request was lost with its connection
         if self._owed > self._batch // 2 or len(self._tasks) + self._owed + self._batch > self._limit:
             return
+        if self._bytes > _MOST_BYTES:
+            return
         request = {
             "batch": self._batch,
             "expires": int(_EXPIRES_S * 1e9),
@@ -130,6 +136,7 @@ class Intake:
             self._owed = max(0, self._owed - 1)
             task = asyncio.create_task(self._handle(message))
             self._tasks[task] = message
+            self._bytes += len(message.data)
             task.add_done_callback(self._done)
         elif status != _HEARTBEAT:
             self._ended(status, message.headers or {})
@@ -146,7 +153,7 @@ class Intake:
             log.warning("%s: pull request ended: %s", self._stream, why or status)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
+        self._bytes -= len(self._tasks.pop(task).data)
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:
             # Not acknowledged: the message comes again after ACK_WAIT_S.
@@ -156,7 +163,9 @@ class Intake:
         """Tell the server that slow messages are still being worked on."""
         while True:
             await asyncio.sleep(ACK_WAIT_S / 3)
-            for message in list(self._tasks.values()):
+            for at, message in enumerate(list(self._tasks.values())):
+                if at % _BATCH == 0:
+                    await asyncio.sleep(0)  # ten thousand at a stretch would hold up what arrives
                 with contextlib.suppress(nats.errors.Error):
                     await message.in_progress()
 

@@ -11,7 +11,7 @@ from habitus_scorer import delivery
 from habitus_scorer.evidence import EvidenceKeeper
 from habitus_scorer.guard import Guard
 from habitus_scorer.incidents import IncidentBook
-from habitus_scorer.line import Line
+from habitus_scorer.line import IN_HAND, Line
 from habitus_scorer.outlets import Outlet
 from habitus_scorer.panel import Panel
 from habitus_scorer.recovery import recover
@@ -31,7 +31,7 @@ async def run(service: Service) -> None:
     evidence = EvidenceKeeper(bus, settings.alert_at, service.settings.nats.replicas)
     await evidence.open()
     line = Line(bus, panel, book, settings.alert_at, evidence)
-    intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle)
+    intake = Intake(bus, subjects.ANOMALIES, DURABLE, line.handle, IN_HAND)
     sinks = [Outlet(bus, *each) for each in delivery.seated(settings)]
     await intake.create()
     for sink in sinks:

@@ -107,6 +107,8 @@ class IncidentBook:
         related = self._related(container, judged)
         if related is not None and (related.weighs or not judged.weighs):
             return related
+        if self._told_of(container, judged):
+            return None  # it was told before a restart, ahead of its turn: that alert's incident opens again
         # A process of a faint incident does what an attack elsewhere did: it is that attack.
         return (
             self._elsewhere(judged)

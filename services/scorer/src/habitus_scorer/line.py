@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The line: an anomaly comes in, is judged, folded and published, and only then acknowledged.
 
-Anomalies are judged side by side; folding and publishing keep the order within a container.
+Engines that never wait judge each as it arrives; in a crowd what they find grave goes first (`turns`).
+Anomalies are judged side by side; folding and publishing keep that order within a container.
 Alerts are stored before the score that names them; both carry ids that the broker deduplicates.
 An engine that is late (a language model) holds up nobody: the alert is raised without it and told
 again with it; only the score of that anomaly, and its acknowledgement, wait.
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -19,6 +21,7 @@ from habitus import subjects, wire
 from habitus.alerts import ScoredAnomaly
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
+from habitus.engines import EngineScore, total
 from habitus.images import partition_of
 from habitus_scorer import blind
 from habitus_scorer.deeds import container_of
@@ -27,8 +30,12 @@ from habitus_scorer.incidents import IncidentBook
 from habitus_scorer.panel import Panel, Verdict
 from habitus_scorer.storing import FAULTS, Storing
 from habitus_scorer.telling import Keeper, Teller
+from habitus_scorer.turns import Turns
 
 log = logging.getLogger(__name__)
+
+IN_HAND: Final = 12_288
+"""Anomalies that are looked at ahead of their turn."""
 
 _REMEMBERED: Final = 65_536
 
@@ -41,9 +48,11 @@ class Line:
     ) -> None:
         self._bus = bus
         self._panel = panel
+        self._alert_at = alert_at
         self._book = book
         self._storing = Storing(bus)
         self._teller = Teller(self._storing, alert_at, evidence)
+        self._turns = Turns()
         self._lanes: dict[str, asyncio.Event] = {}
         self._working: set[str] = set()
         self._scored: OrderedDict[str, None] = OrderedDict()
@@ -75,7 +84,7 @@ class Line:
         if anomaly.id not in self._scored:
             self._working.add(anomaly.id)
             try:
-                await self._in_lane(anomaly)
+                await self._in_turn(anomaly)
             except FAULTS:
                 raise
             except Exception as error:
@@ -86,13 +95,22 @@ class Line:
                 self._working.discard(anomaly.id)
         await message.ack()
 
-    async def _in_lane(self, anomaly: Anomaly) -> None:
-        # Up to the first await this runs in the order of the stream, so the lanes keep it.
+    async def _in_turn(self, anomaly: Anomaly) -> None:
+        # Up to the first await this runs in the order of the stream.
+        scores = blind.scores_of(anomaly) if anomaly.reason == blind.REASON else self._panel.glimpse(anomaly)
+        await self._turns.take(anomaly, grave=total(scores) >= self._alert_at)
+        try:
+            await self._in_lane(anomaly, scores)
+        finally:
+            self._turns.give_back()
+
+    async def _in_lane(self, anomaly: Anomaly, glimpsed: dict[str, EngineScore]) -> None:
+        # Up to the first await this runs in the order of the turns, so the lanes keep it.
         lane = container_of(anomaly)
         before, mine = self._lanes.get(lane), asyncio.Event()
         self._lanes[lane] = mine
         try:
-            verdict = await self._verdict(anomaly)
+            verdict = await self._verdict(anomaly, glimpsed)
             if before is not None:
                 await before.wait()
             judged = Judged.of(anomaly, verdict.scores)
@@ -109,12 +127,12 @@ class Line:
         await (stored or await self._amended(incident, anomaly, verdict))
         self.remember(anomaly.id)
 
-    async def _verdict(self, anomaly: Anomaly) -> Verdict:
+    async def _verdict(self, anomaly: Anomaly, glimpsed: dict[str, EngineScore]) -> Verdict:
         if anomaly.reason == blind.REASON:
-            return Verdict(blind.scores_of(anomaly), [])
-        return await self._panel.judge(anomaly)
+            return Verdict(glimpsed, [])
+        return await self._panel.judge(anomaly, glimpsed)
 
-    async def _amended(self, incident: Incident, anomaly: Anomaly, verdict: Verdict) -> "asyncio.Task[None]":
+    async def _amended(self, incident: Incident, anomaly: Anomaly, verdict: Verdict) -> Awaitable[None]:
         """Wait for the engines that are late, bring the alert up to date, and only then store the score."""
         judged = Judged.of(anomaly, await verdict.completed())
         speaks = incident.amend(judged)
@@ -122,7 +140,7 @@ class Line:
         await self._teller.look(incident, anomaly, changed=changed, late=True)
         return await self._publish(judged, incident)
 
-    async def _publish(self, judged: Judged, incident: Incident) -> "asyncio.Task[None]":
+    async def _publish(self, judged: Judged, incident: Incident) -> Awaitable[None]:
         key = judged.anomaly.image_key
         payload = _scored(judged, incident).model_dump_json().encode()
         return await self._storing.send(subjects.scores(partition_of(key)), payload, judged.anomaly.id)

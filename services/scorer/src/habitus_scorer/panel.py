@@ -36,6 +36,11 @@ class Seat:
     """Further seconds in which its answer is still wanted, though nobody waits for it any more."""
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
+    @property
+    def waits(self) -> bool:
+        """Whether the engine may wait for something, and so needs a task and a time limit."""
+        return getattr(self.engine, "waits", True) is not False
+
 
 Pending = list[tuple[Seat, "asyncio.Future[Score]"]]
 
@@ -98,12 +103,27 @@ class Panel:
         ]
         return cls(seats)
 
-    async def judge(self, anomaly: Anomaly) -> Verdict:
-        """Return each engine's score by name. An engine that fails or hangs has abstained, with a note."""
+    def glimpse(self, anomaly: Anomaly) -> dict[str, EngineScore]:
+        """Return the scores of the first engines that never wait: of those before one that may."""
         scores: dict[str, EngineScore] = {}
-        pending: Pending = []
         for seat in self._seats:
-            given = await asked(seat, anomaly, Context(scores=scores), pending)
+            if seat.waits:
+                break
+            scores[seat.name] = bounded(answered(seat, anomaly, _context(scores)), seat.max_points)
+        return scores
+
+    async def judge(self, anomaly: Anomaly, glimpsed: Mapping[str, EngineScore] | None = None) -> Verdict:
+        """Return each engine's score by name. An engine that fails or hangs has abstained, with a note.
+
+        `glimpsed`: of those that have judged it already.
+        """
+        scores = dict(self.glimpse(anomaly) if glimpsed is None else glimpsed)
+        pending: Pending = []
+        for seat in self._seats[len(scores) :]:
+            if seat.waits:
+                given = await asked(seat, anomaly, _context(scores), pending)
+            else:
+                given = answered(seat, anomaly, _context(scores))
             scores[seat.name] = bounded(given, seat.max_points)
         return Verdict(scores, pending)
 
@@ -112,6 +132,8 @@ class Panel:
         seat = next((seat for seat in self._seats if seat.name == name), None)
         if seat is None:
             return None
+        if not seat.waits:
+            return answered(seat, anomaly, Context())
         pending: Pending = []
         given = await asked(seat, anomaly, Context(), pending)
         for _, task in pending:
@@ -184,6 +206,23 @@ def _turns(name: str, table: dict[str, Any]) -> asyncio.Semaphore:
     return asyncio.Semaphore(value)
 
 
+def _context(scores: Mapping[str, EngineScore]) -> Context:
+    return Context.model_construct(scores=dict(scores))  # they were checked when they were bounded
+
+
+def answered(seat: Seat, anomaly: Anomaly, context: Context) -> Score:
+    """Return what an engine says that never waits: in place, without a task."""
+    try:
+        call = seat.engine.score(anomaly, context)
+        call.send(None)
+    except StopIteration as done:
+        return _checked(done.value)
+    except Exception as error:  # noqa: BLE001  # whatever an engine raises, it has abstained
+        return _failed(error)
+    call.close()
+    return Score(abstained=True, note="waits, though it says that it never does")
+
+
 async def asked(seat: Seat, anomaly: Anomaly, context: Context, pending: Pending) -> Score:
     """Return what one engine says within its time; an answer that is wanted late goes into `pending`."""
     # A task of its own, cancelled but not awaited: an engine that swallows the cancellation
@@ -224,9 +263,14 @@ def _answer(task: "asyncio.Future[Score]") -> Score:
     if task.cancelled():
         return Score(abstained=True, note="cancelled itself")
     error = task.exception()
-    if error is not None:
-        return Score(abstained=True, note=printable(f"{type(error).__name__}: {error}", 200))
-    score = task.result()
+    return _checked(task.result()) if error is None else _failed(error)
+
+
+def _failed(error: BaseException) -> Score:
+    return Score(abstained=True, note=printable(f"{type(error).__name__}: {error}", 200))
+
+
+def _checked(score: Any) -> Score:
     if type(score) is Score:
         return score  # checked when it is bounded
     if isinstance(score, Score):

@@ -20,7 +20,7 @@ from habitus_scorer.line import Line
 log = logging.getLogger(__name__)
 
 TAIL: Final = 5_000
-"""Anomalies that are looked back on; an incident older than that opens anew."""
+"""Anomalies that are looked back on, beside those that were in hand; an older incident opens anew."""
 
 _FETCH: Final = 500
 _TIMEOUT_S: Final = 5.0
@@ -33,11 +33,13 @@ async def recover(bus: Bus, durable: str, book: IncidentBook, line: Line) -> Non
     """
     for alert in await _alerts(bus):
         book.restore_alert(alert)
-    scored = await _scores(bus)
+    consumer = await bus.js.consumer_info(subjects.ANOMALIES, durable)
+    last = consumer.delivered.stream_seq if consumer.delivered else 0
+    done = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+    count = TAIL + last - min(done, last)  # many may have been in hand, and some of them scored
+    scored = await _scores(bus, count)
     restored = 0
-    handed_out = (await bus.js.consumer_info(subjects.ANOMALIES, durable)).delivered
-    last = handed_out.stream_seq if handed_out else 0
-    async for data in _tail(bus, subjects.ANOMALIES, TAIL, last):
+    async for data in _tail(bus, subjects.ANOMALIES, count, last):
         try:
             anomaly = wire.decode(Anomaly, data)
         except wire.WireFault:
@@ -63,9 +65,9 @@ async def _alerts(bus: Bus) -> list[Alert]:
     return list(newest.values())
 
 
-async def _scores(bus: Bus) -> dict[str, ScoredAnomaly]:
+async def _scores(bus: Bus, count: int) -> dict[str, ScoredAnomaly]:
     found: dict[str, ScoredAnomaly] = {}
-    async for data in _tail(bus, subjects.SCORES, TAIL):
+    async for data in _tail(bus, subjects.SCORES, count):
         try:
             record = ScoredAnomaly.model_validate_json(data)
         except pydantic.ValidationError:

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from habitus.languages import Bilingual
 from habitus.text import printable
+from habitus_scorer.needs import Needs, Predicate
 from habitus_scorer.sigma.fields import Record
-from habitus_scorer.sigma.matching import Predicate
 
 SCALE: Final = 40.0
 """Points of rules are written on this scale, whatever the engine's weight is."""
@@ -23,6 +23,7 @@ class Rule:
     """One rule that can be evaluated. `points` is on the scale of 0 … 40.
 
     `version` is a digest of what the rule says, so that a replay knows whether it is the same rule.
+    `needs` must occur in an event for the rule to hold; see `rule_index`.
     `narrowed` names what the rule asks for beside and our events never are; the rest of it holds.
     """
 
@@ -35,6 +36,7 @@ class Rule:
     categories: frozenset[str]
     test: Predicate
     source: Path
+    needs: Needs = ()
     narrowed: tuple[str, ...] = ()
     version: str = ""
 

@@ -10,6 +10,7 @@ from sigma.rule.base import SigmaYAMLLoader
 
 from habitus_scorer.falco import reading as falco
 from habitus_scorer.falco.loading import Book
+from habitus_scorer.rule_index import RuleIndex
 from habitus_scorer.rules_model import Refusal, Rule
 from habitus_scorer.sigma import reading as sigma
 from habitus_scorer.sigma.fields import Record
@@ -35,11 +36,11 @@ class RuleSet:
         for folder in folders:
             self._add(folder)
         self._former = {}
+        self._index = RuleIndex(self.rules.values())
 
     def hits(self, record: Record) -> list[Rule]:
         """Return the rules that hold for `record`, weightiest first."""
-        found = [rule for rule in self.rules.values() if rule.hits(record)]
-        return sorted(found, key=lambda rule: (-rule.points, rule.id))
+        return sorted(self._index.hits(record), key=lambda rule: (-rule.points, rule.id))
 
     def _add(self, folder: Path) -> None:
         fresh: dict[str, Rule] = {}

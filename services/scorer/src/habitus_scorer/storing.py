@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Final
 
 import nats.errors
@@ -25,15 +26,15 @@ class Storing:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def send(self, subject: str, payload: bytes, message_id: str) -> "asyncio.Task[None]":
-        """Send now, in order; the task returned ends when the broker has stored it."""
+    async def send(self, subject: str, payload: bytes, message_id: str) -> Awaitable[None]:
+        """Send now, in order; what is returned is to be awaited: it ends when the broker has stored it."""
         try:
             stored = await self._bus.js.publish_async(
                 subject, payload, headers={"Nats-Msg-Id": message_id}, wait_stall=_TIMEOUT_S
             )
         except FAULTS:
-            return asyncio.create_task(self.store(subject, payload, message_id))
-        return asyncio.create_task(self._confirmed(stored, subject, payload, message_id))
+            return self.store(subject, payload, message_id)
+        return self._confirmed(stored, subject, payload, message_id)
 
     async def store(self, subject: str, payload: bytes, message_id: str) -> None:
         """Publish until the broker has stored it."""
@@ -54,6 +55,7 @@ class Storing:
         self, stored: "asyncio.Future[PubAck]", subject: str, payload: bytes, message_id: str
     ) -> None:
         try:
-            await asyncio.wait_for(stored, _TIMEOUT_S)
+            async with asyncio.timeout(_TIMEOUT_S):
+                await stored
         except FAULTS:
             await self.store(subject, payload, message_id)

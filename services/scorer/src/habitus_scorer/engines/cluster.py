@@ -73,6 +73,7 @@ class ClusterEngine:
     """Compares an anomaly with the recent ones of all replicas of its workload."""
 
     name = "cluster"
+    waits = False
 
     def __init__(self, services: EngineServices) -> None:
         self.max_points = services.max_points

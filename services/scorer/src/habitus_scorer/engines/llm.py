@@ -117,7 +117,6 @@ class LlmEngine:
         )
 
     async def _judged(self, question: JudgeRequest) -> JudgeReply:
-        payload = question.model_dump_json().encode()
         key = _key(question)
         if key in self._answers:
             self._answers.move_to_end(key)
@@ -127,6 +126,7 @@ class LlmEngine:
         self._waiting += 1
         try:
             async with self._turn:
+                payload = question.model_dump_json().encode()
                 raw = await self._request(subjects.JUDGE, payload, _LONGEST_S)
         finally:
             self._waiting -= 1

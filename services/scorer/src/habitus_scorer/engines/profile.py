@@ -16,6 +16,7 @@ class ProfileEngine:
     """Half of the points for the departure, half by the profile's confidence; no model is asked."""
 
     name = "profile"
+    waits = False
 
     def __init__(self, services: EngineServices) -> None:
         self.max_points = services.max_points

@@ -35,6 +35,7 @@ class RuleEngine:
     """Evaluates the shipped rules and those of the setting `scorer.rules`."""
 
     name = "rule"
+    waits = False
 
     def __init__(self, services: EngineServices) -> None:
         self.max_points = services.max_points

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A condition's tree becomes one predicate.
+"""A condition's tree becomes one condition on records.
 
 What no event can ever meet (a system call that is not collected) is decided while compiling, and what
 then no longer matters is not asked for: a field that we lack beside it refuses no rule.
@@ -15,11 +15,13 @@ from typing import Final
 
 from habitus_scorer.falco import fields
 from habitus_scorer.falco.grammar import LISTS, Check, ConditionFault, Many, Named, Node, Not
+from habitus_scorer.falco.needs import needs_of
+from habitus_scorer.needs import Condition, Predicate, Source, either, every
 from habitus_scorer.sigma.faults import Unsupported
-from habitus_scorer.sigma.matching import Predicate, bounded
+from habitus_scorer.sigma.matching import bounded
 
-Decided = Predicate | bool
-"""A predicate, or what every event gives."""
+Decided = Condition | bool
+"""A condition, or what every event gives."""
 Test = Callable[[str], bool]
 Net = IPv4Network | IPv6Network
 
@@ -70,7 +72,7 @@ class Compiler:
         self.narrowed: set[str] = set()
 
     def compiled(self, node: Node) -> Decided:
-        """Return the predicate of `node`, or what every event gives.
+        """Return the condition of `node`, or what every event gives.
 
         Raises:
             Unsupported: a field that we lack, a macro that is not there, a value that cannot be.
@@ -82,7 +84,7 @@ class Compiler:
                 return self._many(word, parts)
             case Not(inner=inner):
                 decided = self.compiled(inner)
-                return (not decided) if isinstance(decided, bool) else lambda record: not decided(record)
+                return (not decided) if isinstance(decided, bool) else _not(decided.holds)
             case Named(name=name):
                 return self._macro(name)
             case Check():
@@ -100,7 +102,7 @@ class Compiler:
 
     def _many(self, word: str, parts: Sequence[Node]) -> Decided:
         settles = word == "or"
-        tests: list[Predicate] = []
+        found: list[Condition] = []
         lacking: Unsupported | None = None
         settled = False
         for part in parts:
@@ -110,16 +112,15 @@ class Compiler:
                 lacking = lacking or fault
                 continue
             if not isinstance(decided, bool):
-                tests.append(decided)
+                found.append(decided)
             settled = settled or decided is settles
         if settled:
             return settles
         if lacking:
             raise lacking
-        if not tests:
+        if not found:
             return not settles
-        together = any if settles else all
-        return tests[0] if len(tests) == 1 else lambda record: together(test(record) for test in tests)
+        return found[0] if len(found) == 1 else _together(found, settles=settles)
 
     def _macro(self, name: str) -> Decided:
         if name in self._open:
@@ -145,7 +146,8 @@ class Compiler:
             values = self._collected(check, values)
             if not values:
                 return check.operator == "!="
-        return _predicate(check, values, read)
+        source = Source(f"falco {check.field}", read)
+        return Condition(_predicate(check, values, read), needs_of(check, values, source))
 
     def _expanded(self, values: Sequence[str], inside: tuple[str, ...]) -> Sequence[str]:
         found: list[str] = []
@@ -171,6 +173,17 @@ class Compiler:
         for value in values if known else ():
             if known and not known.fullmatch(value):
                 raise Unsupported(f"value {value!r} of field {check.field!r} is not told", check.field)
+
+
+def _not(test: Predicate) -> Condition:
+    return Condition(lambda record: not test(record))
+
+
+def _together(parts: Sequence[Condition], *, settles: bool) -> Condition:
+    tests, needs = [part.holds for part in parts], [part.needs for part in parts]
+    if settles:
+        return Condition(lambda record: any(test(record) for test in tests), either(needs))
+    return Condition(lambda record: all(test(record) for test in tests), every(needs))
 
 
 def _predicate(check: Check, values: Sequence[str], read: fields.Reader) -> Predicate:

@@ -7,6 +7,7 @@ not told, and a flow is told once for each new peer. Fields that this makes cert
 
 import posixpath
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 from habitus.anomalies import Anomaly
@@ -280,8 +281,9 @@ def constant(field: str) -> Value | None:
     return _CONSTANTS.get(field)
 
 
+@cache
 def reader(field: str) -> Reader | None:
-    """Return what reads `field` of an anomaly; None: our events have no such field."""
+    """Return what reads `field` of an anomaly, the same each time; None: our events have no such field."""
     name, _, index = field.partition("[")
     if index and name == "proc.aname" and index.rstrip("]").isdigit():
         return _ancestor(int(index.rstrip("]")))

@@ -73,8 +73,9 @@ def _rule(item: Item, compiler: Compiler, beside: str) -> Rule:
         techniques=tuple(tag for tag in tags if _TECHNIQUE.fullmatch(tag)),
         advice=None,
         categories=frozenset(),
-        test=test,
+        test=test.holds,
         source=item.file,
+        needs=test.needs,
         narrowed=tuple(sorted(compiler.narrowed)),
         version=version_of((item.keys, beside)),
     )

@@ -14,12 +14,13 @@ from sigma.conditions import (
 from sigma.rule import SigmaRule
 from sigma.types import SigmaString
 
+from habitus_scorer.needs import Condition, either, every
 from habitus_scorer.sigma.faults import Unsupported
-from habitus_scorer.sigma.matching import Predicate, keyword, matches, matches_any
+from habitus_scorer.sigma.matching import keyword, matches, matches_any
 
 
-def compiled(rule: SigmaRule, prepare: Callable[[Any], None] | None = None) -> Predicate:
-    """Return the predicate of the whole rule; of several conditions one must hold.
+def compiled(rule: SigmaRule, prepare: Callable[[Any], None] | None = None) -> Condition:
+    """Return the condition of the whole rule; of several conditions one must hold.
 
     `prepare` may change the tree of each condition before, e.g. rename its fields.
 
@@ -33,15 +34,15 @@ def compiled(rule: SigmaRule, prepare: Callable[[Any], None] | None = None) -> P
     return _any([_node(tree) for tree in trees])
 
 
-def _node(node: Any) -> Predicate:
+def _node(node: Any) -> Condition:
     match node:
         case ConditionAND(args=args):
             return _all([_node(arg) for arg in args])
         case ConditionOR(args=args):
             return _any(_alternatives(args))
         case ConditionNOT(args=[arg]):
-            inner = _node(arg)
-            return lambda record: not inner(record)
+            inner = _node(arg).holds
+            return Condition(lambda record: not inner(record))
         case ConditionFieldEqualsValueExpression(field=field, value=value):
             return matches(field, value)
         case ConditionValueExpression(value=value):
@@ -49,9 +50,9 @@ def _node(node: Any) -> Predicate:
     raise Unsupported("the condition is empty", "condition")
 
 
-def _alternatives(args: list[Any]) -> list[Predicate]:
+def _alternatives(args: list[Any]) -> list[Condition]:
     plain: dict[str, list[SigmaString]] = {}
-    tests: list[Predicate] = []
+    tests: list[Condition] = []
     for arg in args:
         # Exactly SigmaString: its subclass compares with regard to case.
         if isinstance(arg, ConditionFieldEqualsValueExpression) and type(arg.value) is SigmaString:
@@ -61,9 +62,15 @@ def _alternatives(args: list[Any]) -> list[Predicate]:
     return [matches_any(field, values) for field, values in plain.items()] + tests
 
 
-def _all(tests: list[Predicate]) -> Predicate:
-    return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+def _all(parts: list[Condition]) -> Condition:
+    tests = [part.holds for part in parts]
+    if len(tests) == 1:
+        return parts[0]
+    return Condition(lambda record: all(test(record) for test in tests), every(part.needs for part in parts))
 
 
-def _any(tests: list[Predicate]) -> Predicate:
-    return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
+def _any(parts: list[Condition]) -> Condition:
+    tests = [part.holds for part in parts]
+    if len(tests) == 1:
+        return parts[0]
+    return Condition(lambda record: any(test(record) for test in tests), either(part.needs for part in parts))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Sigma value against one field: every value type of pySigma becomes a predicate on a record."""
+"""One Sigma value against one field: every value type of pySigma becomes a condition on a record."""
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -26,13 +26,17 @@ from sigma.types import (
     SpecialChars,
 )
 
+from habitus_scorer.needs import Condition, Needs, Source, either, every, needed
+from habitus_scorer.regex_needs import needs_of
 from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.fields import FIELDS, KEYWORDS, Record
 
-Predicate = Callable[[Record], bool]
 TextTest = Callable[[str], bool]
 
 _REGEX_SEES: Final = 8192
+_EXACT: Final = 2**53
+"""Below it whole numbers and fractions are the same number written in one way each."""
+
 _MANY: Final = SpecialChars.WILDCARD_MULTI
 # What needs no regular expression: s stands for a literal, * for any text.
 _SHAPES: Final[dict[str, Callable[[str], TextTest]]] = {
@@ -52,8 +56,8 @@ _COMPARE: Final = {
 }
 
 
-def matches(field: str, value: SigmaType) -> Predicate:
-    """Return the predicate `field == value` as Sigma means it.
+def matches(field: str, value: SigmaType) -> Condition:
+    """Return the condition `field == value` as Sigma means it.
 
     Raises:
         Unsupported: our events have no such field, or the value's type is not evaluated.
@@ -63,8 +67,8 @@ def matches(field: str, value: SigmaType) -> Predicate:
     return _typed(field, value)
 
 
-def matches_any(field: str, values: Sequence[SigmaString]) -> Predicate:
-    """Return the predicate `field == one of values` as one test: long lists are what rules are made of.
+def matches_any(field: str, values: Sequence[SigmaString]) -> Condition:
+    """Return the condition `field == one of values` as one test: long lists are what rules are made of.
 
     Raises:
         Unsupported: as `matches`.
@@ -73,44 +77,58 @@ def matches_any(field: str, values: Sequence[SigmaString]) -> Predicate:
         raise Unsupported(f"field {field!r} is not among those that events have", field)
     by_shape: dict[str, list[str]] = {}
     others: list[TextTest] = []
+    needs: list[Needs] = []
     for value in values:
         parts = _parts(value, cased=False)
+        needs.append(_needs(field, parts))
         shape, literal = _shape(parts)
         if shape in _LISTS:
             by_shape.setdefault(shape, []).append(literal)
         else:
             others.append(_text_test(parts))
     tests = [_LISTS[shape](tuple(literals)) for shape, literals in by_shape.items()] + others
-    if len(tests) == 1:
-        return _on_text(field, tests[0], cased=False)
-    return _on_text(field, lambda text: any(test(text) for test in tests), cased=False)
+    test = tests[0] if len(tests) == 1 else lambda text: any(test(text) for test in tests)
+    return _on_text(field, test, either(needs), cased=False)
 
 
-def keyword(value: SigmaType) -> Predicate:
-    """Return the predicate of a value without a field: it occurs in some text of the event."""
+def keyword(value: SigmaType) -> Condition:
+    """Return the condition of a value without a field: it occurs in some text of the event."""
     if isinstance(value, SigmaString):
-        return _on_text(KEYWORDS, _contained(value), cased=isinstance(value, SigmaCasedString))
+        return _contained(value)
     if isinstance(value, SigmaNumber):
-        return _on_text(KEYWORDS, _contained(SigmaString(str(value.number))), cased=False)
+        return _contained(SigmaString(str(value.number)))
     return _typed(KEYWORDS, value)
 
 
-def _typed(field: str, value: SigmaType) -> Predicate:
+def _typed(field: str, value: SigmaType) -> Condition:
     for kind, make in _MAKERS:
         if isinstance(value, kind):
             return make(field, value)
     raise Unsupported(f"a value of type {type(value).__name__} is not evaluated", field)
 
 
-def _on_text(field: str, test: TextTest, *, cased: bool) -> Predicate:
+def _on_text(field: str, test: TextTest, needs: Needs, *, cased: bool) -> Condition:
     if cased:
-        return lambda record: any(map(test, record.texts(field)))
-    return lambda record: any(map(test, record.folded(field)))
+        return Condition(lambda record: any(map(test, record.texts(field))), needs)
+    return Condition(lambda record: any(map(test, record.folded(field))), needs)
 
 
-def _string(field: str, value: SigmaString) -> Predicate:
+def _string(field: str, value: SigmaString) -> Condition:
     cased = isinstance(value, SigmaCasedString)
-    return _on_text(field, _text_test(_parts(value, cased=cased)), cased=cased)
+    return _of_parts(field, _parts(value, cased=cased), cased=cased)
+
+
+def _of_parts(field: str, parts: Sequence[str | SpecialChars], *, cased: bool) -> Condition:
+    return _on_text(field, _text_test(parts), _needs(field, parts), cased=cased)
+
+
+def _needs(field: str, parts: Sequence[str | SpecialChars]) -> Needs:
+    last = len(parts) - 1
+    return every(
+        needed(Source(field), part, start=at == 0, end=at == last)
+        for at, part in enumerate(parts)
+        if isinstance(part, str)
+    )
 
 
 def _parts(value: SigmaString, *, cased: bool) -> list[str | SpecialChars]:
@@ -140,9 +158,10 @@ def _contains_one(literals: tuple[str, ...]) -> TextTest:
     return lambda text: any(literal in text for literal in literals)
 
 
-def _contained(value: SigmaString) -> TextTest:
-    parts = _parts(value, cased=isinstance(value, SigmaCasedString))
-    return _text_test([_MANY, *(part for part in parts if part != ""), _MANY])
+def _contained(value: SigmaString) -> Condition:
+    cased = isinstance(value, SigmaCasedString)
+    parts = [part for part in _parts(value, cased=cased) if part != ""]
+    return _of_parts(KEYWORDS, [_MANY, *parts, _MANY], cased=cased)
 
 
 def _pattern(parts: Sequence[str | SpecialChars]) -> re.Pattern[str]:
@@ -152,14 +171,17 @@ def _pattern(parts: Sequence[str | SpecialChars]) -> re.Pattern[str]:
     return re.compile(joined, re.DOTALL)
 
 
-def _regex(field: str, value: SigmaRegularExpression) -> Predicate:
+def _regex(field: str, value: SigmaRegularExpression) -> Condition:
     flags = re.RegexFlag(0)
     for flag in value.flags:
         flags |= SigmaRegularExpression.sigma_to_python_flags[flag]
     if value.contains_placeholder():
         raise Unsupported("a placeholder has no list of values here", field)
     pattern = re.compile(value.regexp.to_plain_regex(), flags)
-    return lambda record: any(pattern.search(bounded(text)) for text in record.texts(field))
+    return Condition(
+        lambda record: any(pattern.search(bounded(text)) for text in record.texts(field)),
+        needs_of(Source(field), pattern),
+    )
 
 
 def bounded(text: str) -> str:
@@ -170,12 +192,22 @@ def bounded(text: str) -> str:
     return text if len(text) <= _REGEX_SEES else text[: _REGEX_SEES // 2] + "\n" + text[-_REGEX_SEES // 2 :]
 
 
-def _number(field: str, value: SigmaNumber) -> Predicate:
+def _number(field: str, value: SigmaNumber) -> Condition:
     number, text = value.number, str(value.number)
-    return lambda record: any(found in (number, text) for found in record.values(field))
+    return Condition(
+        lambda record: any(found in (number, text) for found in record.values(field)),
+        either(needed(Source(field), one, start=True, end=True) for one in _spellings(number)),
+    )
 
 
-def _compare(field: str, value: SigmaCompareExpression) -> Predicate:
+def _spellings(number: float) -> Iterator[str]:
+    """Yield how a field's value that equals `number` may be written; nothing for what may be otherwise."""
+    if 0 < abs(number) < _EXACT:
+        yield str(float(number))
+        yield str(number) if number != int(number) else str(int(number))
+
+
+def _compare(field: str, value: SigmaCompareExpression) -> Condition:
     holds, number = _COMPARE[value.op], value.number.number
 
     def test(record: Record) -> bool:
@@ -187,10 +219,10 @@ def _compare(field: str, value: SigmaCompareExpression) -> Predicate:
                 continue
         return False
 
-    return test
+    return Condition(test)
 
 
-def _cidr(field: str, value: SigmaCIDRExpression) -> Predicate:
+def _cidr(field: str, value: SigmaCIDRExpression) -> Condition:
     network = value.network
 
     def test(record: Record) -> bool:
@@ -202,41 +234,46 @@ def _cidr(field: str, value: SigmaCIDRExpression) -> Predicate:
                 continue
         return False
 
-    return test
+    return Condition(test)
 
 
-def _null(field: str, _: SigmaNull) -> Predicate:
-    return lambda record: not record.values(field)
+def _null(field: str, _: SigmaNull) -> Condition:
+    return Condition(lambda record: not record.values(field))
 
 
-def _exists(field: str, value: SigmaExists) -> Predicate:
+def _exists(field: str, value: SigmaExists) -> Condition:
     wanted = bool(value)
-    return lambda record: bool(record.values(field)) is wanted
+    return Condition(lambda record: bool(record.values(field)) is wanted)
 
 
-def _boolean(field: str, value: SigmaBool) -> Predicate:
+def _boolean(field: str, value: SigmaBool) -> Condition:
     text = str(value.boolean).lower()
-    return lambda record: text in record.folded(field)
+    needs = needed(Source(field), text, start=True, end=True)
+    return Condition(lambda record: text in record.folded(field), needs)
 
 
-def _reference(field: str, value: SigmaFieldReference) -> Predicate:
+def _reference(field: str, value: SigmaFieldReference) -> Condition:
     other = value.field
     if other not in FIELDS:
         raise Unsupported(f"field {other!r} is not among those that events have", field)
     test: Callable[[str, str], bool] = operator.eq
     if value.starts_with or value.ends_with:
         test = str.startswith if value.starts_with else str.endswith
-    return lambda record: any(
-        test(left, right) for left in record.folded(field) for right in record.folded(other)
+    return Condition(
+        lambda record: any(
+            test(left, right) for left in record.folded(field) for right in record.folded(other)
+        )
     )
 
 
-def _expansion(field: str, value: SigmaExpansion) -> Predicate:
-    tests = [_typed(field, each) for each in value.values]
-    return lambda record: any(test(record) for test in tests)
+def _expansion(field: str, value: SigmaExpansion) -> Condition:
+    parts = [_typed(field, each) for each in value.values]
+    return Condition(
+        lambda record: any(part.holds(record) for part in parts), either(part.needs for part in parts)
+    )
 
 
-def _refused_time(field: str, _: SigmaTimestampPart) -> Predicate:
+def _refused_time(field: str, _: SigmaTimestampPart) -> Condition:
     raise Unsupported("parts of a timestamp are not evaluated", field)
 
 
@@ -248,8 +285,8 @@ _LISTS: Final[dict[str, Callable[[tuple[str, ...]], TextTest]]] = {
     "*s": lambda literals: lambda text: text.endswith(literals),
 }
 
-# The first kind that fits makes the predicate: a subclass stands before its base.
-_MAKERS: Final[list[tuple[type[SigmaType], Callable[[str, Any], Predicate]]]] = [
+# The first kind that fits makes the condition: a subclass stands before its base.
+_MAKERS: Final[list[tuple[type[SigmaType], Callable[[str, Any], Condition]]]] = [
     (SigmaString, _string),
     (SigmaTimestampPart, _refused_time),
     (SigmaNumber, _number),

@@ -70,6 +70,8 @@ def _rule(path: Path, document: Any) -> Rule:
     sigma = SigmaRule.from_dict(document)
     extras = Extras.model_validate(document.get("habitus") or {})
     level = sigma.level.name.lower() if sigma.level else "medium"
+    categories = _categories(sigma)
+    condition = compiled(sigma, auditd.rename if sigma.logsource.service == auditd.SERVICE else None)
     return Rule(
         id=sigma.name or (str(sigma.id) if sigma.id else path.stem),
         title=Bilingual(en=sigma.title, zh=extras.title_zh or sigma.title),
@@ -77,9 +79,10 @@ def _rule(path: Path, document: Any) -> Rule:
         points=LEVEL_POINTS[level] if extras.points is None else extras.points,
         techniques=_techniques(sigma),
         advice=extras.advice,
-        categories=_categories(sigma),
-        test=compiled(sigma, auditd.rename if sigma.logsource.service == auditd.SERVICE else None),
+        categories=categories,
+        test=condition.holds,
         source=path,
+        needs=condition.needs,
         version=version_of(document),
     )
 
