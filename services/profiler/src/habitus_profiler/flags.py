@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from habitus_profiler.hazards import AMOUNTS, DESCRIPTIONS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
+from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "other"]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; anything else."""
+Value = Literal["none", "on", "off", "amount", "format", "number", "word", "place", "other"]
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; where data lie; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
 MILD_FLAGS: Final = words(
@@ -50,11 +51,9 @@ _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_OFF, "off"),
 }
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer)-[a-z]|-XX:[+-]")
+_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list)-[a-z]|-XX:[+-]")
 _ENDINGS: Final = ("path", "dir", "file", "preload")
-_DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
 _LONG: Final = 3
-_SWITCH_LETTERS: Final = frozenset("abfhlmnoqstvwyzBFHQVW")
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
@@ -84,26 +83,23 @@ def is_switch(flag: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def is_mild(flag: str, value: Value) -> bool:
+def is_mild(flag: str, value: Value, program: str = "") -> bool:
     """Say whether a flag or variable with such a value can do no harm that the value itself does not tell."""
     name = flag.lstrip("-").rstrip("=")
     if value == "other" or not name:
         return False
-    if len(name) == 1:
-        by_letter = name in _SWITCH_LETTERS if value == "none" else name not in _DOOR_LETTERS
-        return by_letter and value in {"none", "amount", "format", "number"}
-    if flag[:1] == "-" and flag[:2] != "--" and not _is_word(name):
-        return value in {"amount", "number"} and _DOOR_LETTERS.isdisjoint(name)
+    if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
+        return value not in {"on", "off"} and are_mild(program, name, value)
     return _is_mild_name([part.lower() for part in _PARTS.split(name) if part], value)
 
 
 def _is_mild_name(parts: list[str], value: Value) -> bool:
     if not parts or _harms(parts, value):
         return False
-    if value not in {"number", "word"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
+    if value not in {"number", "word", "place"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
         return True
     doors = DOORS if value == "number" else NAMES
-    return doors.isdisjoint(parts) and not (value == "word" and parts[-1].endswith(_ENDINGS))
+    return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
 
 
 def _harms(parts: list[str], value: Value) -> bool:

@@ -12,7 +12,8 @@ from typing import Final
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.flags import Value, is_mild, is_switch
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, under
+from habitus_profiler.letters import is_known_switch
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_code, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -71,27 +72,36 @@ _LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 def _is_mild(program: str, flag: str, behind: str) -> bool:
     """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
 
-    Letters of programs that run or reach anything say too little to be mild.
+    Letters of programs that run or reach anything say too little to be mild, unless they are known.
     """
     if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
         return False
-    token = typed(behind)
-    if not behind or is_switch(flag) or (token.kind == "flag" and " " not in behind):
-        return is_mild(flag, "none") and (flag[:2] == "--" or program not in _FAR_REACHING)
-    value: Value = "word" if _is_usual_place(token, behind) else graded(token, behind)
-    if program in _FAR_REACHING and flag[:2] != "--" and len(flag) > _ONE_LETTER:
+    if is_known_switch(program, flag):
+        return True
+    if program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind):
         return False
-    return flag not in _LOOSE_FLAGS and is_mild(flag, value)
+    if not behind or is_switch(flag) or _is_next(behind):
+        return is_mild(flag, "none", program)
+    token = typed(behind)
+    value = _place_grade(token, behind) or graded(token, behind)
+    return flag not in _LOOSE_FLAGS and is_mild(flag, value, program)
 
 
-def _is_usual_place(token: Token, word: str) -> bool:
-    """Say whether a word is a host or path that may be no flag's value, and nowhere that anybody writes.
+def _is_next(word: str) -> bool:
+    """Say whether a word is no value of the flag before it, but a flag or a redirection."""
+    return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")
+
+
+def _place_grade(token: Token, word: str) -> Value | None:
+    """Grade a host or path that may be no flag's value, and lies nowhere that anybody writes.
 
     It is a slot of its own: it has to be known as well.
     """
     if token.kind in {"url", "host", "ip", "email"}:
-        return True
-    return token.kind == "path" and under(word, SCRATCH) is None and "/." not in word
+        return "word"
+    if token.kind != "path" or under(word, SCRATCH) is not None or "/." in word:
+        return None
+    return "word" if is_code(word) or is_sensitive(word) else "place"
 
 
 def _tree(word: str) -> tuple[Slot, ...]:

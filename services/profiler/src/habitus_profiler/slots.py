@@ -120,7 +120,7 @@ class SlotBook:
         for family in families(*slot):
             at = slot.kind, family.key
             self._members[at] = self._members.get(at, 0) + 1
-        if slot.kind == "flag":
+        if slot.kind in {"flag", "tuned"}:
             command, _, name = slot.value.rpartition(" ")
             if _is_cluster(name):
                 self._letters.setdefault(command, set()).update(name[1:])
