@@ -117,7 +117,7 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")

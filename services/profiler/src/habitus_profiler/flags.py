@@ -11,7 +11,17 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from habitus_profiler.hazards import AMOUNTS, DESCRIPTIONS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
+from habitus_profiler.hazards import (
+    AMOUNTS,
+    DESCRIPTIONS,
+    DOORS,
+    FEATURES,
+    NAMES,
+    NEGATIONS,
+    POWERS,
+    PROTECTIONS,
+    ROUTES,
+)
 from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
@@ -62,6 +72,7 @@ _BY_KIND: Final[dict[str, Value]] = {
 }
 _PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*\Z")
 _LONGEST_WORD: Final = 40
+_LONGEST_LIST: Final = 400
 
 
 def value_of(kind: str, text: str) -> Value:
@@ -90,7 +101,28 @@ def is_mild(flag: str, value: Value, program: str = "") -> bool:
         return False
     if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
         return value not in {"on", "off"} and are_mild(program, name, value)
-    return _is_mild_name([part.lower() for part in _PARTS.split(name) if part], value)
+    return _is_mild_name(_parts(name), value)
+
+
+@lru_cache(maxsize=4096)
+def switched_on(flag: str, value: str) -> tuple[str, ...]:
+    """Return which of the features that a flag switches on (`--enable-feature=a,b`) could do harm."""
+    parts = _parts(flag)
+    if not parts or parts[-1] not in FEATURES:
+        return ()
+    names = (name.removesuffix("=true") for name in value[:_LONGEST_LIST].split(","))
+    return tuple(name for name in names if _harms(_parts(name), "none"))
+
+
+@lru_cache(maxsize=4096)
+def names_route(flag: str) -> bool:
+    """Say whether a flag's value is where a server answers, and no file: `--web.telemetry-path`."""
+    parts = _parts(flag)
+    return len(parts) > 1 and parts[-1] in {"path", "prefix"} and not ROUTES.isdisjoint(parts[:-1])
+
+
+def _parts(name: str) -> list[str]:
+    return [part.lower() for part in _PARTS.split(name) if part]
 
 
 def _is_mild_name(parts: list[str], value: Value) -> bool:

@@ -62,7 +62,12 @@ AMOUNTS: Final = words(
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 DESCRIPTIONS: Final = words(
     """
-    algo algorithm charset codec compression encoding format lang locale order sort style type unit zone
+    algo algorithm category charset codec column columns compression encoding field fields filter format label
+    labels lang locale order priority severity sort strategy style suffix tag tags title type unit zone
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""
+FEATURES: Final = words("feature features gate gates featuregates")
+"""What stands behind these is switched on: it is read as a flag's name would be."""
+ROUTES: Final = words("api base context health healthz http metrics probe route servlet telemetry uri url web")
+"""With `path` or `prefix` behind them these name where a server answers, not where a file lies."""

@@ -95,17 +95,19 @@ SWITCHES: Final = {
 _RISKY: Final = frozenset("ikADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abjnqtyzBFNQTWZ")
+_WITH_WORD: Final = frozenset("abfjnqtvyzBFNQTWZ")
 _WITH_PLACE: Final = frozenset("abdefknqstvwyzBFNQTVWZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
-_LETTERS: Final = re.compile(r"-[A-Za-z0-9#]{1,8}\Z")
+_LETTERS: Final = re.compile(r"-[A-Za-z0-9#]{0,8}\Z")
 
 
 @lru_cache(maxsize=4096)
 def is_known_switch(command: str, flag: str) -> bool:
     """Say whether `flag` is letters that in this program take no value and can do no harm."""
     letters = SWITCHES.get(_stem(command))
+    if command == "wget":
+        flag = flag.removesuffix("O-")  # to standard output
     return letters is not None and _LETTERS.match(flag) is not None and set(flag[1:]).issubset(letters)
 
 
@@ -120,11 +122,13 @@ def are_mild(command: str, letters: str, value: str) -> bool:
         return is_known_switch(command, f"-{letters}")
     if value == "none":
         return command not in _FAR_REACHING and _RISKY.isdisjoint(letters)
-    if len(letters) > 1:
+    if len(letters) > 1 and value != "format":
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return _is_mild_cluster(command, letters, value)
-    if value in {"amount", "format", "number"}:
+    if value in {"amount", "number"}:
         return letters not in _WITH_NUMBER
+    if value == "format":
+        return True
     return command not in _FAR_REACHING and letters in (_WITH_WORD if value == "word" else _WITH_PLACE)
 
 

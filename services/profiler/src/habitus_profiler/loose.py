@@ -6,7 +6,7 @@ from typing import Final
 
 from habitus_profiler.programs import CALLS
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import telling
+from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
@@ -55,6 +55,13 @@ def settings(text: str) -> list[Slot]:
 def named(text: str) -> list[Slot]:
     """Return the telling words of a text."""
     return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
+
+
+def told_again(text: str) -> list[Slot]:
+    """Return the slots that a normal form's own text still gives: telling words, entries and places."""
+    words = text.split()[:_ENOUGH]
+    pairs = [pair for at in range(1, len(words)) if (pair := gives(words[at - 1], words[at]))]
+    return [*named(text), *(Slot("word", pair) for pair in pairs), *entries(text), *places(text)]
 
 
 def entries(text: str) -> list[Slot]:

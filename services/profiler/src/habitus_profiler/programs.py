@@ -51,6 +51,25 @@ LOAD_FLAGS: Final = words(
 )
 """Flags whose value is code, or is run: it is known by itself only."""
 
+LOADERS: Final = {
+    "pandoc": frozenset({"--filter", "-F", "--lua-filter", "-L", "--pdf-engine", "--pdf-engine-opt"}),
+    "python": frozenset({"-X"}),
+    "perl": frozenset({"-I", "-M"}),
+    "ruby": frozenset({"-I"}),
+    "php": frozenset({"-z"}),
+    "git": frozenset({"-c", "-u", "--exec-path", "--template"}),
+    "tar": frozenset({"-I", "-F", "--info-script", "--new-volume-script"}),
+    "rsync": frozenset({"-e"}),
+    "celery": frozenset({"-I", "--include", "-A", "--app"}),
+    "gunicorn": frozenset({"-k", "--worker-class", "--logger-class"}),
+    "erl": frozenset({"-s", "-run", "-eval"}),
+    "beam.smp": frozenset({"-s", "-run", "-eval"}),
+    "openssl": frozenset({"-engine", "-provider"}),
+    "sqlite": frozenset({"-cmd"}),
+    "curl": frozenset({"--engine"}),
+}
+"""Program → flags of its own whose value is code, or is run."""
+
 HOST_FLAGS: Final = words(
     """
     -h --host --hostname --server --servername --bootstrap-server --broker --proxy -x --peer --master
@@ -88,9 +107,12 @@ CALLS: Final = RUNNING | words(
 """Names (in lower case) that in text which looks like code mean that something will run."""
 
 ASKING: Final = frozenset(
-    {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait"}
+    {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait", "df"}
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
+
+FETCHERS: Final = frozenset({"curl", "wget"})
+"""Commands that fetch: what they fetch and from where are slots of their own."""
 
 SEQUENCES: Final = frozenset({"&&", "||", ";"})
 """Shell operators that pass nothing on."""

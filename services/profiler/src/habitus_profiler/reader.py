@@ -11,32 +11,28 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.flags import Value, is_mild, is_switch
-from habitus_profiler.letters import is_known_switch
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_code, is_sensitive, under
+from habitus_profiler.argument import is_mild_flag, loaded, told
+from habitus_profiler.flags import names_route
+from habitus_profiler.paths import HARMLESS, classed, exe_place, is_sensitive
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
-    HOST_FLAGS,
     KEYWORDS,
-    LOAD_FLAGS,
     PASSIVE,
     RUNNING,
     SEQUENCES,
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
-    TALKERS,
-    WHO_FLAGS,
     WRAPPERS,
     is_shell_flag,
     names_host,
     program,
 )
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import gives, telling
-from habitus_profiler.tokens import Token, graded, typed
+from habitus_profiler.telling import gives
+from habitus_profiler.tokens import Token, typed
 from habitus_profiler.volatile import softened
 
 MAX_TOKENS: Final = 512
@@ -60,59 +56,15 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
-_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
-_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _ANYWHERE: Final = Slot("remote", "any")
-_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
-_LONGEST_FLAG: Final = 200
-_ONE_LETTER: Final = len("-x")
-_LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 
 
-def _is_mild(program: str, flag: str, behind: str) -> bool:
-    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
-
-    Letters of programs that run or reach anything say too little to be mild, unless they are known.
-    """
-    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
-        return False
-    if is_known_switch(program, flag):
-        return True
-    if program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind):
-        return False
-    if not behind or is_switch(flag) or _is_next(behind):
-        return is_mild(flag, "none", program)
-    token = typed(behind)
-    value = _place_grade(token, behind) or graded(token, behind)
-    return flag not in _LOOSE_FLAGS and is_mild(flag, value, program)
-
-
-def _is_next(word: str) -> bool:
-    """Say whether a word is no value of the flag before it, but a flag or a redirection."""
-    return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")
-
-
-def _place_grade(token: Token, word: str) -> Value | None:
-    """Grade a host or path that may be no flag's value, and lies nowhere that anybody writes.
-
-    It is a slot of its own: it has to be known as well.
-    """
-    if token.kind in {"url", "host", "ip", "email"}:
-        return "word"
-    if token.kind != "path" or under(word, SCRATCH) is not None or "/." in word:
-        return None
-    return "word" if is_code(word) or is_sensitive(word) else "place"
-
-
-def _tree(word: str) -> tuple[Slot, ...]:
-    """Return the first name of what is spelt as a relative path: a branch's kind, a store's tree."""
-    top, slash, _ = word.partition("/")
-    return (Slot("tree", softened(top)),) if slash and _TREE.match(top) else ()
-
-
-def _value(word: str) -> str:
-    """Return what of a word is no flag's name."""
-    return word.partition("=")[2] if word[:1] == "-" else word
+def _argument(name: str, flag: str, word: str) -> Token:
+    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
+    token = typed(word)
+    if token.kind == "path" and not is_sensitive(word) and (name in ASKING or names_route(flag)):
+        return Token("text", token.text)
+    return token
 
 
 class Reader:
@@ -140,27 +92,29 @@ class Reader:
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
         flag, plain, script = "", 0, False
+        interprets = name in CODE_FLAGS or name in SHELLS
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
-            script = script or (not flag and word[:1] != "-")
+            script = script or (flag in {"", "-m"} and word[:1] != "-")
             if self.special(name, flag, plain, word, depth, script=script):
                 flag, plain = "", plain + 1
                 continue
             if self.wrapped(name, plain, words, at, depth):
                 return
-            if flag in LOAD_FLAGS and not word.startswith("-"):
-                self.slots[Slot("load", typed(word).text[:300])] = None
-            pair = gives(words[at - 1], word) if at else None
+            if word[:1] != "-":
+                self.add(loaded(name, flag, word))
+            pair = gives(words[at - 1], word) if at else gives(*word.partition("=")[::2])
             if pair:
                 self.slots[Slot("word", pair)] = None
-            if _is_mild(name, word, words[at + 1] if at + 1 < len(words) else ""):
+            given = "" if interprets and script else name
+            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
                 self.word(name, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
-                flag = word.partition("=")[0]
-                if flag != word and flag in LOAD_FLAGS:
-                    self.slots[Slot("load", typed(word.partition("=")[2]).text[:300])] = None
+                flag, equals, value = word.partition("=")
+                if equals:
+                    self.add(loaded(name, flag, value))
             else:
                 flag, plain = "", plain + ("=" not in word)
 
@@ -173,16 +127,12 @@ class Reader:
         elif name == "chmod" and len(word) == 4 and word.isdigit() and word[0] in "234567":  # noqa: PLR2004
             self.take(Token("mode", word, (Slot("mode", "setid"),)))
         else:
-            self.take(typed(word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
+            self.take(_argument(name, flag, word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
             if "(" in word:
                 self.calls(word)
             if word in RUNNING:
                 self.slots[Slot("command", word)] = None
-            self.add(Slot("word", found) for found in telling(_value(word)))
-            self.add(_tree(word))
-            if flag in WHO_FLAGS and _NAME.match(word):
-                self.slots[Slot("who", word)] = None
-            self.add(loose.entries(word))
+            self.add(told(flag, word))
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""

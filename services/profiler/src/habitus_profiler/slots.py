@@ -11,7 +11,7 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
-- `command`: what can do nothing (`true`, `echo`) is known; `scheme`: so is the enciphered one of a known one;
+- `command`: what can do nothing (`true`, `echo`) is known, and `wget` where `curl` is; `scheme`: so is the enciphered one of a known one;
 - `tree`, `who`: the first name of a relative path, or whom a command acts as, is news only where such were
   seen (in a profile of before these kinds there are none).
 """
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from habitus_profiler.flags import MILD_FLAGS
 from habitus_profiler.kindred import above, families
-from habitus_profiler.programs import ASKING, SEQUENCES
+from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES
 
 
 class Slot(NamedTuple):
@@ -144,6 +144,10 @@ def _flag(book: SlotBook, value: str) -> bool:
     return name in MILD_FLAGS or command in ASKING or book.has("tuned", value) or book.spells(command, name)
 
 
+def _is_fetcher(book: SlotBook, value: str) -> bool:
+    return value in FETCHERS and any(book.has("command", other) for other in FETCHERS)
+
+
 _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "remote": _remote,
     "listen": _listen,
@@ -152,7 +156,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
     "who": lambda book, _: "who" not in book.seen,
-    "command": lambda _, value: value in ASKING,
+    "command": lambda book, value: value in ASKING or _is_fetcher(book, value),
     "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
 }

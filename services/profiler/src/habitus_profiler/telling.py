@@ -20,7 +20,7 @@ _PARTS: Final = words(
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
     chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
-    slaveof replicaof shutdown portforward
+    slaveof replicaof shutdown portforward locked ransom
     """
 )
 _STARTS: Final = ("disable", "decommission")
@@ -34,6 +34,9 @@ _PAIR: Final = re.compile(
     r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
     r"|(?:config|acl) (?:set|dump|view)|module load|script load|member (?:add|remove)"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
+    r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"
+    r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
+    r"|--(?:network|net|pid|ipc|uts|userns) host\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _LONGEST: Final = 4096

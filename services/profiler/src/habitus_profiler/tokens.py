@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import Value, is_mild, value_of
-from habitus_profiler.paths import classed, extension_of, is_code, is_program
+from habitus_profiler.flags import Value, is_mild, names_route, value_of
+from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -48,6 +48,8 @@ _BLOBS: Final = {"hex": "hex-blob", "jwt": "jwt", "base64": "base64"}
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
 _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
+_HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
+_REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _LIST: Final = re.compile(r"[,;]")
 
@@ -186,6 +188,9 @@ def _flag(token: str, depth: int) -> Token | None:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    if inner.kind == "path" and names_route(name) and not is_sensitive(value):
+        inner = Token("text", inner.text)
+        value = "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
@@ -292,6 +297,15 @@ def _host(token: str, depth: int) -> Token | None:
     return Token("host", f"{remote}:{inner.text}", (Slot("remote", remote), *inner.slots))
 
 
+def _behind_colon(token: str, depth: int) -> Token | None:
+    """Read `remote:203.0.113.9`: a word before a whole address or name."""
+    head, colon, tail = token.partition(":")
+    if not colon or depth >= _MAX_DEPTH or not _HEAD.match(head):
+        return None
+    inner = typed(tail, depth + 1)
+    return Token("host", f"{softened(head)}:{inner.text}", inner.slots) if inner.kind in _REMOTE else None
+
+
 def _file(token: str, depth: int) -> Token | None:
     """Read a bare file name (`server.js`, `.env`) whose extension says that it holds code."""
     del depth
@@ -318,5 +332,5 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 _KINDS: Final = (
     _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _path, _hex, _blob,
-    _mode, _host, _file,
+    _mode, _host, _behind_colon, _file,
 )  # fmt: skip

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one argument tells by the program it is given to and by the flag before it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from habitus_profiler import loose, shell
+from habitus_profiler.flags import Value, is_mild, is_switch, switched_on
+from habitus_profiler.letters import is_known_switch
+from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
+from habitus_profiler.programs import (
+    HOST_FLAGS,
+    LOAD_FLAGS,
+    LOADERS,
+    RUNNING,
+    TALKERS,
+    WHO_FLAGS,
+    WRAPPERS,
+)
+from habitus_profiler.slots import Slot
+from habitus_profiler.telling import telling
+from habitus_profiler.tokens import Token, graded, typed
+from habitus_profiler.volatile import softened
+
+_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
+_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
+_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_LONGEST_FLAG: Final = 200
+_LONGEST_LOAD: Final = 300
+_ONE_LETTER: Final = len("-x")
+_LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
+_INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
+
+
+def is_mild_flag(program: str, flag: str, behind: str) -> bool:
+    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
+
+    Letters of programs that run or reach anything say too little to be mild, unless they are known.
+    """
+    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
+        return False
+    if is_known_switch(program, flag):
+        return True
+    if program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind):
+        return False
+    if not behind or is_switch(flag) or _is_next(behind):
+        return is_mild(flag, "none", program)
+    token = typed(behind)
+    value = _place_grade(token, behind) or graded(token, behind)
+    return flag not in _LOOSE_FLAGS and flag not in LOADERS.get(program, ()) and is_mild(flag, value, program)
+
+
+def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
+    """Yield a flag's value where it is code, or is run."""
+    if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
+        token = typed(word)
+        if token.kind not in _INERT:
+            yield Slot("load", token.text[:_LONGEST_LOAD])
+
+
+def told(flag: str, word: str) -> Iterator[Slot]:
+    """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
+    name, equals, value = word.partition("=")
+    said = value if word[:1] == "-" else word
+    yield from (Slot("word", found) for found in telling(said))
+    yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
+    top, slash, _ = word.partition("/")
+    if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
+        yield Slot("tree", softened(top))
+    if flag in WHO_FLAGS and _NAME.match(word):
+        yield Slot("who", word)
+    yield from loose.entries(word)
+
+
+def _is_next(word: str) -> bool:
+    """Say whether a word is no value of the flag before it, but a flag or a redirection."""
+    return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")
+
+
+def _place_grade(token: Token, word: str) -> Value | None:
+    """Grade a host or path that may be no flag's value, and lies nowhere that anybody writes.
+
+    It is a slot of its own: it has to be known as well.
+    """
+    if token.kind in {"url", "host", "ip", "email"}:
+        return "word"
+    if token.kind != "path" or under(word, SCRATCH) is not None or "/." in word:
+        return None
+    if word in HARMLESS:
+        return "format"
+    return "word" if is_code(word) or is_sensitive(word) else "place"
