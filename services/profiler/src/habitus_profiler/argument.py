@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from habitus_profiler import loose, shell
-from habitus_profiler.flags import Value, is_mild, is_switch, switched_on
+from habitus_profiler.flags import is_mild, is_switch, switched_on
 from habitus_profiler.letters import is_known_switch
-from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.programs import (
     HOST_FLAGS,
     LOAD_FLAGS,
@@ -20,7 +19,7 @@ from habitus_profiler.programs import (
 )
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import telling
-from habitus_profiler.tokens import Token, graded, typed
+from habitus_profiler.tokens import graded, typed
 from habitus_profiler.volatile import softened
 
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
@@ -31,6 +30,7 @@ _LONGEST_LOAD: Final = 300
 _ONE_LETTER: Final = len("-x")
 _LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 _INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
+_PLACES: Final = frozenset({"url", "host", "ip"})
 
 
 def is_mild_flag(program: str, flag: str, behind: str) -> bool:
@@ -46,16 +46,20 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
         return False
     if not behind or is_switch(flag) or _is_next(behind):
         return is_mild(flag, "none", program)
-    token = typed(behind)
-    value = _place_grade(token, behind) or graded(token, behind)
-    return flag not in _LOOSE_FLAGS and flag not in LOADERS.get(program, ()) and is_mild(flag, value, program)
+    if flag in _LOOSE_FLAGS or flag in LOADERS.get(program, ()):
+        return False
+    return is_mild(flag, graded(typed(behind), behind), program)
 
 
 def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
-    """Yield a flag's value where it is code, or is run."""
+    """Yield a flag's value where it is code, or is run.
+
+    Not SQL, whose verbs are slots, nor what behind one letter (`-r gs://…`) is a place that tells by itself.
+    """
     if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
         token = typed(word)
-        if token.kind not in _INERT:
+        tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
+        if token.kind not in _INERT and not tells and not loose.is_sql(word):
             yield Slot("load", token.text[:_LONGEST_LOAD])
 
 
@@ -76,17 +80,3 @@ def told(flag: str, word: str) -> Iterator[Slot]:
 def _is_next(word: str) -> bool:
     """Say whether a word is no value of the flag before it, but a flag or a redirection."""
     return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")
-
-
-def _place_grade(token: Token, word: str) -> Value | None:
-    """Grade a host or path that may be no flag's value, and lies nowhere that anybody writes.
-
-    It is a slot of its own: it has to be known as well.
-    """
-    if token.kind in {"url", "host", "ip", "email"}:
-        return "word"
-    if token.kind != "path" or under(word, SCRATCH) is not None or "/." in word:
-        return None
-    if word in HARMLESS:
-        return "format"
-    return "word" if is_code(word) or is_sensitive(word) else "place"

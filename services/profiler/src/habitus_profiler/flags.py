@@ -13,9 +13,12 @@ from typing import Final, Literal
 
 from habitus_profiler.hazards import (
     AMOUNTS,
+    CODE,
+    CREDENTIALS,
     DESCRIPTIONS,
     DOORS,
     FEATURES,
+    INSIDE,
     NAMES,
     NEGATIONS,
     POWERS,
@@ -39,9 +42,17 @@ MILD_FLAGS: Final = words(
     --fail --compressed --compress --level --fast --best --no-owner --no-acl --no-privileges --no-pager
     --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
     -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
-    --batch-size --concurrency
+    --batch-size --concurrency --trace --full --yes --follow --noinput --no-input --overwrite
     """
 )
+
+_SWITCHES: Final = words(
+    """
+    --verbose --quiet --silent --debug --trace --dry-run --recursive --all --yes --long --follow --once --full
+    --noinput --overwrite --progress --human-readable --reverse --compressed
+    """
+)
+"""Names that in every common tool take no value."""
 
 IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info version help")
 """Arguments by which a program that is given nothing else only tells of itself."""
@@ -63,6 +74,9 @@ _BY_WORD: Final[dict[str, Value]] = {
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list)-[a-z]|-XX:[+-]")
 _ENDINGS: Final = ("path", "dir", "file", "preload")
+_SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
+"""Ends of an environment variable's name that says where code is looked for."""
+_CODE_ENDINGS: Final = ("preload", "pythonpath", "classpath")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
@@ -70,7 +84,8 @@ _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
-_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*\Z")
+_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*[-_.]?\Z")
+_GLOB: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?-]+\Z")
 _LONGEST_WORD: Final = 40
 _LONGEST_LIST: Final = 400
 
@@ -84,13 +99,13 @@ def value_of(kind: str, text: str) -> Value:
         return "format"
     if kind == "list":
         return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
-    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _PLAIN.match(text)
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and (_PLAIN.match(text) or _GLOB.match(text))
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
 
 
 def is_switch(flag: str) -> bool:
-    """Say whether a flag's name says that it takes no value: `--no-audit`, `--enable-source-maps`."""
-    return _SWITCH.match(flag) is not None
+    """Say whether a flag's name says that it takes no value: `--no-audit`, `--enable-source-maps`, `--verbose`."""
+    return flag in _SWITCHES or _SWITCH.match(flag) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -101,6 +116,8 @@ def is_mild(flag: str, value: Value, program: str = "") -> bool:
         return False
     if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
         return value not in {"on", "off"} and are_mild(program, name, value)
+    if value == "place" and flag[-1] == "=" and name.isupper() and name.endswith(_SEARCHED):
+        return False
     return _is_mild_name(_parts(name), value)
 
 
@@ -126,9 +143,16 @@ def _parts(name: str) -> list[str]:
 
 
 def _is_mild_name(parts: list[str], value: Value) -> bool:
-    if not parts or _harms(parts, value):
+    if not parts:
         return False
-    if value not in {"number", "word", "place"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
+    if value in {"amount", "number"} and parts[-1] in AMOUNTS:
+        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
+        return PROTECTIONS.isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
+    if _harms(parts, value):
+        return False
+    if value == "place":
+        return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
+    if value not in {"number", "word"} or (value == "word" and parts[-1] in DESCRIPTIONS):
         return True
     doors = DOORS if value == "number" else NAMES
     return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
@@ -142,6 +166,9 @@ def _harms(parts: list[str], value: Value) -> bool:
     if value not in {"none", "on", "off"}:
         return power or protection
     off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")
+    if value == "off" and not CREDENTIALS.isdisjoint(parts):
+        return True
+    power = power or INSIDE.search("_".join(parts)) is not None
     return (protection and off) or (power and (protection or not off))
 
 

@@ -116,7 +116,7 @@ def _beside(path: str) -> tuple[Family, ...]:
     parts = folder.strip("/").split("/")
     sensitive = under(path, SENSITIVE)
     plain = extension or sensitive == "/etc"
-    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, parts):
+    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, [*parts, name]):
         return ()
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()

@@ -56,6 +56,8 @@ SWITCHES: Final = {
     "mount": "rv",
     "crontab": "l",
     "iptables": "nvwxL",
+    "dpkg": "lsLS",
+    "rpm": "aqlV",
     "tar": "acfhjkmoprstvxzJOSUW",
     "rsync": "acghilnopqrtuvxyzACDHJNOPRSWX",
     "sed": "nrsuzE",
@@ -92,10 +94,10 @@ SWITCHES: Final = {
 }
 """Program → letters that take no value and can do no harm."""
 
-_RISKY: Final = frozenset("ikADKPR")
+_RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abfjnqtvyzBFNQTWZ")
+_WITH_WORD: Final = frozenset("abdfjnqtvyzBFNQTWZ")
 _WITH_PLACE: Final = frozenset("abdefknqstvwyzBFNQTVWZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""

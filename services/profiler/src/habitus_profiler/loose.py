@@ -4,7 +4,7 @@
 import re
 from typing import Final
 
-from habitus_profiler.programs import CALLS
+from habitus_profiler.programs import CALLS, RUNNING
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
@@ -29,7 +29,7 @@ _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
-    r"vacuum|analyze|explain|revoke|load|use|replace|merge)\b",
+    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma)\b",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
@@ -86,8 +86,20 @@ def calls(text: str) -> list[Slot]:
     return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
 
 
+def is_sql(text: str) -> bool:
+    """Say whether a text begins as SQL does."""
+    return _SQL_START.match(text) is not None
+
+
+def escapes(text: str) -> list[Slot]:
+    """Return the programs that a text of an interactive program runs (`!sh`), and the root if it names it."""
+    words = text.split()[:_ENOUGH]
+    run = [Slot("command", name) for word in words if word[:1] == "!" and (name := word.strip("!;'\"")) in RUNNING]
+    return [*run, Slot("path", "/")] if "/" in words and not is_sql(text) else run
+
+
 def operators(text: str) -> list[Slot]:
     """Return the verbs of SQL, or the shell operators of any other text."""
-    if _SQL_START.match(text):
+    if is_sql(text):
         return [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
     return [Slot("operator", operator) for operator in _OPERATORS if operator in text]

@@ -13,7 +13,7 @@ from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told
 from habitus_profiler.flags import names_route
-from habitus_profiler.paths import HARMLESS, classed, exe_place, is_sensitive
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -56,7 +56,14 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 _ANYWHERE: Final = Slot("remote", "any")
+
+
+def _mode(word: str) -> tuple[Slot, ...]:
+    """Return what is dangerous in a mode in octal digits."""
+    setid = (Slot("mode", "setid"),) if len(word) > len("755") and word[0] in "234567" else ()
+    return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
 
 
 def _argument(name: str, flag: str, word: str) -> Token:
@@ -83,6 +90,8 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
+            if slot.kind == "path" and under(slot.value, SCRATCH):
+                self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE:
                 self.slots[Slot("listen", f"{prefix} {softened(flag)}".strip())] = None
 
@@ -124,8 +133,8 @@ class Reader:
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
-        elif name == "chmod" and len(word) == 4 and word.isdigit() and word[0] in "234567":  # noqa: PLR2004
-            self.take(Token("mode", word, (Slot("mode", "setid"),)))
+        elif name == "chmod" and _MODE.match(word):
+            self.take(Token("mode", word, _mode(word)))
         else:
             self.take(_argument(name, flag, word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
             if "(" in word:
@@ -259,6 +268,7 @@ class Reader:
             return
         self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
         self.add(loose.operators(text))
+        self.add(loose.escapes(text))
         if "(" in text:
             self.calls(text)
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')

@@ -12,8 +12,8 @@ kind make another of the kind known (see `kindred`), and
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
 - `command`: what can do nothing (`true`, `echo`) is known, and `wget` where `curl` is; `scheme`: so is the enciphered one of a known one;
-- `tree`, `who`: the first name of a relative path, or whom a command acts as, is news only where such were
-  seen (in a profile of before these kinds there are none).
+- `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which a
+  file in `/tmp` is given, is news only where such were seen (in a profile of before these kinds there are none).
 """
 
 from collections.abc import Callable, Iterable
@@ -37,6 +37,7 @@ WORDS: Final = {
     "scheme": "URL scheme",
     "fetch": "kind of file fetched",
     "path": "path",
+    "scratch": "place that anybody writes to, given by",
     "flag": "flag",
     "tuned": "tuning",
     "variable": "variable",
@@ -156,6 +157,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
     "who": lambda book, _: "who" not in book.seen,
+    "scratch": lambda book, _: "scratch" not in book.seen,
     "command": lambda book, value: value in ASKING or _is_fetcher(book, value),
     "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),

@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.flags import Value, is_mild, names_route, value_of
-from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
+from habitus_profiler.paths import (
+    HARMLESS,
+    SCRATCH,
+    classed,
+    extension_of,
+    is_code,
+    is_program,
+    is_sensitive,
+    under,
+)
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -75,11 +84,20 @@ _remembered: Final = lru_cache(maxsize=8192)(_typed)
 
 
 def graded(token: Token, text: str) -> Value:
-    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word."""
+    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word.
+
+    A host, or a path that lies nowhere that anybody writes, is a slot of its own: it has to be known as well.
+    """
     if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
         return "word"
     if not token.slots and (" " in text or text[0] in "{["):
         return "word"  # what it holds is read by itself
+    if token.kind in _REMOTE:
+        return "place"
+    if token.kind == "path" and text in HARMLESS:
+        return "format"
+    if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
+        return "word" if is_code(text) or is_sensitive(text) else "place"
     return value_of(token.kind, text)
 
 
@@ -331,6 +349,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _path, _hex, _blob,
-    _mode, _host, _behind_colon, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon, _path,
+    _hex, _blob, _mode, _host, _file,
 )  # fmt: skip
