@@ -107,7 +107,7 @@ TABLE = [
     ("server.js", "path", "server.js", [("path", "*.js")]),
     ("-c", "flag", "-c", [("flag", "-c")]),
     ("--port=8080", "flag", "--port=<number>", [("flag", "--port")]),
-    ("-Xmx512m", "flag", "-Xmx<size>", [("flag", "-Xmx")]),
+    ("-Xmx512m", "flag", "-Xmx<size>", [("tuned", "-Xmx")]),
     ("--require=/tmp/x.js", "flag", "--require=/tmp/x.js", [("flag", "--require"), ("path", "/tmp/*.js")]),
     (
         "-javaagent:/tmp/a.jar",

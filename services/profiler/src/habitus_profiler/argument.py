@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from habitus_profiler import loose, shell
-from habitus_profiler.flags import is_mild, is_switch, switched_on
+from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.programs import (
     HOST_FLAGS,
@@ -28,7 +28,6 @@ _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _LONGEST_FLAG: Final = 200
 _LONGEST_LOAD: Final = 300
 _ONE_LETTER: Final = len("-x")
-_LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 _INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
 _PLACES: Final = frozenset({"url", "host", "ip"})
 
@@ -44,11 +43,14 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
         return True
     if program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind):
         return False
-    if not behind or is_switch(flag) or _is_next(behind):
+    value = graded(typed(behind), behind) if behind else "none"
+    if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
         return is_mild(flag, "none", program)
-    if flag in _LOOSE_FLAGS or flag in LOADERS.get(program, ()):
+    if flag in LOAD_FLAGS or flag in LOADERS.get(program, ()):
         return False
-    return is_mild(flag, graded(typed(behind), behind), program)
+    if flag in HOST_FLAGS:
+        return is_mild(flag, "place", program) and value in {"place", "word"}
+    return is_mild(flag, value, program)
 
 
 def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
@@ -69,6 +71,9 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     said = value if word[:1] == "-" else word
     yield from (Slot("word", found) for found in telling(said))
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
+    switch = switch_of(flag, word) if flag else None
+    if switch:
+        yield Slot("switch", switch)
     top, slash, _ = word.partition("/")
     if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))

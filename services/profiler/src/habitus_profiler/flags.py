@@ -19,6 +19,8 @@ from habitus_profiler.hazards import (
     DOORS,
     FEATURES,
     INSIDE,
+    KEYED,
+    LOOKS,
     NAMES,
     NEGATIONS,
     POWERS,
@@ -43,6 +45,7 @@ MILD_FLAGS: Final = words(
     --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
     -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
     --batch-size --concurrency --trace --full --yes --follow --noinput --no-input --overwrite
+    --add-drop-table --add-drop-database
     """
 )
 
@@ -72,19 +75,22 @@ _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_OFF, "off"),
 }
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list)-[a-z]|-XX:[+-]")
+_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list|validate|check|test)-[a-z]|-XX:[+-]")
 _ENDINGS: Final = ("path", "dir", "file", "preload")
 _SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
 """Ends of an environment variable's name that says where code is looked for."""
 _CODE_ENDINGS: Final = ("preload", "pythonpath", "classpath")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
+_ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
+_CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
 _PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*[-_.]?\Z")
+_FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
 _GLOB: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?-]+\Z")
 _LONGEST_WORD: Final = 40
 _LONGEST_LIST: Final = 400
@@ -97,6 +103,10 @@ def value_of(kind: str, text: str) -> Value:
         return by_kind
     if _SEPARATOR.match(text):
         return "format"
+    if _CLASS.match(text):
+        return "other"  # the name of code
+    if _FIGURES.match(text):
+        return "number"
     if kind == "list":
         return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
     is_word = kind == "text" and len(text) <= _LONGEST_WORD and (_PLAIN.match(text) or _GLOB.match(text))
@@ -132,6 +142,21 @@ def switched_on(flag: str, value: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
+def switch_of(flag: str, text: str) -> str | None:
+    """Return how a flag's or variable's value switches a power on or a protection off, as `--tls=off`, else None.
+
+    That anything goes (`--email-domain=*`) switches, too. A flag may be known and yet never have been given this value.
+    """
+    name = flag.lstrip("-").rstrip("=")
+    if text in _ANYTHING and name:
+        return f"{flag.rstrip('=')}=*"
+    value = _BY_WORD.get(text.lower())
+    if value not in {"on", "off"} or len(name) <= 1 or not _harms(_parts(name), value):
+        return None
+    return f"{flag.rstrip('=')}={value}"
+
+
+@lru_cache(maxsize=4096)
 def names_route(flag: str) -> bool:
     """Say whether a flag's value is where a server answers, and no file: `--web.telemetry-path`."""
     parts = _parts(flag)
@@ -147,20 +172,26 @@ def _is_mild_name(parts: list[str], value: Value) -> bool:
         return False
     if value in {"amount", "number"} and parts[-1] in AMOUNTS:
         # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
-        return PROTECTIONS.isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
+        return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
     if _harms(parts, value):
         return False
     if value == "place":
         return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
-    if value not in {"number", "word"} or (value == "word" and parts[-1] in DESCRIPTIONS):
+    if value not in {"number", "word"} or (value == "word" and _describes(parts)):
         return True
     doors = DOORS if value == "number" else NAMES
     return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
 
 
+def _describes(parts: list[str]) -> bool:
+    return parts[-1] in DESCRIPTIONS or (parts[-1] == "key" and not KEYED.isdisjoint(parts[:-1]))
+
+
 def _harms(parts: list[str], value: Value) -> bool:
     """Say whether a power is switched on or a protection off, or either is given a value of another kind."""
     power, protection = not POWERS.isdisjoint(parts), not PROTECTIONS.isdisjoint(parts)
+    if value not in {"none", "on", "off"}:
+        protection = not (PROTECTIONS - LOOKS).isdisjoint(parts)
     if value == "format":
         return protection
     if value not in {"none", "on", "off"}:

@@ -33,6 +33,10 @@ PROTECTIONS: Final = words(
     validation verification verify
     """
 )
+LOOKS: Final = words("check checking checks checksum validate validation")
+"""Protections only where they are switched off: `--check-interval` is none."""
+KEYED: Final = words("cache field group index json label partition primary routing row sort")
+"""With `key` behind them these name no secret."""
 DOORS: Final = words(
     """
     addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
@@ -78,7 +82,7 @@ AMOUNTS: Final = words(
 DESCRIPTIONS: Final = words(
     """
     algo algorithm category charset codec column columns compression encoding field fields filter format label
-    labels lang locale order prefix priority severity sort strategy style suffix tag tags title type unit zone
+    labels lang locale mode order pattern prefix query regex priority severity sort strategy style suffix tag tags title type unit zone
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""

@@ -53,7 +53,7 @@ SWITCHES: Final = {
     "mv": "fnuv",
     "ln": "fnsv",
     "dd": "",
-    "mount": "rv",
+    "mount": "v",
     "crontab": "l",
     "iptables": "nvwxL",
     "dpkg": "lsLS",
@@ -88,6 +88,13 @@ SWITCHES: Final = {
     "netstat": "aceilnoprstu",
     "diff": "abdiqruwBN",
     "jq": "acejnrsCMRS",
+    "mkdir": "pv",
+    "cat": "bensvAET",
+    **dict.fromkeys(("head", "tail"), "cfnqvzF"),
+    "wc": "clmwL",
+    "uniq": "cdiu",
+    "cut": "s",
+    "tr": "cds",
     "sort": "bdfghimnrsuzVRM",
     "date": "uIR",
     "gzip": "cdfklnqrtvN",
@@ -97,10 +104,12 @@ SWITCHES: Final = {
 _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abdfjnqtvyzBFNQTWZ")
-_WITH_PLACE: Final = frozenset("abdefknqstvwyzBFNQTVWZ")
+_WITH_WORD: Final = frozenset("abdfjlmnoqtvyzBFNQTWZ")
+_WITH_PLACE: Final = frozenset("abdefiknoqstvwyzBDFNOQTVWZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
+_MEMORY: Final = re.compile(r"X(?:m[sxn]|ss)\Z")
+"""A Java machine's sizes."""
 _LETTERS: Final = re.compile(r"-[A-Za-z0-9#]{0,8}\Z")
 
 
@@ -136,7 +145,7 @@ def are_mild(command: str, letters: str, value: str) -> bool:
 
 def _is_mild_cluster(command: str, letters: str, value: str) -> bool:
     if value in {"amount", "number"}:
-        return _WITH_NUMBER.isdisjoint(letters)
+        return _WITH_NUMBER.isdisjoint(letters) or (value == "amount" and _MEMORY.match(letters) is not None)
     return value in {"word", "place"} and are_mild(command, letters, "none")
 
 

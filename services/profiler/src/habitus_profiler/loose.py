@@ -4,6 +4,7 @@
 import re
 from typing import Final
 
+from habitus_profiler.flags import switch_of
 from habitus_profiler.programs import CALLS, RUNNING
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
@@ -60,8 +61,11 @@ def named(text: str) -> list[Slot]:
 def told_again(text: str) -> list[Slot]:
     """Return the slots that a normal form's own text still gives: telling words, entries and places."""
     words = text.split()[:_ENOUGH]
-    pairs = [pair for at in range(1, len(words)) if (pair := gives(words[at - 1], words[at]))]
-    return [*named(text), *(Slot("word", pair) for pair in pairs), *entries(text), *places(text)]
+    pairs = list(zip(words, words[1:], strict=False))
+    pairs += [(name, value) for word in words for name, equals, value in (word.partition("="),) if equals]
+    given = [Slot("word", found) for pair in pairs if (found := gives(*pair))]
+    switched = [Slot("switch", found) for pair in pairs if (found := switch_of(*pair))]
+    return [*named(text), *given, *switched, *entries(text), *places(text)]
 
 
 def entries(text: str) -> list[Slot]:

@@ -42,9 +42,9 @@ CODE_FIRST: Final = frozenset({"awk", "gawk", "mawk", "sed"})
 
 LOAD_FLAGS: Final = words(
     """
-    -m --module -r --require --import --loader --experimental-loader -jar -cp -classpath --class-path
+    --module --require --import --loader --experimental-loader -jar -cp -classpath --class-path
     --module-path -javaagent: -agentpath: -agentlib: --load --preload --plugin --extension
-    --load-extension --exec --execute --command --eval --script -S --init-file --rcfile --use-compress-program
+    --load-extension --exec --execute --command --eval --script --init-file --rcfile --use-compress-program
     --checkpoint-action --to-command --rsh --rsync-path --upload-pack --receive-pack --config-env -exec
     -execdir -ok --entrypoint --post-file --upload-file
     """
@@ -53,9 +53,12 @@ LOAD_FLAGS: Final = words(
 
 LOADERS: Final = {
     "pandoc": frozenset({"--filter", "-F", "--lua-filter", "-L", "--pdf-engine", "--pdf-engine-opt"}),
-    "python": frozenset({"-X"}),
-    "perl": frozenset({"-I", "-M"}),
-    "ruby": frozenset({"-I"}),
+    **dict.fromkeys(("python", "pypy", "uwsgi", "coverage"), frozenset({"-m", "-X"})),
+    "java": frozenset({"-m", "-p"}),
+    **dict.fromkeys(("node", "nodejs", "bun", "tsx", "ts-node", "mocha", "nyc", "electron"), frozenset({"-r"})),
+    **dict.fromkeys(("irb", "pry", "erb", "rspec", "rackup", "sidekiq"), frozenset({"-r", "-I"})),
+    "perl": frozenset({"-I", "-M", "-m", "-S"}),
+    "ruby": frozenset({"-r", "-I", "-S"}),
     "php": frozenset({"-z"}),
     "git": frozenset({"-c", "-u", "--exec-path", "--template"}),
     "tar": frozenset({"-I", "-F", "--info-script", "--new-volume-script"}),
@@ -110,6 +113,14 @@ ASKING: Final = frozenset(
     {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait", "df"}
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
+
+TAME: Final = words(
+    """
+    basename break cat cd continue cut dirname export expr grep egrep gunzip gzip head let local ls mkdir nproc
+    pwd readonly return seq shift sort stat tail tr uniq wc zcat
+    """
+)
+"""Commands that read, print, pack or make folders: on what they do so is a slot of its own."""
 
 FETCHERS: Final = frozenset({"curl", "wget"})
 """Commands that fetch: what they fetch and from where are slots of their own."""

@@ -11,7 +11,7 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
-- `command`: what can do nothing (`true`, `echo`) is known, and `wget` where `curl` is; `scheme`: so is the enciphered one of a known one;
+- `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is; `scheme`: so is the enciphered one of a known one;
 - `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which a
   file in `/tmp` is given, is news only where such were seen (in a profile of before these kinds there are none).
 """
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from habitus_profiler.flags import MILD_FLAGS
 from habitus_profiler.kindred import above, families
-from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES
+from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES, TAME
 
 
 class Slot(NamedTuple):
@@ -40,6 +40,7 @@ WORDS: Final = {
     "scratch": "place that anybody writes to, given by",
     "flag": "flag",
     "tuned": "tuning",
+    "switch": "switched",
     "variable": "variable",
     "package": "package",
     "tree": "tree of names",
@@ -158,7 +159,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tree": lambda book, _: "tree" not in book.seen,
     "who": lambda book, _: "who" not in book.seen,
     "scratch": lambda book, _: "scratch" not in book.seen,
-    "command": lambda book, value: value in ASKING or _is_fetcher(book, value),
+    "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),
     "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
 }

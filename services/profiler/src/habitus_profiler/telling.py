@@ -9,7 +9,7 @@ from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
+    rm rmdir remove erase kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
     purge uninstall wipe proxy
     """
 )
@@ -20,7 +20,7 @@ _PARTS: Final = words(
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
     chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
-    slaveof replicaof shutdown portforward locked ransom
+    slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
     """
 )
 _STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import Value, is_mild, names_route, value_of
+from habitus_profiler.flags import Value, is_mild, names_route, switch_of, value_of
 from habitus_profiler.paths import (
     HARMLESS,
     SCRATCH,
@@ -131,7 +131,8 @@ def _url(token: str, depth: int) -> Token | None:
         inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
         return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
-    slots = [Slot("scheme", scheme), Slot("remote", remote)]
+    is_near = remote == "loopback" and scheme in {"http", "https"}
+    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", remote)]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
@@ -211,7 +212,12 @@ def _flag(token: str, depth: int) -> Token | None:
         value = "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
-    return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
+    return Token("flag", f"{name}{equals}{inner.text}", (slot, *_switched(name, value), *inner.slots))
+
+
+def _switched(name: str, value: str) -> tuple[Slot, ...]:
+    switch = switch_of(name, value)
+    return (Slot("switch", switch),) if switch else ()
 
 
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
@@ -236,7 +242,7 @@ def _assignment(token: str, depth: int) -> Token | None:
     inner = typed(value, depth + 1)
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
-    return Token("assignment", f"{key}={inner.text}", (slot, *inner.slots))
+    return Token("assignment", f"{key}={inner.text}", (slot, *_switched(key, value), *inner.slots))
 
 
 def _path(token: str, depth: int) -> Token | None:
