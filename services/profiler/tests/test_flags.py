@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from habitus_profiler.flags import is_mild
+from habitus_profiler.grades import graded
 from habitus_profiler.telling import gives, telling
-from habitus_profiler.tokens import graded, typed
+from habitus_profiler.tokens import typed
 
 MILD = [
     # flag, value (empty: none)

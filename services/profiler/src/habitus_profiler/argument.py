@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from habitus_profiler import loose, shell
-from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
+from habitus_profiler.flags import Value, is_mild, is_switch, switch_of, switched_on
+from habitus_profiler.grades import graded
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.programs import (
     HOST_FLAGS,
@@ -18,8 +19,8 @@ from habitus_profiler.programs import (
     WRAPPERS,
 )
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import telling
-from habitus_profiler.tokens import graded, typed
+from habitus_profiler.telling import gives, telling
+from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
@@ -41,16 +42,18 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
         return False
     if is_known_switch(program, flag):
         return True
-    if program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind):
-        return False
-    value = graded(typed(behind), behind) if behind else "none"
+    is_far = program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind)
+    return not is_far and _is_mild_before(program, flag, behind)
+
+
+def _is_mild_before(program: str, flag: str, behind: str) -> bool:
+    value: Value = graded(typed(behind), behind) if behind else "none"
+    if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
+        value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
         return is_mild(flag, "none", program)
-    if flag in LOAD_FLAGS or flag in LOADERS.get(program, ()):
-        return False
-    if flag in HOST_FLAGS:
-        return is_mild(flag, "place", program) and value in {"place", "word"}
-    return is_mild(flag, value, program)
+    loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
+    return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
 
 def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
@@ -80,6 +83,14 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)
     yield from loose.entries(word)
+
+
+def told_together(before: str, word: str) -> Iterator[Slot]:
+    """Yield what two arguments, or a flag and its value in one, give away together."""
+    name, _, value = word.partition("=")
+    for found in (gives(before, word), gives(name, value)):
+        if found:
+            yield Slot("word", found)
 
 
 def _is_next(word: str) -> bool:

@@ -75,7 +75,10 @@ _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_OFF, "off"),
 }
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list|validate|check|test)-[a-z]|-XX:[+-]")
+_SWITCH: Final = re.compile(
+    r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list|validate|check"
+    r"|test)-[a-z]|-XX:[+-]"
+)
 _ENDINGS: Final = ("path", "dir", "file", "preload")
 _SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
 """Ends of an environment variable's name that says where code is looked for."""
@@ -114,7 +117,7 @@ def value_of(kind: str, text: str) -> Value:
 
 
 def is_switch(flag: str) -> bool:
-    """Say whether a flag's name says that it takes no value: `--no-audit`, `--enable-source-maps`, `--verbose`."""
+    """Say whether a flag's name says that it takes no value: `--no-audit`, `--show-limits`, `--verbose`."""
     return flag in _SWITCHES or _SWITCH.match(flag) is not None
 
 
@@ -143,9 +146,10 @@ def switched_on(flag: str, value: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def switch_of(flag: str, text: str) -> str | None:
-    """Return how a flag's or variable's value switches a power on or a protection off, as `--tls=off`, else None.
+    """Return how a value switches a power on or a protection off (`--tls=off`), else None.
 
-    That anything goes (`--email-domain=*`) switches, too. A flag may be known and yet never have been given this value.
+    That anything goes (`--email-domain=*`) switches, too. A flag may be known and yet never have been given
+    this value.
     """
     name = flag.lstrip("-").rstrip("=")
     if text in _ANYTHING and name:

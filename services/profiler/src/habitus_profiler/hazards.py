@@ -54,16 +54,17 @@ NAMES: Final = DOORS | words(
 )
 CODE: Final = words(
     """
-    agent basedir chdir class config cwd editor extension extensions handler helper include interpreter launcher
-    lib library load loader module modules pager plugin plugins policy preload profile program python pythonpath
-    registry renderer require root run script scripts template templates workdir wrapper
+    agent basedir chdir class config cwd editor extension extensions handler helper include interpreter
+    launcher lib library load loader module modules pager plugin plugins policy preload profile program python
+    pythonpath registry renderer require root run script scripts template templates workdir wrapper
     """
 )
 """What a place behind these holds is run or obeyed; any other place tells by itself."""
 CREDENTIALS: Final = words("auth credential credentials passphrase passwd password secret token tokens")
 """Powers that protect: given nothing, they open."""
 INSIDE: Final = re.compile(
-    r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth|no_?safe|no_?sandbox|anonymous"
+    r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth"
+    r"|no_?safe|no_?sandbox|anonymous"
 )
 """What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
 NEGATIONS: Final = words(
@@ -81,12 +82,15 @@ AMOUNTS: Final = words(
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 DESCRIPTIONS: Final = words(
     """
-    algo algorithm category charset codec column columns compression encoding field fields filter format label
-    labels lang locale mode order pattern prefix query regex priority severity sort strategy style suffix tag tags title type unit zone
+    algo algorithm category charset codec column columns compression encoding field fields filter format
+    label labels lang locale mode order pattern prefix priority query regex severity sort strategy style
+    suffix tag tags title type unit zone
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
-ROUTES: Final = words("api base context health healthz http metrics probe route servlet telemetry uri url web")
+ROUTES: Final = words(
+    "api base context health healthz http metrics probe route servlet telemetry uri url web"
+)
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""

@@ -55,7 +55,7 @@ _BELOW_ETC: Final = 2
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
 _CLOSED: Final = frozenset({"", "usr", "run", "home", "root", "boot", "lost+found"})
 """Top-level folders below which nothing is an ordinary place for data."""
-_OUTSIDE: Final = frozenset({"host", "hostfs", "rootfs", "sysroot", "node", "etc", "proc", "sys", "root", "docker"})
+_OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docker")
 """Folders by whose name another machine's files are reached."""
 _VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
@@ -139,7 +139,9 @@ def _below(path: str) -> tuple[Family, ...]:
     last = len(parts) - 1 if "." in parts[-1] else len(parts)
     # `/etc/tls/<who>/tls.crt`: below /etc a folder of a folder may vary, what a program is set up by may not.
     first = _BELOW_ETC if sensitive else 2 if parts[0] in _LOOSE_TOPS else 1
-    found = [Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)]
+    found = [
+        Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)
+    ]
     extension = extension_of(parts[-1])
     if sensitive and last > first and extension and extension not in _KEYS:
         found.append(Family("/".join(("", *parts[: last - 1], "*", f"*.{extension}")), _SEVERAL))

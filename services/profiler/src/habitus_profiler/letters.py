@@ -129,24 +129,23 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS:
         return False
-    if value == "none" and _stem(command) in SWITCHES:
-        return is_known_switch(command, f"-{letters}")
     if value == "none":
-        return command not in _FAR_REACHING and _RISKY.isdisjoint(letters)
-    if len(letters) > 1 and value != "format":
-        # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
-        return _is_mild_cluster(command, letters, value)
-    if value in {"amount", "number"}:
-        return letters not in _WITH_NUMBER
+        return _is_mild_alone(command, letters)
     if value == "format":
         return True
+    if value in {"amount", "number"}:
+        is_memory = value == "amount" and _MEMORY.match(letters) is not None
+        return is_memory or _WITH_NUMBER.isdisjoint(letters)
+    if len(letters) > 1:
+        # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
+        return value in {"word", "place"} and _is_mild_alone(command, letters)
     return command not in _FAR_REACHING and letters in (_WITH_WORD if value == "word" else _WITH_PLACE)
 
 
-def _is_mild_cluster(command: str, letters: str, value: str) -> bool:
-    if value in {"amount", "number"}:
-        return _WITH_NUMBER.isdisjoint(letters) or (value == "amount" and _MEMORY.match(letters) is not None)
-    return value in {"word", "place"} and are_mild(command, letters, "none")
+def _is_mild_alone(command: str, letters: str) -> bool:
+    if _stem(command) in SWITCHES:
+        return is_known_switch(command, f"-{letters}")
+    return command not in _FAR_REACHING and _RISKY.isdisjoint(letters)
 
 
 def _stem(command: str) -> str:

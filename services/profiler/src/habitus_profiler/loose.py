@@ -2,6 +2,7 @@
 """What a text of several words holds: URLs, paths, names of calls, SQL verbs. Each function returns slots."""
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from habitus_profiler.flags import switch_of
@@ -61,7 +62,7 @@ def named(text: str) -> list[Slot]:
 def told_again(text: str) -> list[Slot]:
     """Return the slots that a normal form's own text still gives: telling words, entries and places."""
     words = text.split()[:_ENOUGH]
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     pairs += [(name, value) for word in words for name, equals, value in (word.partition("="),) if equals]
     given = [Slot("word", found) for pair in pairs if (found := gives(*pair))]
     switched = [Slot("switch", found) for pair in pairs if (found := switch_of(*pair))]
@@ -98,7 +99,8 @@ def is_sql(text: str) -> bool:
 def escapes(text: str) -> list[Slot]:
     """Return the programs that a text of an interactive program runs (`!sh`), and the root if it names it."""
     words = text.split()[:_ENOUGH]
-    run = [Slot("command", name) for word in words if word[:1] == "!" and (name := word.strip("!;'\"")) in RUNNING]
+    escaped = [word.strip("!;'\"") for word in words if word[:1] == "!"]
+    run = [Slot("command", name) for name in escaped if name in RUNNING]
     return [*run, Slot("path", "/")] if "/" in words and not is_sql(text) else run
 
 

@@ -3,8 +3,8 @@
 
 Sensitive places are known by exact path only. In all others a path stands for its directory and
 extension where it holds code or configuration, else for its place alone. Hidden names are a
-class of their own, and so is what lies in a folder that is handed out (`/srv/shop/public`). In the normal text a data file outside scratch places is `<file>` with its
-extension, in its directory.
+class of their own, and so is what lies in a folder that is handed out (`/srv/shop/public`). In the
+normal text a data file outside scratch places is `<file>` with its extension, in its directory.
 """
 
 import posixpath

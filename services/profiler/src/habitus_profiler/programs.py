@@ -55,7 +55,7 @@ LOADERS: Final = {
     "pandoc": frozenset({"--filter", "-F", "--lua-filter", "-L", "--pdf-engine", "--pdf-engine-opt"}),
     **dict.fromkeys(("python", "pypy", "uwsgi", "coverage"), frozenset({"-m", "-X"})),
     "java": frozenset({"-m", "-p"}),
-    **dict.fromkeys(("node", "nodejs", "bun", "tsx", "ts-node", "mocha", "nyc", "electron"), frozenset({"-r"})),
+    **dict.fromkeys(("node", "nodejs", "bun", "tsx", "ts-node", "mocha", "nyc"), frozenset({"-r"})),
     **dict.fromkeys(("irb", "pry", "erb", "rspec", "rackup", "sidekiq"), frozenset({"-r", "-I"})),
     "perl": frozenset({"-I", "-M", "-m", "-S"}),
     "ruby": frozenset({"-r", "-I", "-S"}),
@@ -116,8 +116,8 @@ ASKING: Final = frozenset(
 
 TAME: Final = words(
     """
-    basename break cat cd continue cut dirname export expr grep egrep gunzip gzip head let local ls mkdir nproc
-    pwd readonly return seq shift sort stat tail tr uniq wc zcat
+    basename break cat cd continue cut dirname export expr grep egrep gunzip gzip head let local ls mkdir
+    nproc pwd readonly return seq shift sort stat tail tr uniq wc zcat
     """
 )
 """Commands that read, print, pack or make folders: on what they do so is a slot of its own."""

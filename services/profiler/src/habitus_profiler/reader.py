@@ -11,8 +11,9 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.argument import is_mild_flag, loaded, told
+from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
 from habitus_profiler.flags import names_route
+from habitus_profiler.grades import Token
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
@@ -31,8 +32,7 @@ from habitus_profiler.programs import (
     program,
 )
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import gives
-from habitus_profiler.tokens import Token, typed
+from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
 MAX_TOKENS: Final = 512
@@ -112,9 +112,7 @@ class Reader:
                 return
             if word[:1] != "-":
                 self.add(loaded(name, flag, word))
-            pair = gives(words[at - 1], word) if at else gives(*word.partition("=")[::2])
-            if pair:
-                self.slots[Slot("word", pair)] = None
+            self.add(told_together(words[at - 1] if at else "", word))
             given = "" if interprets and script else name
             if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
@@ -136,7 +134,8 @@ class Reader:
         elif name == "chmod" and _MODE.match(word):
             self.take(Token("mode", word, _mode(word)))
         else:
-            self.take(_argument(name, flag, word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
+            given_by = word.partition("=")[0] if word[:1] == "-" else flag
+            self.take(_argument(name, flag, word), prefix, given_by)
             if "(" in word:
                 self.calls(word)
             if word in RUNNING:

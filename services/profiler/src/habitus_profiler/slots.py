@@ -11,9 +11,11 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
-- `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is; `scheme`: so is the enciphered one of a known one;
-- `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which a
-  file in `/tmp` is given, is news only where such were seen (in a profile of before these kinds there are none).
+- `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
+  `scheme`: so is the enciphered one of a known one;
+- `sql`: who gave any verb may read;
+- `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which
+  a file in `/tmp` is given, is news only where such were seen (an old profile has none).
 """
 
 from collections.abc import Callable, Iterable
@@ -157,6 +159,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
+    "sql": lambda book, value: value == "select" and "sql" in book.seen,
     "who": lambda book, _: "who" not in book.seen,
     "scratch": lambda book, _: "scratch" not in book.seen,
     "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),

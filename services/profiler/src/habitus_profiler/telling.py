@@ -9,8 +9,8 @@ from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    rm rmdir remove erase kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    purge uninstall wipe proxy
+    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
+    erase proxy purge remove rm rmdir uninstall wipe
     """
 )
 _PARTS: Final = words(

@@ -8,22 +8,14 @@ normal text. All others keep what they say, with the volatile parts inside repla
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import Value, is_mild, names_route, switch_of, value_of
-from habitus_profiler.paths import (
-    HARMLESS,
-    SCRATCH,
-    classed,
-    extension_of,
-    is_code,
-    is_program,
-    is_sensitive,
-    under,
-)
+from habitus_profiler.flags import is_mild, names_route
+from habitus_profiler.grades import REMOTE, Token, graded, switched
+from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -32,14 +24,6 @@ _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
 _STABLE_PORTS: Final = 32768
 _LAST_PORT: Final = 65535
-
-
-class Token(NamedTuple):
-    """One typed token."""
-
-    kind: str
-    text: str
-    slots: tuple[Slot, ...] = ()
 
 
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
@@ -58,7 +42,6 @@ _MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
 _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
 _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
-_REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _LIST: Final = re.compile(r"[,;]")
 
@@ -81,24 +64,6 @@ def _typed(token: str, depth: int) -> Token:
 
 
 _remembered: Final = lru_cache(maxsize=8192)(_typed)
-
-
-def graded(token: Token, text: str) -> Value:
-    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word.
-
-    A host, or a path that lies nowhere that anybody writes, is a slot of its own: it has to be known as well.
-    """
-    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
-        return "word"
-    if not token.slots and (" " in text or text[0] in "{["):
-        return "word"  # what it holds is read by itself
-    if token.kind in _REMOTE:
-        return "place"
-    if token.kind == "path" and text in HARMLESS:
-        return "format"
-    if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
-        return "word" if is_code(text) or is_sensitive(text) else "place"
-    return value_of(token.kind, text)
 
 
 def _rank(length: int) -> str:
@@ -212,12 +177,7 @@ def _flag(token: str, depth: int) -> Token | None:
         value = "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
-    return Token("flag", f"{name}{equals}{inner.text}", (slot, *_switched(name, value), *inner.slots))
-
-
-def _switched(name: str, value: str) -> tuple[Slot, ...]:
-    switch = switch_of(name, value)
-    return (Slot("switch", switch),) if switch else ()
+    return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
 
 
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
@@ -242,7 +202,7 @@ def _assignment(token: str, depth: int) -> Token | None:
     inner = typed(value, depth + 1)
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
-    return Token("assignment", f"{key}={inner.text}", (slot, *_switched(key, value), *inner.slots))
+    return Token("assignment", f"{key}={inner.text}", (slot, *switched(key, value), *inner.slots))
 
 
 def _path(token: str, depth: int) -> Token | None:
@@ -327,7 +287,7 @@ def _behind_colon(token: str, depth: int) -> Token | None:
     if not colon or depth >= _MAX_DEPTH or not _HEAD.match(head):
         return None
     inner = typed(tail, depth + 1)
-    return Token("host", f"{softened(head)}:{inner.text}", inner.slots) if inner.kind in _REMOTE else None
+    return Token("host", f"{softened(head)}:{inner.text}", inner.slots) if inner.kind in REMOTE else None
 
 
 def _file(token: str, depth: int) -> Token | None:
@@ -355,6 +315,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon, _path,
-    _hex, _blob, _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon,
+    _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip

@@ -63,7 +63,9 @@ _GENERATED_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 # What follows a Pod's or ReplicaSet's hash.
 _HASHED: Final = re.compile(rf"(<(?:id|hex|number)>-)[{_GENERATED_LETTERS}]{{5}}\Z")
 # A Pod's name as a ReplicaSet gives it, where the set's hash has no digit to be told by.
-_POD: Final = re.compile(rf"(?<=[a-z0-9]-)[{_GENERATED_LETTERS}]{{8,10}}-[{_GENERATED_LETTERS}]{{5}}(?![0-9A-Za-z-])")
+_POD: Final = re.compile(
+    rf"(?<=[a-z0-9]-)[{_GENERATED_LETTERS}]{{8,10}}-[{_GENERATED_LETTERS}]{{5}}(?![0-9A-Za-z-])"
+)
 _SHORTEST_HEX: Final = 8
 _TYPES: Final = re.compile(r"<\w+>")
 _SWITCHES: Final = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
