@@ -120,3 +120,11 @@ def test_sql_behind_a_flag_is_no_code_loaded():
 def test_an_interactive_program_s_escape_is_a_command():
     """`!sh` within a text of several words."""
     assert Slot("command", "sh") in form_of(("lftp", "-e", "set a b; !sh; quit")).slots
+
+
+@pytest.mark.parametrize(
+    "argv", [("python3", "-m", ""), ("node", "-r", ""), ("java", "-p=", "x"), ("a", "-", ""), ("a", "! .")]
+)
+def test_a_flag_may_be_given_nothing(argv):
+    """An empty argument is one, too."""
+    assert form_of(argv).text

@@ -26,7 +26,7 @@ def graded(token: Token, text: str) -> Value:
     """
     if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
         return "word"
-    if not token.slots and (" " in text or text[0] in "{["):
+    if not token.slots and (" " in text or text[:1] in {"{", "["}):
         return "word"  # what it holds is read by itself
     if token.kind in REMOTE:
         return "place"

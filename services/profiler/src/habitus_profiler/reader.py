@@ -262,7 +262,8 @@ class Reader:
             return
         words = text.split()[:MAX_TOKENS]
         escaped = text.lstrip("\\!. ")
-        if words and program(escaped.split(maxsplit=1)[0].lstrip("'\"")) in RUNNING:
+        first = escaped.split(maxsplit=1)[:1]
+        if first and program(first[0].lstrip("'\"")) in RUNNING:
             self.script(escaped, depth + 1)
             return
         self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
