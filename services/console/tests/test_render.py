@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habitus.profiles import Mark, ProfileDetail, ProfileNotes, ProfileSummary, ProfileTree
+from habitus.profiles import (
+    Convergence,
+    Forecast,
+    Mark,
+    ProfileDetail,
+    ProfileNotes,
+    ProfileSummary,
+    ProfileTree,
+)
 from habitus_alerts import HOSTILE, alert_with, shown
 from habitus_console import profile_view, render
 
@@ -44,3 +52,27 @@ def test_what_slow_tuning_took_in_is_told_apart_from_what_a_person_marked():
     assert "4 behaviours are scored low" in plain
     assert "f1: taken in by slow tuning" in plain
     assert "f2: called benign by ann" in plain
+
+
+def test_a_profile_shows_its_curve_its_odds_and_what_is_in_the_way():
+    """As `habitus profile show` prints them, in both languages."""
+    now = Convergence(
+        events=500,
+        unseen=0.02,
+        unseen_at_most=0.05,
+        seconds=600,
+        forecast=Forecast(alerts_a_day=30, at_most=41, seconds=300, alarms=2),
+        max_alerts=10,
+        blockers=["forecast"],
+        curve=[(60, 40), (300, 48), (600, 48)],
+    )
+    for language, wanted in (
+        ("en", ("new behaviour over 600 s", "2.00%", "30.0", "the forecast of alerts is above 10 a day")),
+        ("zh", ("600 秒内的新行为", "2.00%", "30.0", "预计每天告警超过 10 条")),
+    ):
+        plain = "\n".join(line.plain for line in profile_view.convergence(now, language))
+        assert all(each in plain for each in wanted), plain
+        assert profile_view.sparkline(now.curve) in plain
+    bars = profile_view.sparkline(now.curve)
+    assert bars[0] < bars[-1], "it rises"
+    assert bars[-1] == bars[len(bars) // 2], "and then is flat"

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from habitus_profiler.flags import is_mild
+from habitus_profiler.grades import graded
 from habitus_profiler.telling import gives, telling
-from habitus_profiler.tokens import graded, typed
+from habitus_profiler.tokens import typed
 
 MILD = [
     # flag, value (empty: none)
@@ -28,6 +29,13 @@ MILD = [
     ("-t", "30"),
     ("-w", "json"),
     ("--filter", "name = x"),
+    # what a place behind a flag is, the place itself tells
+    ("--endpoint", "http://203.0.113.9/"),
+    ("--path.logs", "/var/log/app"),
+    ("--output", "/data/out"),
+    ("--prefix", "orders-"),
+    ("-aH", "/data/"),
+    ("-X", ""),
 ]
 HARMFUL = [
     ("--insecure", ""),
@@ -45,7 +53,14 @@ HARMFUL = [
     ("--export-secret-keys", ""),
     ("--pythonpath", "/dev/shm"),
     ("--template", "/tmp/t"),
-    ("--endpoint", "http://203.0.113.9/"),
+    ("--plugin-dir", "/data/plugins"),
+    ("--module-path", "/data/m"),
+    ("--config", "http://conf.shop.svc/"),
+    ("--ServerApp.token=", "off"),
+    ("--serverstransport.insecureskipverify", "true"),
+    ("-rm", ""),
+    ("-k", ""),
+    ("-P", ""),
     ("--include", "*"),
     ("-lvnp", "4444"),
     ("-R", ""),

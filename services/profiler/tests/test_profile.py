@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from habitus.events import Container, Event, Network, Peer, Pod, Process
 from habitus_profiler import snapshot
 from habitus_profiler.convergence import Learning, Rule
+from habitus_profiler.forms import Form
 from habitus_profiler.judgement import Ask, Limits, Miss
+from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 from habitus_profiler.report import detail, summary
 
@@ -117,7 +119,7 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -217,6 +219,21 @@ def test_vectors_are_capped(vector_of):
     """However many forms, a leaf keeps `max_vectors`."""
     profile = learned(vector_of, *(execed(["java", f"{chr(97 + n) * 9}"]) for n in range(20)))
     assert all(len(leaf.texts) <= LIMITS.max_vectors for leaf in profile.leaves())
+
+
+def test_vectors_are_kept_once_and_as_float16():
+    """A form that a stored vector means by the threshold is absorbed; a component takes two bytes at rest."""
+    leaf = Leaf()
+    texts = ["java one", "java two", "java far"]
+    near, far = np.zeros((2, 8), np.float32)
+    near[0] = far[1] = 1.0
+    for text, vector in zip(texts, (near, near, far), strict=True):
+        leaf.learn("/usr/bin/java", Form(text, ()))
+        leaf.resolve(text, vector, 0.9, 256)
+    assert leaf.texts == ["java one", "java far"]
+    assert leaf.absorbed == {"java two"}
+    assert leaf.vectors.dtype == np.float16
+    assert leaf.vectors.shape == (2, 8)
 
 
 def test_unseen_falls_as_habits_repeat(vector_of):

@@ -11,11 +11,27 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from habitus_profiler.hazards import AMOUNTS, DESCRIPTIONS, DOORS, NAMES, NEGATIONS, POWERS, PROTECTIONS
+from habitus_profiler.hazards import (
+    AMOUNTS,
+    CODE,
+    CREDENTIALS,
+    DESCRIPTIONS,
+    DOORS,
+    FEATURES,
+    INSIDE,
+    KEYED,
+    LOOKS,
+    NAMES,
+    NEGATIONS,
+    POWERS,
+    PROTECTIONS,
+    ROUTES,
+)
+from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "other"]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; anything else."""
+Value = Literal["none", "on", "off", "amount", "format", "number", "word", "place", "other"]
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; where data lie; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
 MILD_FLAGS: Final = words(
@@ -28,9 +44,18 @@ MILD_FLAGS: Final = words(
     --fail --compressed --compress --level --fast --best --no-owner --no-acl --no-privileges --no-pager
     --no-header --name --tag --label --interval --period --since --until --max-old-space-size --size
     -q -v -vv -vvv -V --info --verbosity --no-warnings --no-deprecation --check --test --once --recursive
-    --batch-size --concurrency
+    --batch-size --concurrency --trace --full --yes --follow --noinput --no-input --overwrite
+    --add-drop-table --add-drop-database
     """
 )
+
+_SWITCHES: Final = words(
+    """
+    --verbose --quiet --silent --debug --trace --dry-run --recursive --all --yes --long --follow --once --full
+    --noinput --overwrite --progress --human-readable --reverse --compressed
+    """
+)
+"""Names that in every common tool take no value."""
 
 IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info version help")
 """Arguments by which a program that is given nothing else only tells of itself."""
@@ -50,19 +75,28 @@ _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_OFF, "off"),
 }
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SWITCH: Final = re.compile(r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer)-[a-z]|-XX:[+-]")
+_SWITCH: Final = re.compile(
+    r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list|validate|check"
+    r"|test)-[a-z]|-XX:[+-]"
+)
 _ENDINGS: Final = ("path", "dir", "file", "preload")
-_DOOR_LETTERS: Final = frozenset("pPuUgGlLDRSxXeE")
+_SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
+"""Ends of an environment variable's name that says where code is looked for."""
+_CODE_ENDINGS: Final = ("preload", "pythonpath", "classpath")
 _LONG: Final = 3
-_SWITCH_LETTERS: Final = frozenset("abfhlmnoqstvwyzBFHQVW")
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
+_ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
+_CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
-_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*\Z")
+_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*[-_.]?\Z")
+_FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
+_GLOB: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?-]+\Z")
 _LONGEST_WORD: Final = 40
+_LONGEST_LIST: Final = 400
 
 
 def value_of(kind: str, text: str) -> Value:
@@ -72,48 +106,104 @@ def value_of(kind: str, text: str) -> Value:
         return by_kind
     if _SEPARATOR.match(text):
         return "format"
+    if _CLASS.match(text):
+        return "other"  # the name of code
+    if _FIGURES.match(text):
+        return "number"
     if kind == "list":
         return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
-    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _PLAIN.match(text)
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and (_PLAIN.match(text) or _GLOB.match(text))
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
 
 
 def is_switch(flag: str) -> bool:
-    """Say whether a flag's name says that it takes no value: `--no-audit`, `--enable-source-maps`."""
-    return _SWITCH.match(flag) is not None
+    """Say whether a flag's name says that it takes no value: `--no-audit`, `--show-limits`, `--verbose`."""
+    return flag in _SWITCHES or _SWITCH.match(flag) is not None
 
 
 @lru_cache(maxsize=4096)
-def is_mild(flag: str, value: Value) -> bool:
+def is_mild(flag: str, value: Value, program: str = "") -> bool:
     """Say whether a flag or variable with such a value can do no harm that the value itself does not tell."""
     name = flag.lstrip("-").rstrip("=")
     if value == "other" or not name:
         return False
-    if len(name) == 1:
-        by_letter = name in _SWITCH_LETTERS if value == "none" else name not in _DOOR_LETTERS
-        return by_letter and value in {"none", "amount", "format", "number"}
-    if flag[:1] == "-" and flag[:2] != "--" and not _is_word(name):
-        return value in {"amount", "number"} and _DOOR_LETTERS.isdisjoint(name)
-    return _is_mild_name([part.lower() for part in _PARTS.split(name) if part], value)
+    if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
+        return value not in {"on", "off"} and are_mild(program, name, value)
+    if value == "place" and flag[-1] == "=" and name.isupper() and name.endswith(_SEARCHED):
+        return False
+    return _is_mild_name(_parts(name), value)
+
+
+@lru_cache(maxsize=4096)
+def switched_on(flag: str, value: str) -> tuple[str, ...]:
+    """Return which of the features that a flag switches on (`--enable-feature=a,b`) could do harm."""
+    parts = _parts(flag)
+    if not parts or parts[-1] not in FEATURES:
+        return ()
+    names = (name.removesuffix("=true") for name in value[:_LONGEST_LIST].split(","))
+    return tuple(name for name in names if _harms(_parts(name), "none"))
+
+
+@lru_cache(maxsize=4096)
+def switch_of(flag: str, text: str) -> str | None:
+    """Return how a value switches a power on or a protection off (`--tls=off`), else None.
+
+    That anything goes (`--email-domain=*`) switches, too. A flag may be known and yet never have been given
+    this value.
+    """
+    name = flag.lstrip("-").rstrip("=")
+    if text in _ANYTHING and name:
+        return f"{flag.rstrip('=')}=*"
+    value = _BY_WORD.get(text.lower())
+    if value not in {"on", "off"} or len(name) <= 1 or not _harms(_parts(name), value):
+        return None
+    return f"{flag.rstrip('=')}={value}"
+
+
+@lru_cache(maxsize=4096)
+def names_route(flag: str) -> bool:
+    """Say whether a flag's value is where a server answers, and no file: `--web.telemetry-path`."""
+    parts = _parts(flag)
+    return len(parts) > 1 and parts[-1] in {"path", "prefix"} and not ROUTES.isdisjoint(parts[:-1])
+
+
+def _parts(name: str) -> list[str]:
+    return [part.lower() for part in _PARTS.split(name) if part]
 
 
 def _is_mild_name(parts: list[str], value: Value) -> bool:
-    if not parts or _harms(parts, value):
+    if not parts:
         return False
-    if value not in {"number", "word"} or parts[-1] in (AMOUNTS if value == "number" else DESCRIPTIONS):
+    if value in {"amount", "number"} and parts[-1] in AMOUNTS:
+        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
+        return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
+    if _harms(parts, value):
+        return False
+    if value == "place":
+        return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
+    if value not in {"number", "word"} or (value == "word" and _describes(parts)):
         return True
     doors = DOORS if value == "number" else NAMES
-    return doors.isdisjoint(parts) and not (value == "word" and parts[-1].endswith(_ENDINGS))
+    return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
+
+
+def _describes(parts: list[str]) -> bool:
+    return parts[-1] in DESCRIPTIONS or (parts[-1] == "key" and not KEYED.isdisjoint(parts[:-1]))
 
 
 def _harms(parts: list[str], value: Value) -> bool:
     """Say whether a power is switched on or a protection off, or either is given a value of another kind."""
     power, protection = not POWERS.isdisjoint(parts), not PROTECTIONS.isdisjoint(parts)
+    if value not in {"none", "on", "off"}:
+        protection = not (PROTECTIONS - LOOKS).isdisjoint(parts)
     if value == "format":
         return protection
     if value not in {"none", "on", "off"}:
         return power or protection
     off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")
+    if value == "off" and not CREDENTIALS.isdisjoint(parts):
+        return True
+    power = power or INSIDE.search("_".join(parts)) is not None
     return (protection and off) or (power and (protection or not off))
 
 

@@ -5,6 +5,7 @@
 stands behind them: `DOORS` with a number, `NAMES` with a word.
 """
 
+import re
 from typing import Final
 
 from habitus_profiler.words import words
@@ -32,6 +33,10 @@ PROTECTIONS: Final = words(
     validation verification verify
     """
 )
+LOOKS: Final = words("check checking checks checksum validate validation")
+"""Protections only where they are switched off: `--check-interval` is none."""
+KEYED: Final = words("cache field group index json label partition primary routing row sort")
+"""With `key` behind them these name no secret."""
 DOORS: Final = words(
     """
     addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
@@ -47,6 +52,21 @@ NAMES: Final = DOORS | words(
     run server source target template templates uri url workdir wrapper
     """
 )
+CODE: Final = words(
+    """
+    agent basedir chdir class config cwd editor extension extensions handler helper include interpreter
+    launcher lib library load loader module modules pager plugin plugins policy preload profile program python
+    pythonpath registry renderer require root run script scripts template templates workdir wrapper
+    """
+)
+"""What a place behind these holds is run or obeyed; any other place tells by itself."""
+CREDENTIALS: Final = words("auth credential credentials passphrase passwd password secret token tokens")
+"""Powers that protect: given nothing, they open."""
+INSIDE: Final = re.compile(
+    r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth"
+    r"|no_?safe|no_?sandbox|anonymous"
+)
+"""What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
 NEGATIONS: Final = words(
     """
     accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress
@@ -55,14 +75,22 @@ NEGATIONS: Final = words(
 )
 AMOUNTS: Final = words(
     """
-    age concurrency connections count delay depth factor height interval length level limit max min
-    processes quality rate ratio retries seconds size threads timeout ttl width workers
+    age concurrency connections count delay depth factor grace height interval length level limit max min ms
+    period processes quality rate ratio retries s seconds secs size threads time timeout ttl width workers
     """
 )
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 DESCRIPTIONS: Final = words(
     """
-    algo algorithm charset codec compression encoding format lang locale order sort style type unit zone
+    algo algorithm category charset codec column columns compression encoding field fields filter format
+    label labels lang locale mode order pattern prefix priority query regex severity sort strategy style
+    suffix tag tags title type unit zone
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""
+FEATURES: Final = words("feature features gate gates featuregates")
+"""What stands behind these is switched on: it is read as a flag's name would be."""
+ROUTES: Final = words(
+    "api base context health healthz http metrics probe route servlet telemetry uri url web"
+)
+"""With `path` or `prefix` behind them these name where a server answers, not where a file lies."""

@@ -6,6 +6,9 @@ three tenants' folders below `/srv`, three hosts of one namespace. What was the 
 only one. A value belongs to families; it may be taken for seen when one of them has `needed` members.
 Only sets of values count, never how often or in what order they came.
 
+A place where only data lie, or a folder of settings, is known where another such place is: the file trie
+shows what is done there (docs/decisions/0032).
+
 Never a family: scratch and hidden places, key files, folders where a new file alone gives power
 (`/etc/cron.d`), folders by name that others may write to (`uploads`), top-level folders, and domains
 that strangers share.
@@ -41,14 +44,21 @@ _SHARED: Final = frozenset({"/run", "/var/run"})
 _WRITABLE: Final = words(
     """
     upload uploads uploaded tmp temp cache public html htdocs wwwroot www webroot static media incoming spool
-    download downloads drop shm . .. ~
+    download downloads drop shm import imports imported attachments avatars userfiles inbox . .. ~
     """
 )
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
+_BELOW_ETC: Final = 2
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
+_CLOSED: Final = frozenset({"", "usr", "run", "home", "root", "boot", "lost+found"})
+"""Top-level folders below which nothing is an ordinary place for data."""
+_OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docker")
+"""Folders by whose name another machine's files are reached."""
+_VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
+_SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
 _PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR, "who": _SEVERAL}
 """kind → how many values of it make any other known."""
 
@@ -59,13 +69,13 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
     if kind == "remote":
         return _domains(value)
     if kind in {"path", "load"} and "/" in value:
-        return (*_beside(value), *_below(value))
+        return (*_like(kind, value), *_beside(value), *_below(value))
     if kind in {"load", "entry"}:
         package, dot, _ = value.partition(".")  # of one package, one application's
         return (Family(f"{package}.*", 1),) if dot and _MODULE.match(value) else ()
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
-        return (Family(f"*.{extension}", _PAIR),) if extension else ()
+        return (Family(f"*.{extension}", _PAIR),) if extension else _alike(value, _PAIR)
     return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
 
 
@@ -73,10 +83,30 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
 def above(kind: str, value: str) -> str | None:
     """Return the value that stands for this one, too: `/srv` for a folder in it, `/reports` for reports."""
     top = value.split("/")[1] if kind == "path" and value.startswith("/") else ""
-    if top in _DATA and "*" not in value:
+    if top in _DATA and "*" not in value and not _is_open(value, value.split("/")[2:]):
         return f"/{top}"
     is_document = value.endswith(_DOCUMENTS) and top not in _LOOSE_TOPS and value.count("/") > 1
     return place_of(value) if is_document and not _is_open(value, value.split("/")) else None
+
+
+@lru_cache(maxsize=8192)
+def ordinary(path: str) -> str | None:
+    """Return how a path where only data or settings lie may be taken for another such one, else None.
+
+    `data` for the place of data files, the extension for settings in a folder. Programs, system places and
+    whatever strangers may write to or read from are never ordinary.
+    """
+    parts = path.split("/")
+    if not path.startswith("/") or "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
+        return None
+    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not _OUTSIDE.isdisjoint(parts):
+        return None
+    if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
+        return None
+    if "*" not in parts[-1]:
+        return "data"
+    extension = extension_of(parts[-1])
+    return extension if extension in _SETTINGS else None
 
 
 def _beside(path: str) -> tuple[Family, ...]:
@@ -86,23 +116,36 @@ def _beside(path: str) -> tuple[Family, ...]:
     parts = folder.strip("/").split("/")
     sensitive = under(path, SENSITIVE)
     plain = extension or sensitive == "/etc"
-    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, parts):
+    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, [*parts, name]):
         return ()
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()
     return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", _SEVERAL),)
 
 
+def _like(kind: str, path: str) -> tuple[Family, ...]:
+    like = ordinary(path) if kind == "path" else None
+    return (Family(f"ordinary {like}", 1),) if like else ()
+
+
 def _below(path: str) -> tuple[Family, ...]:
     """Return, for each folder of a path but the uppermost, the family of its like with another name."""
     parts = path.strip("/").split("/")[:_DEEPEST]
-    if not path.startswith("/") or under(path, SENSITIVE) or path.endswith(".sock") or _is_open(path, parts):
+    sensitive = under(path, SENSITIVE)
+    if not path.startswith("/") or sensitive not in {None, "/etc"} or path.endswith(".sock"):
+        return ()
+    if _is_open(path, parts):
         return ()
     last = len(parts) - 1 if "." in parts[-1] else len(parts)
-    first = 2 if parts[0] in _LOOSE_TOPS else 1
-    return tuple(
+    # `/etc/tls/<who>/tls.crt`: below /etc a folder of a folder may vary, what a program is set up by may not.
+    first = _BELOW_ETC if sensitive else 2 if parts[0] in _LOOSE_TOPS else 1
+    found = [
         Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)
-    )
+    ]
+    extension = extension_of(parts[-1])
+    if sensitive and last > first and extension and extension not in _KEYS:
+        found.append(Family("/".join(("", *parts[: last - 1], "*", f"*.{extension}")), _SEVERAL))
+    return tuple(found)
 
 
 def _is_open(path: str, parts: list[str]) -> bool:
@@ -128,8 +171,8 @@ def _domains(name: str) -> tuple[Family, ...]:
     return tuple(found)
 
 
-def _alike(name: str) -> tuple[Family, ...]:
+def _alike(name: str, needed: int = _SEVERAL) -> tuple[Family, ...]:
     parts = name.split("-")[:_DEEPEST]
     if len(parts) == 1:
         return ()
-    return tuple(Family("-".join((*parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(len(parts)))
+    return tuple(Family("-".join((*parts[:at], "*", *parts[at + 1 :])), needed) for at in range(len(parts)))

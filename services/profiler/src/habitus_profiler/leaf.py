@@ -112,7 +112,7 @@ class Leaf:
     def retell(self) -> None:
         """Take from the forms the slots that an older reader did not give: what was learned is no news."""
         for text in self.forms:
-            for slot in (*loose.named(text), *loose.entries(text)):
+            for slot in loose.told_again(text):
                 self.slots.learn(slot)
 
     def forget_vectors(self) -> None:

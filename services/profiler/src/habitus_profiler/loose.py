@@ -2,11 +2,13 @@
 """What a text of several words holds: URLs, paths, names of calls, SQL verbs. Each function returns slots."""
 
 import re
+from itertools import pairwise
 from typing import Final
 
-from habitus_profiler.programs import CALLS
+from habitus_profiler.flags import switch_of
+from habitus_profiler.programs import CALLS, RUNNING
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import telling
+from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
@@ -29,7 +31,7 @@ _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
-    r"vacuum|analyze|explain|revoke|load|use|replace|merge)\b",
+    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma)\b",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
@@ -57,6 +59,16 @@ def named(text: str) -> list[Slot]:
     return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
 
 
+def told_again(text: str) -> list[Slot]:
+    """Return the slots that a normal form's own text still gives: telling words, entries and places."""
+    words = text.split()[:_ENOUGH]
+    pairs = list(pairwise(words))
+    pairs += [(name, value) for word in words for name, equals, value in (word.partition("="),) if equals]
+    given = [Slot("word", found) for pair in pairs if (found := gives(*pair))]
+    switched = [Slot("switch", found) for pair in pairs if (found := switch_of(*pair))]
+    return [*named(text), *given, *switched, *entries(text), *places(text)]
+
+
 def entries(text: str) -> list[Slot]:
     """Return the words that name an object to run within a module (`shop.wsgi:application`)."""
     return [Slot("entry", word) for word in text.split()[:_ENOUGH] if _ENTRY.match(word)]
@@ -79,8 +91,21 @@ def calls(text: str) -> list[Slot]:
     return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
 
 
+def is_sql(text: str) -> bool:
+    """Say whether a text begins as SQL does."""
+    return _SQL_START.match(text) is not None
+
+
+def escapes(text: str) -> list[Slot]:
+    """Return the programs that a text of an interactive program runs (`!sh`), and the root if it names it."""
+    words = text.split()[:_ENOUGH]
+    escaped = [word.strip("!;'\"") for word in words if word[:1] == "!"]
+    run = [Slot("command", name) for name in escaped if name in RUNNING]
+    return [*run, Slot("path", "/")] if "/" in words and not is_sql(text) else run
+
+
 def operators(text: str) -> list[Slot]:
     """Return the verbs of SQL, or the shell operators of any other text."""
-    if _SQL_START.match(text):
+    if is_sql(text):
         return [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
     return [Slot("operator", operator) for operator in _OPERATORS if operator in text]

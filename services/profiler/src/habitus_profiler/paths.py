@@ -3,8 +3,8 @@
 
 Sensitive places are known by exact path only. In all others a path stands for its directory and
 extension where it holds code or configuration, else for its place alone. Hidden names are a
-class of their own. In the normal text a data file outside scratch places is `<file>` with its
-extension, in its directory.
+class of their own, and so is what lies in a folder that is handed out (`/srv/shop/public`). In the
+normal text a data file outside scratch places is `<file>` with its extension, in its directory.
 """
 
 import posixpath
@@ -33,6 +33,8 @@ HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
     | {"/dev/urandom", "/dev/random", "/dev/tty"}
 )
+SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
+"""Folders that are mostly handed out to strangers: a data file's class names them."""
 _LONGEST: Final = 10
 _TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
 _PROGRAMS: Final = words(
@@ -127,7 +129,7 @@ def _placed(clean: str, written: str) -> PathClass:
         if extension and not hidden and not under(clean, SCRATCH):
             # What users upload and reports that jobs write: one kind of file in one folder.
             text = f"{folder}/<file>.{extension}"
-        return PathClass(text, place_of(clean) + hidden)
+        return PathClass(text, place_of(clean) + (hidden or _served(clean)))
     if clean.startswith("~"):
         return PathClass(text, "~" + hidden)
     # `feature/x` and `text/html` are spelt as relative paths are: only `./` says that a file is meant.
@@ -160,6 +162,12 @@ def place_of(path: str) -> str:
     parts = path.split("/")
     deep = 3 if len(parts) > 3 and parts[1] in _TWO_DEEP else 2  # noqa: PLR2004  # "" + one or two parts
     return softened("/".join(parts[:deep])) or "/"
+
+
+def _served(path: str) -> str:
+    """Return the first folder of a path, below its place, that is handed out to strangers, as `/public`."""
+    below = path[len(place_of(path)) :].split("/")[1:-1]
+    return next((f"/{part}" for part in below if part in SERVED), "")
 
 
 def _is_hidden(part: str) -> bool:

@@ -42,14 +42,36 @@ CODE_FIRST: Final = frozenset({"awk", "gawk", "mawk", "sed"})
 
 LOAD_FLAGS: Final = words(
     """
-    -m --module -r --require --import --loader --experimental-loader -jar -cp -classpath --class-path
+    --module --require --import --loader --experimental-loader -jar -cp -classpath --class-path
     --module-path -javaagent: -agentpath: -agentlib: --load --preload --plugin --extension
-    --load-extension --exec --execute --command --eval --script -S --init-file --rcfile --use-compress-program
+    --load-extension --exec --execute --command --eval --script --init-file --rcfile --use-compress-program
     --checkpoint-action --to-command --rsh --rsync-path --upload-pack --receive-pack --config-env -exec
     -execdir -ok --entrypoint --post-file --upload-file
     """
 )
 """Flags whose value is code, or is run: it is known by itself only."""
+
+LOADERS: Final = {
+    "pandoc": frozenset({"--filter", "-F", "--lua-filter", "-L", "--pdf-engine", "--pdf-engine-opt"}),
+    **dict.fromkeys(("python", "pypy", "uwsgi", "coverage"), frozenset({"-m", "-X"})),
+    "java": frozenset({"-m", "-p"}),
+    **dict.fromkeys(("node", "nodejs", "bun", "tsx", "ts-node", "mocha", "nyc"), frozenset({"-r"})),
+    **dict.fromkeys(("irb", "pry", "erb", "rspec", "rackup", "sidekiq"), frozenset({"-r", "-I"})),
+    "perl": frozenset({"-I", "-M", "-m", "-S"}),
+    "ruby": frozenset({"-r", "-I", "-S"}),
+    "php": frozenset({"-z"}),
+    "git": frozenset({"-c", "-u", "--exec-path", "--template"}),
+    "tar": frozenset({"-I", "-F", "--info-script", "--new-volume-script"}),
+    "rsync": frozenset({"-e"}),
+    "celery": frozenset({"-I", "--include", "-A", "--app"}),
+    "gunicorn": frozenset({"-k", "--worker-class", "--logger-class"}),
+    "erl": frozenset({"-s", "-run", "-eval"}),
+    "beam.smp": frozenset({"-s", "-run", "-eval"}),
+    "openssl": frozenset({"-engine", "-provider"}),
+    "sqlite": frozenset({"-cmd"}),
+    "curl": frozenset({"--engine"}),
+}
+"""Program → flags of its own whose value is code, or is run."""
 
 HOST_FLAGS: Final = words(
     """
@@ -88,9 +110,20 @@ CALLS: Final = RUNNING | words(
 """Names (in lower case) that in text which looks like code mean that something will run."""
 
 ASKING: Final = frozenset(
-    {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait"}
+    {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait", "df"}
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
+
+TAME: Final = words(
+    """
+    basename break cat cd continue cut dirname export expr grep egrep gunzip gzip head let local ls mkdir
+    nproc pwd readonly return seq shift sort stat tail tr uniq wc zcat
+    """
+)
+"""Commands that read, print, pack or make folders: on what they do so is a slot of its own."""
+
+FETCHERS: Final = frozenset({"curl", "wget"})
+"""Commands that fetch: what they fetch and from where are slots of their own."""
 
 SEQUENCES: Final = frozenset({"&&", "||", ";"})
 """Shell operators that pass nothing on."""

@@ -11,31 +11,28 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.flags import Value, is_mild, is_switch
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, under
+from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
+from habitus_profiler.flags import names_route
+from habitus_profiler.grades import Token
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
-    HOST_FLAGS,
     KEYWORDS,
-    LOAD_FLAGS,
     PASSIVE,
     RUNNING,
     SEQUENCES,
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
-    TALKERS,
-    WHO_FLAGS,
     WRAPPERS,
     is_shell_flag,
     names_host,
     program,
 )
 from habitus_profiler.slots import Slot
-from habitus_profiler.telling import gives, telling
-from habitus_profiler.tokens import Token, graded, typed
+from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
 MAX_TOKENS: Final = 512
@@ -59,50 +56,22 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
-_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
-_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
+_MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 _ANYWHERE: Final = Slot("remote", "any")
-_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
-_LONGEST_FLAG: Final = 200
-_ONE_LETTER: Final = len("-x")
-_LOOSE_FLAGS: Final = LOAD_FLAGS | HOST_FLAGS
 
 
-def _is_mild(program: str, flag: str, behind: str) -> bool:
-    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
-
-    Letters of programs that run or reach anything say too little to be mild.
-    """
-    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
-        return False
-    token = typed(behind)
-    if not behind or is_switch(flag) or (token.kind == "flag" and " " not in behind):
-        return is_mild(flag, "none") and (flag[:2] == "--" or program not in _FAR_REACHING)
-    value: Value = "word" if _is_usual_place(token, behind) else graded(token, behind)
-    if program in _FAR_REACHING and flag[:2] != "--" and len(flag) > _ONE_LETTER:
-        return False
-    return flag not in _LOOSE_FLAGS and is_mild(flag, value)
+def _mode(word: str) -> tuple[Slot, ...]:
+    """Return what is dangerous in a mode in octal digits."""
+    setid = (Slot("mode", "setid"),) if len(word) > len("755") and word[0] in "234567" else ()
+    return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
 
 
-def _is_usual_place(token: Token, word: str) -> bool:
-    """Say whether a word is a host or path that may be no flag's value, and nowhere that anybody writes.
-
-    It is a slot of its own: it has to be known as well.
-    """
-    if token.kind in {"url", "host", "ip", "email"}:
-        return True
-    return token.kind == "path" and under(word, SCRATCH) is None and "/." not in word
-
-
-def _tree(word: str) -> tuple[Slot, ...]:
-    """Return the first name of what is spelt as a relative path: a branch's kind, a store's tree."""
-    top, slash, _ = word.partition("/")
-    return (Slot("tree", softened(top)),) if slash and _TREE.match(top) else ()
-
-
-def _value(word: str) -> str:
-    """Return what of a word is no flag's name."""
-    return word.partition("=")[2] if word[:1] == "-" else word
+def _argument(name: str, flag: str, word: str) -> Token:
+    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
+    token = typed(word)
+    if token.kind == "path" and not is_sensitive(word) and (name in ASKING or names_route(flag)):
+        return Token("text", token.text)
+    return token
 
 
 class Reader:
@@ -121,6 +90,8 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
+            if slot.kind == "path" and under(slot.value, SCRATCH):
+                self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE:
                 self.slots[Slot("listen", f"{prefix} {softened(flag)}".strip())] = None
 
@@ -130,27 +101,27 @@ class Reader:
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
         flag, plain, script = "", 0, False
+        interprets = name in CODE_FLAGS or name in SHELLS
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
-            script = script or (not flag and word[:1] != "-")
+            script = script or (flag in {"", "-m"} and word[:1] != "-")
             if self.special(name, flag, plain, word, depth, script=script):
                 flag, plain = "", plain + 1
                 continue
             if self.wrapped(name, plain, words, at, depth):
                 return
-            if flag in LOAD_FLAGS and not word.startswith("-"):
-                self.slots[Slot("load", typed(word).text[:300])] = None
-            pair = gives(words[at - 1], word) if at else None
-            if pair:
-                self.slots[Slot("word", pair)] = None
-            if _is_mild(name, word, words[at + 1] if at + 1 < len(words) else ""):
+            if word[:1] != "-":
+                self.add(loaded(name, flag, word))
+            self.add(told_together(words[at - 1] if at else "", word))
+            given = "" if interprets and script else name
+            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
                 self.word(name, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
-                flag = word.partition("=")[0]
-                if flag != word and flag in LOAD_FLAGS:
-                    self.slots[Slot("load", typed(word.partition("=")[2]).text[:300])] = None
+                flag, equals, value = word.partition("=")
+                if equals:
+                    self.add(loaded(name, flag, value))
             else:
                 flag, plain = "", plain + ("=" not in word)
 
@@ -160,19 +131,16 @@ class Reader:
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
-        elif name == "chmod" and len(word) == 4 and word.isdigit() and word[0] in "234567":  # noqa: PLR2004
-            self.take(Token("mode", word, (Slot("mode", "setid"),)))
+        elif name == "chmod" and _MODE.match(word):
+            self.take(Token("mode", word, _mode(word)))
         else:
-            self.take(typed(word), prefix, word.partition("=")[0] if word[:1] == "-" else flag)
+            given_by = word.partition("=")[0] if word[:1] == "-" else flag
+            self.take(_argument(name, flag, word), prefix, given_by)
             if "(" in word:
                 self.calls(word)
             if word in RUNNING:
                 self.slots[Slot("command", word)] = None
-            self.add(Slot("word", found) for found in telling(_value(word)))
-            self.add(_tree(word))
-            if flag in WHO_FLAGS and _NAME.match(word):
-                self.slots[Slot("who", word)] = None
-            self.add(loose.entries(word))
+            self.add(told(flag, word))
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
@@ -294,11 +262,13 @@ class Reader:
             return
         words = text.split()[:MAX_TOKENS]
         escaped = text.lstrip("\\!. ")
-        if words and program(escaped.split(maxsplit=1)[0].lstrip("'\"")) in RUNNING:
+        first = escaped.split(maxsplit=1)[:1]
+        if first and program(first[0].lstrip("'\"")) in RUNNING:
             self.script(escaped, depth + 1)
             return
         self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
         self.add(loose.operators(text))
+        self.add(loose.escapes(text))
         if "(" in text:
             self.calls(text)
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')

@@ -11,9 +11,11 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
-- `command`: what can do nothing (`true`, `echo`) is known; `scheme`: so is the enciphered one of a known one;
-- `tree`, `who`: the first name of a relative path, or whom a command acts as, is news only where such were
-  seen (in a profile of before these kinds there are none).
+- `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
+  `scheme`: so is the enciphered one of a known one;
+- `sql`: who gave any verb may read;
+- `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which
+  a file in `/tmp` is given, is news only where such were seen (an old profile has none).
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +23,7 @@ from typing import Final, NamedTuple
 
 from habitus_profiler.flags import MILD_FLAGS
 from habitus_profiler.kindred import above, families
-from habitus_profiler.programs import ASKING, SEQUENCES
+from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES, TAME
 
 
 class Slot(NamedTuple):
@@ -37,8 +39,10 @@ WORDS: Final = {
     "scheme": "URL scheme",
     "fetch": "kind of file fetched",
     "path": "path",
+    "scratch": "place that anybody writes to, given by",
     "flag": "flag",
     "tuned": "tuning",
+    "switch": "switched",
     "variable": "variable",
     "package": "package",
     "tree": "tree of names",
@@ -120,7 +124,7 @@ class SlotBook:
         for family in families(*slot):
             at = slot.kind, family.key
             self._members[at] = self._members.get(at, 0) + 1
-        if slot.kind == "flag":
+        if slot.kind in {"flag", "tuned"}:
             command, _, name = slot.value.rpartition(" ")
             if _is_cluster(name):
                 self._letters.setdefault(command, set()).update(name[1:])
@@ -144,6 +148,10 @@ def _flag(book: SlotBook, value: str) -> bool:
     return name in MILD_FLAGS or command in ASKING or book.has("tuned", value) or book.spells(command, name)
 
 
+def _is_fetcher(book: SlotBook, value: str) -> bool:
+    return value in FETCHERS and any(book.has("command", other) for other in FETCHERS)
+
+
 _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "remote": _remote,
     "listen": _listen,
@@ -151,8 +159,10 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
+    "sql": lambda book, value: value == "select" and "sql" in book.seen,
     "who": lambda book, _: "who" not in book.seen,
-    "command": lambda _, value: value in ASKING,
+    "scratch": lambda book, _: "scratch" not in book.seen,
+    "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),
     "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
 }

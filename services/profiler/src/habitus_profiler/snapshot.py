@@ -15,9 +15,9 @@ from habitus_profiler.notes import Notes
 from habitus_profiler.profile import Profile
 from habitus_profiler.slots import SlotBook
 
-SCHEMA: Final = "1.1"
-_BEFORE_TELLING: Final = "1.0"
-"""Its leaves hold no telling words, nor what is run in a module: both are read again from their forms."""
+SCHEMA: Final = "1.2"
+_BEFORE_TELLING: Final = frozenset({"1.0", "1.1"})
+"""Their leaves lack slots that the reader gives today: those are read again from the leaves' forms."""
 
 
 class SnapshotFault(ValueError):
@@ -137,7 +137,7 @@ def parsed(data: bytes, limits: Limits, rule: Rule, stream: str) -> Profile:
     # A stream that was made anew counts from 1 again: what was applied of the old one says nothing.
     profile.applied = set(record.applied) if record.stream == stream else set()
     profile.bytes = len(data)
-    if box.schema == _BEFORE_TELLING:
+    if box.schema in _BEFORE_TELLING:
         for leaf in profile.leaves():
             leaf.retell()
     return profile

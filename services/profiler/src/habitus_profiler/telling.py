@@ -10,7 +10,7 @@ from habitus_profiler.words import words
 _WHOLE: Final = words(
     """
     kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    purge uninstall wipe proxy
+    erase proxy purge remove rm rmdir uninstall wipe
     """
 )
 _PARTS: Final = words(
@@ -20,20 +20,24 @@ _PARTS: Final = words(
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
     chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
-    slaveof replicaof shutdown portforward
+    slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
     """
 )
-_STARTS: Final = ("disable", "decommission")
+_STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool")
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
-    r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    r"|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
     r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
     r"|(?:config|acl) (?:set|dump|view)|module load|script load|member (?:add|remove)"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
+    r"|(?:account|access|api|signing|ssh) keys?\Z|keys? list\Z"
+    r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"
+    r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
+    r"|--(?:network|net|pid|ipc|uts|userns) host\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _LONGEST: Final = 4096

@@ -8,13 +8,14 @@ normal text. All others keep what they say, with the volatile parts inside repla
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import Value, is_mild, value_of
-from habitus_profiler.paths import classed, extension_of, is_code, is_program
+from habitus_profiler.flags import is_mild, names_route
+from habitus_profiler.grades import REMOTE, Token, graded, switched
+from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -23,14 +24,6 @@ _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
 _STABLE_PORTS: Final = 32768
 _LAST_PORT: Final = 65535
-
-
-class Token(NamedTuple):
-    """One typed token."""
-
-    kind: str
-    text: str
-    slots: tuple[Slot, ...] = ()
 
 
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
@@ -48,6 +41,7 @@ _BLOBS: Final = {"hex": "hex-blob", "jwt": "jwt", "base64": "base64"}
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwxXst]*s[rwxXst]*\Z")
 _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
+_HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _LIST: Final = re.compile(r"[,;]")
 
@@ -70,15 +64,6 @@ def _typed(token: str, depth: int) -> Token:
 
 
 _remembered: Final = lru_cache(maxsize=8192)(_typed)
-
-
-def graded(token: Token, text: str) -> Value:
-    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word."""
-    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
-        return "word"
-    if not token.slots and (" " in text or text[0] in "{["):
-        return "word"  # what it holds is read by itself
-    return value_of(token.kind, text)
 
 
 def _rank(length: int) -> str:
@@ -111,7 +96,8 @@ def _url(token: str, depth: int) -> Token | None:
         inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
         return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
-    slots = [Slot("scheme", scheme), Slot("remote", remote)]
+    is_near = remote == "loopback" and scheme in {"http", "https"}
+    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", remote)]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
@@ -186,9 +172,12 @@ def _flag(token: str, depth: int) -> Token | None:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    if inner.kind == "path" and names_route(name) and not is_sensitive(value):
+        inner = Token("text", inner.text)
+        value = "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
-    return Token("flag", f"{name}{equals}{inner.text}", (slot, *inner.slots))
+    return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
 
 
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
@@ -213,7 +202,7 @@ def _assignment(token: str, depth: int) -> Token | None:
     inner = typed(value, depth + 1)
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
-    return Token("assignment", f"{key}={inner.text}", (slot, *inner.slots))
+    return Token("assignment", f"{key}={inner.text}", (slot, *switched(key, value), *inner.slots))
 
 
 def _path(token: str, depth: int) -> Token | None:
@@ -292,6 +281,15 @@ def _host(token: str, depth: int) -> Token | None:
     return Token("host", f"{remote}:{inner.text}", (Slot("remote", remote), *inner.slots))
 
 
+def _behind_colon(token: str, depth: int) -> Token | None:
+    """Read `remote:203.0.113.9`: a word before a whole address or name."""
+    head, colon, tail = token.partition(":")
+    if not colon or depth >= _MAX_DEPTH or not _HEAD.match(head):
+        return None
+    inner = typed(tail, depth + 1)
+    return Token("host", f"{softened(head)}:{inner.text}", inner.slots) if inner.kind in REMOTE else None
+
+
 def _file(token: str, depth: int) -> Token | None:
     """Read a bare file name (`server.js`, `.env`) whose extension says that it holds code."""
     del depth
@@ -317,6 +315,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _path, _hex, _blob,
-    _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon,
+    _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip

@@ -58,12 +58,18 @@ _TEMPORARY: Final = re.compile(r"(?<![0-9A-Za-z])(tmp[._-]?)([0-9A-Za-z_]{6,12})
 _ANY_TEMPORARY: Final = re.compile(
     r"(?<![0-9A-Za-z])(tmp[._-]?)(?:[0-9A-Za-z_]{8}|(?=[a-z_]*[0-9A-Z])[0-9A-Za-z_]{6,12})(?![0-9A-Za-z_])"
 )
-# What follows a Pod's or ReplicaSet's hash: five of Kubernetes' own alphabet.
-_HASHED: Final = re.compile(r"(<(?:id|hex|number)>-)[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+_GENERATED_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
+"""Kubernetes' own alphabet for generated names."""
+# What follows a Pod's or ReplicaSet's hash.
+_HASHED: Final = re.compile(rf"(<(?:id|hex|number)>-)[{_GENERATED_LETTERS}]{{5}}\Z")
+# A Pod's name as a ReplicaSet gives it, where the set's hash has no digit to be told by.
+_POD: Final = re.compile(
+    rf"(?<=[a-z0-9]-)[{_GENERATED_LETTERS}]{{8,10}}-[{_GENERATED_LETTERS}]{{5}}(?![0-9A-Za-z-])"
+)
 _SHORTEST_HEX: Final = 8
 _TYPES: Final = re.compile(r"<\w+>")
 _SWITCHES: Final = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
-_GENERATED: Final = frozenset("bcdfghjklmnpqrstvwxz2456789")
+_GENERATED: Final = frozenset(_GENERATED_LETTERS)
 _GENERATED_LENGTH: Final = range(5, 11)
 _RANDOM_LENGTH: Final = 8
 _RANDOM_SWITCHES: Final = 3
@@ -80,6 +86,8 @@ def softened(text: str) -> str:
         return _TEMPORARY.sub(_temporary, text) if "tmp" in text else text
     if "tmp" in text:
         text = _TEMPORARY.sub(_temporary, text)
+    if "-" in text:
+        text = _POD.sub("<hex>-<id>", text)
     return _unhashed(_EMBEDDED.sub(_replaced, text))
 
 
@@ -94,6 +102,8 @@ def coarsely_softened(text: str) -> str:
         text = _ANY_TEMPORARY.sub(r"\1<id>", text)
     elif not any(map(str.isdigit, text)) and len(text) < _SHORTEST_HEX:
         return text
+    if "-" in text:
+        text = _POD.sub("<id>-<id>", text)
     return _unhashed(_EMBEDDED.sub(_coarse, text))
 
 

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one argument tells by the program it is given to and by the flag before it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from habitus_profiler import loose, shell
+from habitus_profiler.flags import Value, is_mild, is_switch, switch_of, switched_on
+from habitus_profiler.grades import graded
+from habitus_profiler.letters import is_known_switch
+from habitus_profiler.programs import (
+    HOST_FLAGS,
+    LOAD_FLAGS,
+    LOADERS,
+    RUNNING,
+    TALKERS,
+    WHO_FLAGS,
+    WRAPPERS,
+)
+from habitus_profiler.slots import Slot
+from habitus_profiler.telling import gives, telling
+from habitus_profiler.tokens import typed
+from habitus_profiler.volatile import softened
+
+_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
+_NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
+_FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_LONGEST_FLAG: Final = 200
+_LONGEST_LOAD: Final = 300
+_ONE_LETTER: Final = len("-x")
+_INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
+_PLACES: Final = frozenset({"url", "host", "ip"})
+
+
+def is_mild_flag(program: str, flag: str, behind: str) -> bool:
+    """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
+
+    Letters of programs that run or reach anything say too little to be mild, unless they are known.
+    """
+    if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
+        return False
+    if is_known_switch(program, flag):
+        return True
+    is_far = program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind)
+    return not is_far and _is_mild_before(program, flag, behind)
+
+
+def _is_mild_before(program: str, flag: str, behind: str) -> bool:
+    value: Value = graded(typed(behind), behind) if behind else "none"
+    if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
+        value = "place"  # a plain word is a host here, and a slot of its own
+    if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
+        return is_mild(flag, "none", program)
+    loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
+    return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
+
+
+def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
+    """Yield a flag's value where it is code, or is run.
+
+    Not SQL, whose verbs are slots, nor what behind one letter (`-r gs://…`) is a place that tells by itself.
+    """
+    if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
+        token = typed(word)
+        tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
+        if token.kind not in _INERT and not tells and not loose.is_sql(word):
+            yield Slot("load", token.text[:_LONGEST_LOAD])
+
+
+def told(flag: str, word: str) -> Iterator[Slot]:
+    """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
+    name, equals, value = word.partition("=")
+    said = value if word[:1] == "-" else word
+    yield from (Slot("word", found) for found in telling(said))
+    yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
+    switch = switch_of(flag, word) if flag else None
+    if switch:
+        yield Slot("switch", switch)
+    top, slash, _ = word.partition("/")
+    if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
+        yield Slot("tree", softened(top))
+    if flag in WHO_FLAGS and _NAME.match(word):
+        yield Slot("who", word)
+    yield from loose.entries(word)
+
+
+def told_together(before: str, word: str) -> Iterator[Slot]:
+    """Yield what two arguments, or a flag and its value in one, give away together."""
+    name, _, value = word.partition("=")
+    for found in (gives(before, word), gives(name, value)):
+        if found:
+            yield Slot("word", found)
+
+
+def _is_next(word: str) -> bool:
+    """Say whether a word is no value of the flag before it, but a flag or a redirection."""
+    return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")

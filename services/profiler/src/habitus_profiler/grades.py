@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a typed token is, and what it is worth as the value of a flag or variable."""
+
+from typing import Final, NamedTuple
+
+from habitus_profiler.flags import Value, switch_of, value_of
+from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
+from habitus_profiler.slots import Slot
+
+REMOTE: Final = frozenset({"ip", "host", "email", "url"})
+"""Kinds of tokens that name a remote."""
+
+
+class Token(NamedTuple):
+    """One typed token."""
+
+    kind: str
+    text: str
+    slots: tuple[Slot, ...] = ()
+
+
+def graded(token: Token, text: str) -> Value:
+    """Return the grade of a flag's value; a mild setting, or a text of several, is as good as a word.
+
+    A host, or a path that lies nowhere that anybody writes, is a slot of its own: it has to be known as well.
+    """
+    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
+        return "word"
+    if not token.slots and (" " in text or text[:1] in {"{", "["}):
+        return "word"  # what it holds is read by itself
+    if token.kind in REMOTE:
+        return "place"
+    if token.kind == "path" and text in HARMLESS:
+        return "format"
+    if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
+        return "word" if is_code(text) or is_sensitive(text) else "place"
+    return value_of(token.kind, text)
+
+
+def switched(name: str, value: str) -> tuple[Slot, ...]:
+    """Return the slot of a value that switches a power on or a protection off."""
+    switch = switch_of(name, value)
+    return (Slot("switch", switch),) if switch else ()
