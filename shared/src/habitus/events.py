@@ -67,6 +67,7 @@ class Process(Part):
         preload: value of LD_PRELOAD.
         exit_code, exit_signal: of op `exit`; the signal that ended it, else 0.
         running: it ran before the collector came, and is listed once as an exec.
+        parent_started: of op `exec`, when its parent was started: nanoseconds since the epoch.
     """
 
     pid: int | None = None
@@ -86,6 +87,7 @@ class Process(Part):
     exit_code: int | None = None
     exit_signal: int | None = None
     running: bool = False
+    parent_started: int | None = None
 
 
 class File(Part):
