@@ -209,7 +209,9 @@ class IncidentBook:
     def _link(self, incident: Incident, judged: Judged, *, with_process: bool) -> None:
         anomaly = judged.anomaly
         container = container_of(anomaly)
-        self._by_pattern.link((container, judged.pattern), incident.id, None)
+        # In an image that was never learned all faint work is one pattern: an attack is not to draw it in.
+        if judged.weighs or not incident.weighs or len(anomaly.path) > 1:
+            self._by_pattern.link((container, judged.pattern), incident.id, None)
         if judged.weighs:
             self._by_run.begin(container, anomaly, incident.id)
         if judged.weighs or not incident.weighs:
