@@ -16,6 +16,9 @@ from habitus_scorer.incidents import IncidentBook
 MINER = ["./xmrig", "-o", "pool.minexmr.com:4444"]
 
 
+JOB = {"parent_age": 1, "ancestors": ["sh", "cron"]}
+
+
 def inside(number: int, argv: list[str] | None = None, **parts) -> Anomaly:
     """An anomaly in replica `number` of the workload."""
     pod = {"name": f"web-{number}", "namespace": "shop", "uid": f"uid-{number}"}
@@ -175,7 +178,7 @@ def test_links_are_bounded_over_all_incidents(book: IncidentBook, monkeypatch: p
     for number in range(40):
         for child in range(100):
             name = [f"./{chr(97 + number % 26)}{chr(97 + number // 26)}"]
-            book.fold(judged(inside(number, name, pid=41 + child, ppid=40 + child, parent_age=1)))
+            book.fold(judged(inside(number, name, pid=41 + child, ppid=40 + child, **JOB)))
     assert all(len(links) for links in book._links if links is not book._by_chain)
     assert sum(map(len, book._links)) + book._reached <= 1000
     assert book._kept == sum(len(one.kept) for one in book)
@@ -201,7 +204,7 @@ def folded(book: IncidentBook, steps) -> list[Incident]:
 
 def stepped(at: int, step: tuple[int, str, int, int, int, int]) -> Anomaly:
     where, name, pid, ppid, _, age = step
-    return inside(where, [name], pid=pid, ppid=ppid, id=f"e{at}", seconds=at, parent_age=age)
+    return inside(where, [name], pid=pid, ppid=ppid, id=f"e{at}", seconds=at, **JOB | {"parent_age": age})
 
 
 @settings(max_examples=60, deadline=None)

@@ -21,7 +21,8 @@ def book() -> IncidentBook:
 
 def step(name: str, pid: int, **parts):
     """What a job's shell, pid 7, starts; it began a second before the first step."""
-    return anomaly([f"./{name}"], pid=pid, ppid=7, **{"parent_age": 1 + parts.get("seconds", 0), **parts})
+    job = {"parent_age": 1 + parts.get("seconds", 0), "ancestors": ["sh", "cron", "tini"]}
+    return anomaly([f"./{name}"], pid=pid, ppid=7, **job | parts)
 
 
 def test_the_steps_of_one_run_of_a_job_are_one_incident(book: IncidentBook):
@@ -56,8 +57,10 @@ def test_a_run_s_faint_beginning_of_its_own_does_not_split_it(book: IncidentBook
 @pytest.mark.parametrize(
     ("age", "ancestors"),
     [
-        (61, ["bash", "tini"]),  # it has been there for long: a server, a shell that waits
+        (61, ["sh", "cron", "tini"]),  # it has been there for long: a server, a shell that waits
         (5, ["bash"]),  # a container's first process is its service
+        (5, ["bash", "tini"]),
+        (5, ["bash", "s6-supervise", "s6-svscan"]),
     ],
 )
 def test_children_of_a_server_stay_two_incidents(book: IncidentBook, age: float, ancestors: list[str]):

@@ -14,6 +14,12 @@ from habitus_scorer.links import Links
 RUN_S: Final = 60.0
 """A process and its children are one story for so long after it began."""
 
+_INITS: Final = frozenset({
+    "catatonit", "docker-init", "dumb-init", "init", "runsv", "runsvdir", "s6-supervise", "s6-svscan",
+    "supervisord", "systemd", "tini",
+})  # fmt: skip
+"""Programs that only start others: what stands below them is as good as first."""
+
 _SAME_NS: Final = 1_000_000_000
 """Readings of one start differ by as much as the wall clock was set in between."""
 
@@ -26,8 +32,9 @@ class Runs(Links[tuple[str, int], int]):
         process = anomaly.event.process
         if process is None or not process.ppid or not process.parent_started:
             return
-        has_above = len(process.ancestors or ()) > 1  # a container's first process is its service
-        if has_above and _lasts(process.parent_started, anomaly.event.ts):
+        above = [name for name in process.ancestors or () if name not in _INITS]
+        is_first = above[1:] == []  # a container's first process is its service
+        if not is_first and _lasts(process.parent_started, anomaly.event.ts):
             self.link((container, process.ppid), incident_id, process.parent_started)
 
     def led_to(self, container: str, anomaly: Anomaly) -> str:
