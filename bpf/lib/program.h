@@ -192,9 +192,11 @@ static __always_inline __u32 fill_rest(const struct desk *desk, struct task_stru
 	struct exec_record *record = &desk->program->record;
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	struct task_struct *parent = parent_of(task);
 	__u32 length;
 
-	name_ancestors((__u64)parent_of(task), cgroup);
+	record->parent_started = record->head.ppid ? BPF_CORE_READ(parent, start_boottime) : 0;
+	name_ancestors((__u64)parent, cgroup);
 	__builtin_memset(record->tty, 0, sizeof(record->tty));
 	if (tty)
 		bpf_probe_read_kernel_str(record->tty, sizeof(record->tty), &tty->name);

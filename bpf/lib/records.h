@@ -94,6 +94,7 @@ enum exe_class {
 struct exec_record {
 	struct record head;
 	__u64 capabilities; /* the effective set */
+	__u64 parent_started; /* boot clock, ns; 0: the parent is outside of the container */
 	__u32 exe_length;
 	__u32 argv_length;
 	__u32 preload_length; /* of one or two values, each with a zero byte at its end */

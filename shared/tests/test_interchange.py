@@ -82,6 +82,8 @@ def test_the_documented_example_is_read_and_written_back():
         (json.dumps(EXAMPLE | {"op": "dance"}).encode(), "$.op"),
         (json.dumps(EXAMPLE | {"ts": "yesterday"}).encode(), "$.ts"),
         (json.dumps(EXAMPLE | {"container": {"image": 7}}).encode(), "$.container.image"),
+        (json.dumps(EXAMPLE | {"ts": 10**30}).encode(), "$.ts"),
+        (json.dumps(EXAMPLE | {"process": {"name": "x", "pid": -(10**30)}}).encode(), "$.process.pid"),
         (b'{"a":' * 100_000, ""),
     ],
 )
@@ -132,7 +134,7 @@ def test_every_op_belongs_to_one_class():
             assert as_record(line.event)["op"] == op
 
 
-@given(st.from_type(int))
+@given(st.integers(-(2**63), 2**63 - 1))
 def test_names_fall_back_to_exe_and_argv(pid):
     raw = {"ts": 1, "class": "process", "op": "exec", "container": {"image": "a"}}
     event = msgspec.convert(raw | {"process": {"pid": pid, "exe": "/usr/bin/java"}}, Event)

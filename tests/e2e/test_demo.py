@@ -31,6 +31,8 @@ def test_the_mining_story_holds_on_real_containers(habitus, tmp_path):
     for one in alerts:
         assert one.action.policy["kind"] == "NetworkPolicy"
         assert one.where.pod == "web-0"
+        assert one.engines["rule"].points >= 32
+        assert one.engines["cluster"].points == 20  # one replica of three
     assert json.loads(figures.read_text())["exec_to_alert_p99_ms"] > 0
     assert not list(Path("/var/tmp").glob("habitus-demo-*"))
 

@@ -70,6 +70,19 @@ async def test_lineage_ends_at_the_container(collect, new_container):
     assert true.process.ppid == bash.process.pid
 
 
+async def test_an_exec_tells_when_its_parent_was_started(collect, new_container):
+    """By its fork, which is before its own exec; a parent outside of the container is not told of."""
+    recorder, container = await collect(), new_container()
+    before = time.time_ns()
+
+    container.run([SH.encode(), b"-c", b"/bin/bash -c '/bin/true; exit 3'; exit 4"])
+
+    shell, bash, true = await recorder.of(container, "exec", 3)
+    assert shell.process.parent_started is None
+    assert before - 5e7 < bash.process.parent_started <= shell.ts
+    assert shell.ts < true.process.parent_started < bash.ts
+
+
 async def test_each_process_has_fork_exec_and_exit_in_order(collect, new_container):
     recorder, container = await collect(), new_container()
 

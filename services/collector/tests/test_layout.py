@@ -9,7 +9,7 @@ from habitus_collector.kernel import TARGET
 
 HEAD_FIELDS = ("time", "cgroup", "kind", "pid", "ppid", "uid", "comm", "parent", "token")
 EXEC_FIELDS = (
-    "capabilities",
+    "capabilities", "parent_started",
     "exe_length", "argv_length", "preload_length", "cwd_length", "ancestor_count",
     "exe_flags", "argv_flags", "preload_flags", "cwd_flags",
     "exe_class", "running", "reserved", "tty", "ancestors",

@@ -30,11 +30,12 @@ def an_exec(
     running: int = 0,
     tty: bytes = b"",
     token: bytes = bytes(16),
+    parent_started: int = 0,
 ) -> bytes:
     """`flags` are of exe, argv, preload, cwd."""
     comms = b"bash".ljust(16, b"\0") + b"tini".ljust(16, b"\0") + b"left over".ljust(16, b"\0")
     lengths = (len(exe), len(argv), len(preload), len(cwd))
-    fixed = records.EXEC.pack(0x1FF, *lengths, 2, *flags, exe_class, running, 0, tty, comms)
+    fixed = records.EXEC.pack(0x1FF, parent_started, *lengths, 2, *flags, exe_class, running, 0, tty, comms)
     return head(Kind.EXEC, token=token) + fixed + exe + argv + preload + cwd
 
 
@@ -69,6 +70,14 @@ def test_an_exec_carries_path_arguments_and_the_lineage_up_to_the_container():
 )
 def test_an_exec_says_where_its_program_lives(number, word):
     assert process_of(an_exec(b"/a", b"/", b"a\0", exe_class=number)).exe_class == word
+
+
+def test_the_start_of_the_parent_is_told_by_the_wall_clock():
+    at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    told = process_of(an_exec(b"/a", b"/", b"a\0", parent_started=at)).parent_started
+
+    assert abs(told - time.time_ns()) < 5e9
+    assert process_of(an_exec(b"/a", b"/", b"a\0")).parent_started is None
 
 
 def test_a_program_that_ran_before_is_marked():

@@ -64,7 +64,7 @@ async def test_the_same_deed_of_a_hundred_pods_is_asked_and_paid_once(gatewayed)
     questions = []
     for number in range(100):
         one = request("./java", "-o", f"pool.example:3333?run={number:08x}-aaaa-4bbb-8ccc-123456789abc")
-        one.event["process"]["pid"] = number
+        one.event["process"] |= {"pid": number, "parent_started": number}
         one.event["ts"] += number
         one.event["container"] = {"id": f"{number:064x}", "name": "web", "pod": {"name": f"web-{number}"}}
         questions.append(one)

@@ -63,7 +63,7 @@ def lines(part: str = "") -> Iterator[Line]:
                 source = text.removeprefix("# source: ")
             elif text.strip():
                 place = f"{path.relative_to(CORPUS)}:{number}"
-                yield Line(place, text, source, path.parent.name == "attacks", _record(text))
+                yield Line(place, text, source, path.parent.name == "attacks", record_of(text))
 
 
 def decide(rules: RuleSet, part: str) -> tuple[list[Line], list[tuple[Line, list[str]]], Counts]:
@@ -84,7 +84,8 @@ def count(rules: RuleSet, part: str) -> Counts:
     return decide(rules, part)[2]
 
 
-def _record(text: str) -> Record:
+def record_of(text: str) -> Record:
+    """Return the event that a line tells of, as rules see it."""
     # Not `unknown-path`: a shell where none was ever started is news in an attack and a false alarm alike.
     event = msgspec.convert(_done(text) if text.startswith("@") else _run(text), Event)
     return Record(

@@ -26,7 +26,10 @@ FINDING = Finding(id="r", title=Bilingual(en="a deed", zh="行为"), level="high
 
 
 def event(argv: list[str] | None = None, **parts: Any) -> Event:
-    """Return one event; `pid`, `ppid`, `parent`, `exe`, `seconds` and `container` may be given."""
+    """Return one event; `pid`, `ppid`, `exe`, `ancestors`, `seconds` and `container` may be given.
+
+    `parent_age`: seconds for which the parent has been there.
+    """
     argv = argv or ["./xmrig", "-o", "pool.minexmr.com:4444"]
     name = argv[0].rsplit("/", 1)[-1]
     raw = {
@@ -40,11 +43,13 @@ def event(argv: list[str] | None = None, **parts: Any) -> Event:
         "process": {
             "pid": parts.get("pid", 41), "ppid": parts.get("ppid", 7), "uid": 0,
             "exe": parts.get("exe", f"/app/{name}"), "name": parts.get("name", name), "argv": argv,
-            "parent": "bash", "ancestors": ["bash", "tini"],
+            "parent": "bash", "ancestors": parts.get("ancestors", ["bash", "tini"]),
         },
         **{key: parts[key] for key in ("file", "network") if key in parts},
     }  # fmt: skip
     made = msgspec.convert(raw, Event)
+    if "parent_age" in parts and made.process:
+        made.process.parent_started = made.ts - int(parts["parent_age"] * 1e9)
     made.id = str(parts.get("id", f"e{parts.get('pid', 41)}-{parts.get('seconds', 0)}"))
     return made
 

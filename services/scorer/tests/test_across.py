@@ -16,6 +16,9 @@ from habitus_scorer.incidents import IncidentBook
 MINER = ["./xmrig", "-o", "pool.minexmr.com:4444"]
 
 
+JOB = {"parent_age": 1, "ancestors": ["sh", "cron"]}
+
+
 def inside(number: int, argv: list[str] | None = None, **parts) -> Anomaly:
     """An anomaly in replica `number` of the workload."""
     pod = {"name": f"web-{number}", "namespace": "shop", "uid": f"uid-{number}"}
@@ -175,9 +178,9 @@ def test_links_are_bounded_over_all_incidents(book: IncidentBook, monkeypatch: p
     for number in range(40):
         for child in range(100):
             name = [f"./{chr(97 + number % 26)}{chr(97 + number // 26)}"]
-            book.fold(judged(inside(number, name, pid=41 + child, ppid=40 + child)))
-    links = len(book._by_pid) + len(book._by_chain) + len(book._by_pattern) + len(book._by_deed)
-    assert links + book._reached <= 1000
+            book.fold(judged(inside(number, name, pid=41 + child, ppid=40 + child, **JOB)))
+    assert all(len(links) for links in book._links if links is not book._by_chain)
+    assert sum(map(len, book._links)) + book._reached <= 1000
     assert book._kept == sum(len(one.kept) for one in book)
     assert book._reached == sum(len(one.containers) for one in book)
 
@@ -189,16 +192,19 @@ STEPS = st.lists(
         st.integers(1, 12),  # the process
         st.integers(0, 12),  # its parent
         st.sampled_from([0, 8, 20, 40]),  # the points
+        st.sampled_from([1, 59, 3600]),  # the parent's age
     ),
     max_size=40,
 )
 
 
 def folded(book: IncidentBook, steps) -> list[Incident]:
-    return [
-        book.fold(judged(inside(where, [name], pid=pid, ppid=ppid, id=f"e{at}", seconds=at), points=points))
-        for at, (where, name, pid, ppid, points) in enumerate(steps)
-    ]
+    return [book.fold(judged(stepped(at, step), points=step[4])) for at, step in enumerate(steps)]
+
+
+def stepped(at: int, step: tuple[int, str, int, int, int, int]) -> Anomaly:
+    where, name, pid, ppid, _, age = step
+    return inside(where, [name], pid=pid, ppid=ppid, id=f"e{at}", seconds=at, **JOB | {"parent_age": age})
 
 
 @settings(max_examples=60, deadline=None)
@@ -220,9 +226,8 @@ def test_a_book_that_is_restored_goes_on_as_the_one_that_was_lost(steps, cut):
     """Restart at any moment: the restored book folds what comes next as the old one would have."""
     lost, restored = IncidentBook(3600), IncidentBook(3600)
     before = folded(lost, steps[:cut])
-    for at, ((where, name, pid, ppid, points), incident) in enumerate(zip(steps, before, strict=False)):
-        one = inside(where, [name], pid=pid, ppid=ppid, id=f"e{at}", seconds=at)
-        restored.restore(judged(one, points=points), incident.id)
+    for at, (step, incident) in enumerate(zip(steps, before, strict=False)):
+        restored.restore(judged(stepped(at, step), points=step[4]), incident.id)
     assert [one.id for one in folded(lost, steps)] == [one.id for one in folded(restored, steps)]
     assert [(one.id, one.count, one.best.score) for one in lost] == [
         (one.id, one.count, one.best.score) for one in restored

@@ -33,7 +33,7 @@ def test_restarted_program_is_the_same_incident(book: IncidentBook):
 
 def test_a_faint_repetition_does_not_pull_the_next_attack_into_an_old_incident(book: IncidentBook):
     """Both attacks begin with the same upload: it folds, and what its shell starts then is news."""
-    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["f"]}
+    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["webapp:v1", "f"]}
     first = book.fold(judged(anomaly(["./xmrig"], pid=41, ppid=7)))
     book.fold(judged(anomaly(pid=41, **upload), points=0))
     repeated = book.fold(judged(anomaly(pid=80, id="e5", **upload), points=0))
@@ -47,7 +47,7 @@ def test_a_faint_repetition_does_not_pull_the_next_attack_into_an_old_incident(b
 
 def test_a_server_with_a_faint_departure_does_not_join_what_it_starts(book: IncidentBook):
     """The server reads the upload, whichever is seen first, and runs one miner after the other."""
-    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["f"]}
+    upload = {"class_": "file", "op": "open", "file": {"path": "/tmp/app"}, "path": ["webapp:v1", "f"]}
     read = book.fold(judged(anomaly(pid=7, **upload), points=0))
     first = book.fold(judged(anomaly(["./xmrig"], pid=41, ppid=7)))
     again = book.fold(judged(anomaly(pid=7, id="e5", **upload), points=0))
@@ -61,9 +61,13 @@ def test_children_and_their_deeds_belong_to_their_parent(book: IncidentBook):
     root = book.fold(judged(anomaly(["./xmrig"], pid=41)))
     child = book.fold(judged(anomaly(["sh", "-c", "id"], pid=42, ppid=41)))
     grandchild = book.fold(judged(anomaly(["id"], pid=43, ppid=42)))
-    opened = book.fold(judged(anomaly(pid=41, class_="file", op="open", file={"path": "/x"}, path=["f"])))
+    opened = book.fold(
+        judged(anomaly(pid=41, class_="file", op="open", file={"path": "/x"}, path=["webapp:v1", "f"]))
+    )
     network = {"remote_ip": "203.0.113.7"}
-    called = book.fold(judged(anomaly(pid=43, class_="network", op="connect", network=network, path=["n"])))
+    called = book.fold(
+        judged(anomaly(pid=43, class_="network", op="connect", network=network, path=["webapp:v1", "n"]))
+    )
     assert {incident.id for incident in (child, grandchild, opened, called)} == {root.id}
 
 
@@ -99,7 +103,9 @@ def test_events_without_pid_or_container_fold_by_pattern_and_image(book: Inciden
 
 def test_network_event_without_process_folds(book: IncidentBook):
     """An event may know nothing of its process."""
-    one = anomaly(class_="network", op="connect", network={"remote_ip": "203.0.113.7"}, path=["n"])
+    one = anomaly(
+        class_="network", op="connect", network={"remote_ip": "203.0.113.7"}, path=["webapp:v1", "n"]
+    )
     one.event.process = None
     assert book.fold(judged(one)).count == 1
 

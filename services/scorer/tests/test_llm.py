@@ -8,7 +8,7 @@ import pytest
 from scorer_making import anomaly
 
 from habitus import subjects
-from habitus.anomalies import Anomaly
+from habitus.anomalies import Anomaly, Neighbour
 from habitus.bus import Bus
 from habitus.engines import Context, EngineServices, Finding, Score, bounded, total
 from habitus.judging import JudgeReply, JudgeRequest
@@ -175,7 +175,8 @@ async def test_same_deed_is_asked_once():
     """Another pid, Pod or moment is the same question; another argument is not."""
     gateway = Gateway(verdict="malicious", confidence=1)
     llm = engine(gateway)
-    for parts in ({"pid": 41}, {"pid": 42, "seconds": 5}, {"container": {"id": "d" * 64}}):
+    others = {"pid": 42, "ppid": 8, "parent_age": 3, "seconds": 5}
+    for parts in ({"pid": 41, "parent_age": 1}, others, {"container": {"id": "d" * 64}}):
         await llm.score(anomaly(**parts), before())
     assert len(gateway.asked) == 1
     await llm.score(anomaly(["./xmrig", "-o", "other:1"]), before())
@@ -201,6 +202,21 @@ async def test_model_hears_what_rules_found_and_the_event():
     assert asked.event["process"]["argv"][0] == "./xmrig"
     assert (asked.image, asked.reason) == ("webapp:v1", "unknown-path")
     assert (asked.profile, asked.revision) == (anomaly().image_key, anomaly().revision)
+
+
+async def test_model_hears_the_lineage_what_is_usual_and_what_was_found_beside_rules():
+    """Nearest known arguments with their cosines, known siblings, ancestors, the cluster's finding."""
+    gateway, one = Gateway(verdict="malicious", confidence=1), anomaly()
+    one.usual, one.nearest = ["java -jar app.jar"], [Neighbour("java -jar app.jar --id=<hex>", 0.41)]
+    context = before()
+    outlier = Finding(id="cluster/outlier", title=Bilingual(en="one of many", zh="个别"), level="low")
+    found = {**context.scores, "cluster": bounded(Score(points=20, findings=[outlier]), 20)}
+    await engine(gateway).score(one, Context(scores=found))
+    [asked] = gateway.asked
+    assert asked.event["process"]["ancestors"] == ["bash", "tini"]
+    assert (asked.usual, asked.path) == (["java -jar app.jar"], one.path)
+    assert [(near.text, near.cosine) for near in asked.nearest] == [("java -jar app.jar --id=<hex>", 0.41)]
+    assert asked.findings[-1] == "cluster/outlier (low): one of many"
 
 
 async def test_gateway_is_asked_over_the_bus(bus: Bus):

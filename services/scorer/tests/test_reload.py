@@ -67,6 +67,39 @@ async def test_a_bad_rule_is_refused_by_name_and_line_and_the_rest_stays(engine,
     assert await found(engine, "/three") == ["three"]
 
 
+FALCO = """\
+- list: miners
+  items: [{names}]
+- macro: started
+  condition: evt.type=execve
+"""
+FALCO_RULE = """\
+- rule: A miner by name
+  condition: started and proc.name in (miners)
+  output: o
+  priority: ERROR
+"""
+
+
+async def test_falcos_lists_and_macros_are_followed_too(engine: RuleEngine, folder: Path, caplog):
+    """A list in one file changes what a rule in another, untouched one says; a bad rule is named."""
+    (folder / "a.yaml").write_text(FALCO.format(names="dig"))
+    (folder / "b.yaml").write_text(FALCO_RULE)
+    assert engine.refresh()
+    assert await found(engine, "/bin/dig") == ["falco: A miner by name"]
+    assert await found(engine, "/bin/shovel") == []
+    (folder / "a.yaml").write_text(FALCO.format(names="dig, shovel"))
+    assert engine.refresh()
+    assert await found(engine, "/bin/shovel") == ["falco: A miner by name"]
+    (folder / "b.yaml").write_text(
+        FALCO_RULE + FALCO_RULE.replace("A miner", "Bad").replace("miners", "nil(")
+    )
+    with caplog.at_level(logging.ERROR):
+        assert engine.refresh()
+    assert ["b.yaml:5: rule 'Bad by name'" in text for text in caplog.messages] == [True]
+    assert await found(engine, "/bin/shovel") == ["falco: A miner by name"]
+
+
 async def test_a_folder_that_goes_away_leaves_the_rules_as_they_were(engine, folder: Path, tmp_path: Path):
     """Nothing is lost while a volume is away; its return is followed."""
     away = tmp_path.with_name("away")

@@ -48,7 +48,8 @@ def test_shipped_rule_is_whole(rule: Rule):
     """Each rule has a technique, both languages, advice and a README."""
     assert rule.techniques
     assert rule.title.zh != rule.title.en
-    assert rule.advice
+    assert rule.advice.en
+    assert rule.advice.zh != rule.advice.en
     assert rule.level in LEVEL_POINTS
     assert (rule.source.parent / "README.md").read_text().startswith(f"# {rule.id}\n")
 

@@ -5,7 +5,7 @@ The same structs are the interchange format (JSON Lines, docs/interchange.md) an
 (msgpack batches). Absent parts are `None` and are left out when written.
 """
 
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -29,6 +29,9 @@ OPS: Final[dict[str, frozenset[str]]] = {
 
 _PARTS: Final = {"process": "process", "file": "file", "network": "network", "cpu": "usage"}
 """Class → the part that its events must have."""
+
+Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What msgpack can carry: a longer number in a recording is a bad line, not a broken batch."""
 
 
 class Part(msgspec.Struct, omit_defaults=True, gc=False):
@@ -67,25 +70,27 @@ class Process(Part):
         preload: value of LD_PRELOAD.
         exit_code, exit_signal: of op `exit`; the signal that ended it, else 0.
         running: it ran before the collector came, and is listed once as an exec.
+        parent_started: of op `exec`, when its parent was started: nanoseconds since the epoch.
     """
 
-    pid: int | None = None
-    ppid: int | None = None
+    pid: Number | None = None
+    ppid: Number | None = None
     exe: str | None = None
     name: str | None = None
     parent: str | None = None
     argv: list[str] | None = None
     cwd: str | None = None
-    uid: int | None = None
+    uid: Number | None = None
     ancestors: list[str] | None = None
     exe_class: Literal["image", "writable", "memory"] | None = None
     truncated: bool = False
     capabilities: str | None = None
     tty: str | None = None
     preload: str | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
+    exit_code: Number | None = None
+    exit_signal: Number | None = None
     running: bool = False
+    parent_started: Number | None = None
 
 
 class File(Part):
@@ -103,9 +108,9 @@ class File(Part):
     path: str | None = None
     new_path: str | None = None
     flags: list[str] | None = None
-    bytes: int | None = None
-    read: int | None = None
-    written: int | None = None
+    bytes: Number | None = None
+    read: Number | None = None
+    written: Number | None = None
     mode: str | None = None
     owner: str | None = None
     via: str | None = None
@@ -134,15 +139,15 @@ class Network(Part):
     direction: Literal["ingress", "egress"] | None = None
     protocol: str | None = None
     remote_ip: str | None = None
-    remote_port: int | None = None
-    local_port: int | None = None
+    remote_port: Number | None = None
+    local_port: Number | None = None
     domain: str | None = None
     path: str | None = None
     peer: Peer | None = None
     outcome: str | None = None
-    sent: int | None = None
-    received: int | None = None
-    duration_ns: int | None = None
+    sent: Number | None = None
+    received: Number | None = None
+    duration_ns: Number | None = None
     via: str | None = None
 
 
@@ -160,8 +165,8 @@ class Lost(Part):
     """
 
     counts: dict[str, int]
-    since: int
-    until: int
+    since: Number
+    until: Number
 
 
 class Event(Part, kw_only=True):
@@ -171,7 +176,7 @@ class Event(Part, kw_only=True):
     the token stands for all that a verdict on it depends on, and comes back in `wire.Verdicts`.
     """
 
-    ts: int
+    ts: Number
     node: str | None = None
     class_: EventClass = msgspec.field(name="class")
     op: Op

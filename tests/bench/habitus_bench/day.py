@@ -41,7 +41,7 @@ def measure() -> dict[str, float]:
         alerts = [json.loads(line) for line in alerts_path(files.out).read_text().splitlines()]
     told = _told(alerts, deeds)
     _show(verdicts, alerts, deeds, told)
-    once = sum(len(told[name]) == 1 for name in ATTACKS)
+    once = sum(_is_once(name, told) for name in ATTACKS)
     missed = sum(not told[name] for name in ATTACKS)
     return {
         "day.events": len(deeds),
@@ -106,17 +106,25 @@ def _show(
     for name in names:
         label = name or "ordinary work"
         row = f"  {label:<30} {events[name]:>6}  {departed[name]:>9}  {len(told[name]):>6}"
-        sys.stdout.write(row + _verdict(name, len(told[name])) + "\n")
+        sys.stdout.write(row + _verdict(name, told) + "\n")
     for number, alert in enumerate(alerts):
         if not any(number in told[name] for name in ATTACKS):
             where = alert["where"]["pod"]
             sys.stdout.write(f"  false: {alert['title']['en']} ({where}, {alert['score']:g})\n")
 
 
-def _verdict(name: str, alerts: int) -> str:
+def _is_once(name: str, told: Mapping[str, set[int]]) -> bool:
+    """Say whether an attack has one alert, which tells of no other attack."""
+    others = set().union(*(told[other] for other in ATTACKS if other != name))
+    return len(told[name]) == 1 and not told[name] & others
+
+
+def _verdict(name: str, told: Mapping[str, set[int]]) -> str:
     if name not in ATTACKS:
         return ""
-    return "  once" if alerts == 1 else "  MISSED" if not alerts else "  told more than once"
+    if len(told[name]) == 1:
+        return "  once" if _is_once(name, told) else "  in another's alert"
+    return "  told more than once" if told[name] else "  MISSED"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ SECOND = 10**9
 
 @dataclass
 class Process:
-    """A process of a unit; `line` from the parent up to the container's first process."""
+    """A process of a unit; `line` from the parent up to the container's first process.
+
+    `started`, `parent_started`: nanoseconds since the epoch; 0 for who is outside of the container.
+    """
 
     pid: int
     ppid: int
@@ -22,6 +25,8 @@ class Process:
     exe: str
     argv: list[str]
     line: list[str]
+    started: int = 0
+    parent_started: int = 0
 
 
 @dataclass
@@ -64,7 +69,8 @@ class Tape:
         line = [parent.name, *parent.line] if parent else []
         ppid = parent.pid if parent else 0
         name = path.rsplit("/", 1)[-1].rsplit(":", 1)[-1][:15]
-        made = Process(self._pid, ppid, name, path, argv, line)
+        began = parent.started if parent else 0
+        made = Process(self._pid, ppid, name, path, argv, line, self._moment(at), began)
         if unit.first is None:
             unit.first = made
         self._tell(unit, at, "process", "exec", made, deed=deed)
@@ -108,12 +114,17 @@ class Tape:
             "pid": by.pid, "ppid": by.ppid, "exe": by.exe, "name": by.name, "argv": by.argv, "uid": 0,
             "parent": by.line[0] if by.line else "", "ancestors": by.line,
         }  # fmt: skip
+        if op == "exec" and by.parent_started:
+            process["parent_started"] = by.parent_started
         record = {"class": kind, "op": op, "container": unit.record, "process": process, **parts}
         self._keep(at, deed, record)
 
     def _keep(self, at: float, deed: str, record: dict[str, Any]) -> None:
-        moment = self.begin + int(at * SECOND)
+        moment = self._moment(at)
         self.records.append((moment, deed, {"ts": moment, "node": "bench", **record}))
+
+    def _moment(self, at: float) -> int:
+        return self.begin + int(at * SECOND)
 
     @staticmethod
     def _address(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from habitus.text import decoded
 
 HEAD: Final = struct.Struct("=QQIIII16s16s16s")
-EXEC: Final = struct.Struct("=Q12I16s128s")  # after the head; data follow
+EXEC: Final = struct.Struct("=QQ12I16s128s")  # after the head; data follow
 EXIT: Final = struct.Struct("=II")
 NEW_CGROUP: Final = struct.Struct("=II96s1536s")
 SETTINGS: Final = struct.Struct("=QII16s")
@@ -100,6 +100,7 @@ class Exec(NamedTuple):
     """A new program, or with `running` one that ran before us. `argv` is None when it was unreadable.
 
     `preload` is the value of LD_PRELOAD, None where it is not set. `truncated`: something was cut.
+    `parent_started` is of the boot clock, 0 where the parent is outside of the container.
     """
 
     head: Head
@@ -113,6 +114,7 @@ class Exec(NamedTuple):
     tty: str
     truncated: bool
     running: bool
+    parent_started: int
 
 
 class Fork(NamedTuple):
@@ -201,7 +203,7 @@ def preload(raw: bytes, flags: int) -> str | None:
 
 def _exec(head: Head, raw: bytes) -> Exec:
     try:
-        capabilities, *fields, tty, comms = EXEC.unpack_from(raw, HEAD.size)
+        capabilities, parent_started, *fields, tty, comms = EXEC.unpack_from(raw, HEAD.size)
         lengths, (count, *flags) = fields[:4], fields[4:9]
         exe_class = ExeClass(fields[9])
     except (struct.error, ValueError):
@@ -221,6 +223,7 @@ def _exec(head: Head, raw: bytes) -> Exec:
         name(tty),
         bool(cut or preload_flags & PreloadFlag.CUT),
         bool(fields[10]),
+        parent_started,
     )
 
 

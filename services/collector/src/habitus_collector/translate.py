@@ -39,7 +39,7 @@ def event_of(record: records.Exec | records.Fork | records.Exit, clock: Clock, n
     head = record.head
     process = actor(head)
     if isinstance(record, records.Exec):
-        _add_program(process, record)
+        _add_program(process, record, clock)
     elif isinstance(record, records.Exit):
         process.exit_code, process.exit_signal = record.code, record.signal
     return Event(
@@ -58,7 +58,7 @@ def token_of(head: records.Head) -> bytes:
     return head.token if any(head.token) else b""
 
 
-def _add_program(process: Process, record: records.Exec) -> None:
+def _add_program(process: Process, record: records.Exec, clock: Clock) -> None:
     process.exe, process.cwd, process.argv = record.exe, record.cwd, record.argv
     process.exe_class = _CLASSES.get(record.exe_class)
     process.ancestors = record.ancestors
@@ -67,3 +67,5 @@ def _add_program(process: Process, record: records.Exec) -> None:
     process.preload = record.preload
     process.truncated = record.truncated
     process.running = record.running
+    if record.parent_started:
+        process.parent_started = clock.wall(record.parent_started)

@@ -194,7 +194,9 @@ def replay(
 
 @app.command()
 def demo(
-    pods: Annotated[int, typer.Option(min=1, max=50, help="How many Pods live through the story.")] = 1,
+    pods: Annotated[
+        int, typer.Option(min=1, max=50, help="How many Pods are attacked, of three or more.")
+    ] = 1,
     figures: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     record_to: Annotated[
         Path | None, typer.Option("--record", help="Folder for learn.jsonl and detect.jsonl of this run.")

@@ -17,7 +17,7 @@ from habitus.judging import JudgeRequest
 _LEFT_OUT: Final = {"ts", "node", "id", "token"}
 _PARTS: Final[dict[str, frozenset[str]]] = {
     "container": frozenset({"id", "name", "pod"}),
-    "process": frozenset({"pid", "ppid"}),
+    "process": frozenset({"pid", "ppid", "parent_started"}),
     "file": frozenset({"bytes"}),
     "network": frozenset({"sent", "received", "duration_ns"}),
 }

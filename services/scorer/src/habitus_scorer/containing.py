@@ -18,7 +18,7 @@ from habitus.policies import (
     stop_container,
 )
 from habitus.text import printable
-from habitus_scorer.glance import peer_of
+from habitus_scorer.deeds import peer_of
 from habitus_scorer.incident import Incident
 
 ISOLATE_LABEL: Final = "habitus.io/isolate"

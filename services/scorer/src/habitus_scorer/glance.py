@@ -6,7 +6,8 @@ from typing import Final
 
 from habitus.alerts import Moment, Summary, Where, Who
 from habitus.anomalies import Anomaly
-from habitus.events import Container, Event, Network
+from habitus.events import Container, Event
+from habitus_scorer.deeds import peer_of
 from habitus_scorer.incident import Incident, Kept
 
 _PROCESSES: Final = 20
@@ -78,13 +79,6 @@ def cut_list(texts: list[str], longest: int) -> list[str]:
         kept.append(text)
         longest -= len(text)
     return kept
-
-
-def peer_of(network: Network) -> str:
-    """Return the other end of a flow: name, address or socket, and the port."""
-    name = network.domain or network.remote_ip or network.path or "?"
-    port = network.remote_port or network.local_port
-    return f"{name}:{port}" if port and not network.path else name
 
 
 def deed_text(event: Event) -> str:

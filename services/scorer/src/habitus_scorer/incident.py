@@ -57,7 +57,7 @@ class Judged:
         score = total(engines)
         severity = severity_of(score, engines)
         weighs = severity.rank >= Severity.MEDIUM.rank
-        repeats = pattern_of(anomaly), deed_of(anomaly)
+        repeats = pattern_of(anomaly, weighs=weighs), deed_of(anomaly)
         return cls(anomaly, engines, score, severity, weighs, *repeats, records)
 
 

@@ -2,19 +2,20 @@
 """Folds anomalies into incidents: one attack, one incident, in however many containers of an image.
 
 Pure and without clock: the same anomalies in the same order give the same incidents and ids.
-What belongs together is in docs/decisions/0019-one-attack-in-many-containers.md.
+What belongs together is in docs/decisions/0019-one-attack-in-many-containers.md and 0028.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from habitus.alerts import Alert
 from habitus.anomalies import Anomaly
 from habitus_scorer.deeds import container_of, digest
 from habitus_scorer.incident import Incident, Judged
 from habitus_scorer.links import Links
+from habitus_scorer.runs import Runs
 
 LINEAGE_S: Final = 3600.0
 """A process of an incident draws its children in for so long after the last departure."""
@@ -35,7 +36,7 @@ class _Raised:
 
 
 class IncidentBook:
-    """The open incidents, by process, lineage, pattern and deed; the least recently touched leave first.
+    """The open incidents, by process, lineage, run, pattern and deed; the least recently touched leave first.
 
     Args:
         cooldown_s: what repeats within it folds.
@@ -49,8 +50,16 @@ class IncidentBook:
         # Of a process whether it is a culprit: its departure weighs, or its parent is one.
         self._by_pid: Links[tuple[str, int], bool] = Links(_LINKS_OF_ONE)
         self._by_chain: Links[tuple[str, ...], None] = Links(_LINKS_OF_ONE)
+        self._by_run = Runs(_LINKS_OF_ONE)
         self._by_pattern: Links[tuple[str, str], None] = Links(_LINKS_OF_ONE)
         self._by_deed: Links[str, None] = Links(_LINKS_OF_ONE)
+        self._links: tuple[Links[Any, Any], ...] = (
+            self._by_pid,
+            self._by_chain,
+            self._by_run,
+            self._by_pattern,
+            self._by_deed,
+        )
         self._raised: dict[str, _Raised] = {}
         self._raised_by_deed: dict[str, str] = {}
         self._kept = 0
@@ -112,6 +121,7 @@ class IncidentBook:
         # A process of a faint incident does what an attack elsewhere did: it is that attack.
         return (
             self._elsewhere(judged)
+            or self._of_run(container, judged)
             or related
             or self._lasting(self._by_pattern.of((container, judged.pattern)), judged)
         )
@@ -126,6 +136,10 @@ class IncidentBook:
         incident = self._incidents.get(incident_id)
         lasts = incident and _within(incident.last_seen, judged.anomaly.event.ts, self._cooldown_s)
         return incident if lasts else None
+
+    def _of_run(self, container: str, judged: Judged) -> Incident | None:
+        """Return the incident that another step of the same run is in."""
+        return self._incidents.get(self._by_run.led_to(container, judged.anomaly))
 
     def _related(self, container: str, judged: Judged) -> Incident | None:
         """Return the incident that the process has a part in, or a culprit among its ancestors."""
@@ -170,7 +184,8 @@ class IncidentBook:
             return True
         if judged.weighs and judged.deed in incident.deeds:
             return True
-        return self._related(container_of(judged.anomaly), judged) is incident
+        container = container_of(judged.anomaly)
+        return incident in (self._related(container, judged), self._of_run(container, judged))
 
     def _add(self, incident: Incident, judged: Judged) -> Incident:
         kept, reached = len(incident.kept), len(incident.containers)
@@ -187,17 +202,20 @@ class IncidentBook:
 
     @property
     def _is_full(self) -> bool:
-        links = len(self._by_pid) + len(self._by_chain) + len(self._by_pattern) + len(self._by_deed)
         return (
             len(self._incidents) > _INCIDENTS
             or self._kept > _KEPT_IN_ALL
-            or links + self._reached > _LINKS_IN_ALL
+            or sum(map(len, self._links)) + self._reached > _LINKS_IN_ALL
         )
 
     def _link(self, incident: Incident, judged: Judged, *, with_process: bool) -> None:
         anomaly = judged.anomaly
         container = container_of(anomaly)
-        self._by_pattern.link((container, judged.pattern), incident.id, None)
+        # In an image that was never learned all faint work is one pattern: an attack is not to draw it in.
+        if judged.weighs or not incident.weighs or len(anomaly.path) > 1:
+            self._by_pattern.link((container, judged.pattern), incident.id, None)
+        if judged.weighs:
+            self._by_run.begin(container, anomaly, incident.id)
         if judged.weighs or not incident.weighs:
             self._by_deed.link(judged.deed, incident.id, None)
         process = anomaly.event.process
@@ -214,7 +232,7 @@ class IncidentBook:
     def _forget(self, incident: Incident) -> None:
         self._kept -= len(incident.kept)
         self._reached -= len(incident.containers)
-        for links in (self._by_pid, self._by_chain, self._by_pattern, self._by_deed):
+        for links in self._links:
             links.forget(incident.id)
 
 

@@ -32,6 +32,8 @@ _WALLET: Final = (
 _LEARN_TIMEOUT_S: Final = 90.0
 _ALERT_TIMEOUT_S: Final = 20.0
 _QUIET_S: Final = 3.0
+_REPLICAS: Final = 3
+"""So many live through the story at least: of fewer none can be told from its like."""
 _ATTACKS: Final = {
     "xmrig": f"./xmrig -o pool.minexmr.com:4444 -u {_WALLET} -p x --donate-level 1 -k",
     "java": f"./java -o stratum+tcp://pool.minexmr.com:4444 -u {_WALLET} -p x -t 2",
@@ -41,6 +43,8 @@ _ENVIRONMENT: Final = {
     "HABITUS_PROFILER_WINDOW_S": "5",
     "HABITUS_PROFILER_MIN_EVENTS": "60",
     "HABITUS_COLLECTOR_DISCOVERY": "cri",
+    # By its readings the replicas are counted, before the first attack comes.
+    "HABITUS_COLLECTOR_CPU_EVERY_S": "1",
     "HABITUS_EMBEDDER_PORT": "0",
     "HABITUS_LLM_PORT": "0",
     "HABITUS_SCORER_SINKS": "",
@@ -51,7 +55,7 @@ _ENVIRONMENT: Final = {
 
 @dataclass(frozen=True)
 class Options:
-    """How the story is told."""
+    """How the story is told; `pods`: how many of the replicas are attacked."""
 
     pods: int
     figures: Path | None
@@ -101,13 +105,13 @@ class _Story:
         async with self._recording("detect.jsonl"):
             report.steps.append(await self._more_work())
             for name in _ATTACKS:
-                report.steps += [await self._attack(pod, name) for pod in self._pods]
+                report.steps += [await self._attack(pod, name) for pod in self._pods[: self._options.pods]]
         report.alerts = await results.alerts(self._bus)
         return report
 
     async def _learn(self) -> Step:
         with self._progress.waiting(f"learning the ordinary work of {IMAGE}"):
-            for number in range(self._options.pods):
+            for number in range(max(self._options.pods, _REPLICAS)):
                 self._pods.append(await self._runtime.run(f"web-{number}", IMAGE))
             begun = time.monotonic()
             state, events = "no profile", 0
@@ -194,9 +198,9 @@ def _by_model_alone(alert: Alert) -> bool:
 
 
 def _seen(alert: Alert) -> str:
-    score = alert.engines["llm"]
-    semantic = f", llm {score.points:g} / {score.max_points:g}" if _judged(alert) else ""
-    return f"{alert.title.en}, {alert.departures[0].reason}{semantic}"
+    voted = {name: one for name, one in alert.engines.items() if not one.abstained}
+    points = (f", {name} {voted[name].points:g}" for name in ("rule", "cluster", "llm") if name in voted)
+    return f"{alert.title.en}, {alert.departures[0].reason}{''.join(points)}"
 
 
 def _worded(alert: Alert, *, asked: bool) -> bool:

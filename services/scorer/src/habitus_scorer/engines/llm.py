@@ -42,6 +42,7 @@ _LONGEST_S: Final = 3600.0
 """The panel gives a question up long before."""
 _LONGEST: Final = 4096
 _MOST: Final = 64
+_OF_ONE_RUN: Final = frozenset({"pid", "ppid", "parent_started"})
 _TECHNIQUE: Final = re.compile(r"T\d{4}(\.\d{3})?")
 
 
@@ -205,9 +206,8 @@ def _key(question: JudgeRequest) -> bytes:
     event: dict[str, Any] = dict(question.event)
     for name in ("ts", "node", "container"):
         event.pop(name, None)
-    event["process"] = {
-        name: value for name, value in (event.get("process") or {}).items() if name not in {"pid", "ppid"}
-    }
+    process = (event.get("process") or {}).items()
+    event["process"] = {name: value for name, value in process if name not in _OF_ONE_RUN}
     same = question.model_copy(update={"event": event})
     return blake2b(same.model_dump_json().encode(), digest_size=16).digest()
 
