@@ -12,7 +12,6 @@ from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.settings import Settings
-from habitus.text import safe_json
 from habitus_console import alert_view, render, results, state, terminal, watch
 from habitus_console.alert_client import AlertClient, StoreAway
 from habitus_console.render import safe
@@ -51,13 +50,12 @@ class Shown:
             return
         for one in entries:
             document = one.alert.model_dump(mode="json") if one.alert else {}
-            text = safe_json(json.dumps(document | {"status": one.status}, ensure_ascii=False))
+            text = json.dumps(document | {"status": one.status}, ensure_ascii=False)
             terminal.show(text, lambda one=one: alert_view.panel(one, self.language), as_json=self.as_json)  # type: ignore[misc]
 
     def streamed(self, one: Alert) -> None:
         """Show an alert of the stream, whose state nobody knows."""
-        text = safe_json(one.model_dump_json())
-        terminal.show(text, lambda: render.alert(one, self.language), as_json=self.as_json)
+        terminal.show(one.model_dump_json(), lambda: render.alert(one, self.language), as_json=self.as_json)
 
     def none(self) -> None:
         """Say that there are none; in JSON no line says so."""

@@ -9,7 +9,6 @@ import typer
 
 from habitus.alerts import Severity
 from habitus.languages import Bilingual
-from habitus.text import safe_json
 from habitus_console import alert_listing, alert_view, terminal
 from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
 from habitus_console.render import safe
@@ -90,8 +89,7 @@ def show(
     async def work() -> None:
         client = alert_listing.client(loaded)
         record = client.one(client.id_of(alert))
-        text = safe_json(record.model_dump_json())
-        terminal.show(text, lambda: alert_view.whole(record, language), as_json=as_json)
+        terminal.show(record.model_dump_json(), lambda: alert_view.whole(record, language), as_json=as_json)
 
     terminal.run(work())
 
@@ -154,7 +152,7 @@ def _decide(
         client = alert_listing.client(loaded)
         record = client.decide(client.id_of(alert), act, *said)
         if as_json:
-            terminal.show(safe_json(record.model_dump_json()), str, as_json=True)
+            terminal.show(record.model_dump_json(), str, as_json=True)
         else:
             out.print(safe(_DONE[act].in_(language).format(record.id)))
 

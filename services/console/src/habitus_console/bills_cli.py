@@ -12,6 +12,7 @@ import yaml
 
 from habitus.bus import Bus
 from habitus.images import image_key
+from habitus.text import printable
 from habitus_console import profiles, terminal
 from habitus_console.enforcement import habits, kubearmor, network, seccomp, tetragon
 from habitus_console.enforcement.habits import Policy, PolicyFault, Target
@@ -73,7 +74,7 @@ def export(
             terminal.fail(str(fault), terminal.EXIT_FAILED)
         for remark in policy.remarks:
             err.print(f"note: {safe(remark)}", markup=False, highlight=False)
-        text = _written(policy.document, form)
+        text = written(policy.document, form)
         if output:
             output.write_text(text)
         else:
@@ -94,10 +95,17 @@ def _policy(document: dict[str, Any], form: Form, target: Target, *, enforce: bo
     return Policy(document, [])
 
 
-def _written(document: dict[str, Any], form: Form) -> str:
+def written(document: dict[str, Any], form: Form) -> str:
     if form in {Form.JSON, Form.SECCOMP}:
         return json.dumps(document, indent=2) + "\n"
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    text = _yaml(document, allow_unicode=True)
+    # YAML takes direction marks for printable: whoever reviews the file would be shown another order.
+    hostile = any(printable(line) != line for line in text.split("\n"))
+    return _yaml(document, allow_unicode=False) if hostile else text
+
+
+def _yaml(document: dict[str, Any], *, allow_unicode: bool) -> str:
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=allow_unicode, width=_WIDTH))
 
 
 def take(

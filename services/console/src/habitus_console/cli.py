@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `habitus` command: each subcommand reads its options here and works elsewhere."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -112,7 +111,7 @@ def doctor(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: As
     language = language_of(lang) if as_json else terminal.language(lang, loaded)
     diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(language), loaded))
     if as_json:
-        out.print_json(diagnosis.model_dump_json())
+        terminal.document(diagnosis)
     else:
         out.print(doctors.table(diagnosis, language))
     raise typer.Exit(0 if diagnosis.ok else 1)
@@ -135,7 +134,7 @@ def record(
     loaded = terminal.load(settings_file)
     count = terminal.run(watch.record(loaded, file, seconds))
     if as_json and str(file) != "-":
-        out.print_json(json.dumps({"events": count, "file": str(file)}))
+        terminal.document({"events": count, "file": str(file)})
     else:
         err.print(safe(f"{count} events written to {file}"))
 
@@ -186,7 +185,7 @@ def replay(
     )
     if as_json:
         profiles = {one.image_key: one.convergence.model_dump() for one in learned}
-        out.print_json(json.dumps({**counts, "convergence": profiles}))
+        terminal.document({**counts, "convergence": profiles})
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))

@@ -115,7 +115,7 @@ def repeat(asked: str, settings_file: Path | None, lang: str | None, *, ask: boo
     evidence = terminal.run(evidences.found(asked, loaded))
     found = _again(evidence, loaded, ask=ask)
     if as_json:
-        typer.echo(found.model_dump_json())
+        terminal.show(found.model_dump_json(), str, as_json=True)
     else:
         out.print(comparison(found, terminal.language(lang, loaded)))
     raise typer.Exit(0 if found.same else 1)

@@ -53,7 +53,7 @@ def providers(settings_file: SettingsFile = None, lang: Lang = None, *, as_json:
     loaded = terminal.load(settings_file)
     state = _state(loaded.llm)
     if as_json:
-        out.print_json(json.dumps(state))
+        terminal.document(state)
     else:
         _show(state, terminal.language(lang, loaded))
 

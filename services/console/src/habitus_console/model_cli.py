@@ -2,7 +2,6 @@
 """`habitus model` and `habitus calibrate`: which model turns texts into vectors, and at what cosine."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +86,7 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
         reply = await embedder.about(bus)
         about = {"model": reply.model, "dimension": reply.dimension, "threshold": reply.threshold}
         if as_json:
-            out.print_json(json.dumps(about))
+            terminal.document(about)
         else:
             out.print(safe(_MODEL.in_(terminal.language(lang, loaded)).format(**about)))
 
@@ -116,7 +115,7 @@ def calibrate(
         rows = await embedder.vectors(bus, calibration.texts(found))
         told = calibration.measure(found, rows, model.model, model.threshold)
         if as_json:
-            out.print_json(told.model_dump_json())
+            terminal.document(told)
             return
         language = terminal.language(lang, loaded)
         out.print(_shown(told, language))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`habitus profile`: look at what is learned, end or begin learning, call alerts benign, compare."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, NamedTuple
 
@@ -54,7 +53,7 @@ def list_(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJ
     async def show(bus: Bus, language: Language) -> None:
         found = await profiles.summaries(bus)
         if as_json:
-            out.print_json(json.dumps([one.model_dump() for one in found]))
+            terminal.document([one.model_dump() for one in found])
         elif found:
             out.print(profile_view.summaries(found, language))
         else:
@@ -93,7 +92,7 @@ def diff(
         if reply.diff is None:
             raise ProfilesFault(f"no comparison of {after}")
         if as_json:
-            out.print_json(reply.diff.model_dump_json())
+            terminal.document(reply.diff)
         else:
             for line in profile_view.difference(reply.diff, language):
                 out.print(line)
@@ -196,7 +195,7 @@ def _tell(
     if as_json:
         said = {"operation": operation, "image_key": image, "mark": reply.mark and reply.mark.model_dump()}
         state = reply.summaries[0].state if reply.summaries and operation != "forget" else None
-        out.print_json(json.dumps(said | {"state": state}))
+        terminal.document(said | {"state": state})
     else:
         out.print(safe(_DONE[operation].in_(language).format(image, alert, mark)))
 

@@ -53,7 +53,7 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
     async def work(bus: Bus) -> None:
         states = (await ask(bus, SinkRequest(op="list"))).sinks
         if as_json:
-            out.print_json(json.dumps([state.model_dump() for state in states]))
+            terminal.document([state.model_dump() for state in states])
         elif states:
             table = Table(*(title.in_(language) for title in _STATE.values()))
             for state in states:
@@ -99,7 +99,7 @@ def dead(
         letters = await dead_letters(bus, name)
         if as_json:
             for letter in letters:
-                out.print(json.dumps(_record(letter)), soft_wrap=True, markup=False, highlight=False)
+                terminal.show(json.dumps(_record(letter), ensure_ascii=False), str, as_json=True)
         elif letters:
             out.print(_table(letters, language))
         else:
@@ -146,7 +146,7 @@ def resend(
 
 def _say(text: str, record: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        out.print_json(json.dumps(record))
+        terminal.document(record)
     else:
         out.print(safe(text))
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`habitus targets`: which containers are watched, changed while the collectors run."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -66,7 +65,7 @@ def show(
             found = {key: found[key] for key in own}
         if as_json:
             shown = {key: targets.entries for key, targets in found.items()}
-            out.print_json(json.dumps(shown))
+            terminal.document(shown)
         elif found:
             out.print(_table(found, language))
         else:
@@ -139,7 +138,7 @@ def clear(
     async def work(bus: Bus) -> None:
         await TargetSets(bus).clear(key_of(node))
         if as_json:
-            out.print_json(json.dumps({"key": key_of(node), "targets": None}))
+            terminal.document({"key": key_of(node), "targets": None})
         else:
             out.print(safe(_CLEARED.in_(language).format(where=_where(node, language))))
 
@@ -164,7 +163,7 @@ def _read(file: Path) -> Targets:
 
 async def _said(bus: Bus, node: str | None, targets: Targets, language: Language, *, as_json: bool) -> None:
     if as_json:
-        out.print_json(json.dumps({"key": key_of(node), "targets": targets.entries}))
+        terminal.document({"key": key_of(node), "targets": targets.entries})
     else:
         count = _COUNT.in_(language).format(count=len(targets.entries))
         what = count if targets.entries else _EVERYTHING.in_(language)
