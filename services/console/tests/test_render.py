@@ -33,6 +33,21 @@ def test_no_text_breaks_the_rendering(text):
     shown(profile_view.profile(ProfileDetail(summary=summary, tries=tree)))
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [(0.4, "0.4 ms"), (999, "999.0 ms"), (1500, "1.5 s"), (90_000, "90.0 s"), (42_772_600, "11.9 h")],
+)
+def test_a_duration_is_told_in_the_unit_that_a_person_would_take(milliseconds, said):
+    assert render.took(milliseconds) == said
+
+
+def test_the_parent_of_a_first_process_has_a_name():
+    one = alert_with("mining")
+    one.departures[0].usual[:] = ["", "bash"]
+    assert "(first process); bash" in shown(render.alert(one, "en"))
+    assert "(首个进程); bash" in shown(render.alert(one, "zh"))
+
+
 def test_what_slow_tuning_took_in_is_told_apart_from_what_a_person_marked():
     """With where it was seen, and how to take it back: the mark's name."""
     fields = {"when": 1_764_000_000 * 10**9, "habits": ["h"]}

@@ -21,13 +21,17 @@ from pydantic_settings import (
 from habitus.console_settings import ConsoleSettings
 from habitus.llm_settings import LlmSettings
 from habitus.sections import Names, Paths, Section
-from habitus.settings_faults import SettingsFault, not_json, of_validation
+from habitus.settings_faults import not_json, of_validation
 
 PREFIX = "HABITUS_"
 # Below these, names are many by nature.
 PATH_CHILDREN: Final = {
     "/tmp": 8, "/var/tmp": 8, "/dev/shm": 8, "/var/log": 16, "/var/cache": 16, "/var/lib": 16,  # noqa: S108
 }  # fmt: skip
+
+
+class SettingsFault(ValueError):
+    """Settings that cannot be used; the text names the offending key in one line."""
 
 
 class NatsSettings(Section):

@@ -11,10 +11,6 @@ from pydantic_settings import NoDecode
 from habitus.sections import why
 
 
-class SettingsFault(ValueError):
-    """Settings that cannot be used; the text names the offending key in one line."""
-
-
 def of_validation(error: ValidationError, source: str | None, prefix: str) -> str:
     """Return the first fault with its key and its origin: a variable, else the file `source`."""
     first = error.errors()[0]

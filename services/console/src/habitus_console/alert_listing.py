@@ -44,13 +44,13 @@ class Shown:
         self.as_json = as_json
 
     def stored(self, entries: list[Entry]) -> None:
-        """Show alerts of the store; JSON is the alert with its state."""
+        """Show alerts of the store; JSON is the alert with its state, in brief the entry of the list."""
         if self.brief and entries and not self.as_json:
             out.print(alert_view.table(entries, self.language))
             return
         for one in entries:
-            document = one.alert.model_dump(mode="json") if one.alert else {}
-            text = json.dumps(document | {"status": one.status}, ensure_ascii=False)
+            whole = one.alert.model_dump(mode="json") if one.alert else one.model_dump(exclude={"alert"})
+            text = json.dumps(whole | {"status": one.status}, ensure_ascii=False)
             terminal.show(text, lambda one=one: alert_view.panel(one, self.language), as_json=self.as_json)  # type: ignore[misc]
 
     def streamed(self, one: Alert) -> None:

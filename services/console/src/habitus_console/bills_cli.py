@@ -16,16 +16,12 @@ from habitus.text import printable
 from habitus_console import profiles, terminal
 from habitus_console.enforcement import habits, kubearmor, network, seccomp, tetragon
 from habitus_console.enforcement.habits import Policy, PolicyFault, Target
+from habitus_console.options import AsJson, ImageBegun, SettingsFile
 from habitus_console.render import safe
 from habitus_console.terminal import err
 
 _WIDTH: Final = 110
 _LARGEST: Final = 32 << 20
-
-Image = Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")]
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
 
 
 class Form(StrEnum):
@@ -46,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    image: Image,
+    image: ImageBegun,
     form: Annotated[Form, typer.Option("--as", help="What to write.")] = Form.YAML,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File; standard output if left out.")
@@ -60,21 +56,21 @@ def export(
         bool, typer.Option("--enforce", help="seccomp, kubearmor: refuse instead of log what was never seen.")
     ] = False,
     settings_file: SettingsFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a profile as YAML, or as a policy that is never tighter than the profile."""
     labels = _labels(selector or [])
 
     async def write(bus: Bus) -> None:
-        document = await profiles.document(bus, image)
+        key = await profiles.named(bus, image)
+        document = await profiles.document(bus, key)
         try:
-            policy = _policy(
-                document, form, Target(habits.name_of(image), namespace, labels), enforce=enforce
-            )
+            policy = _policy(document, form, Target(habits.name_of(key), namespace, labels), enforce=enforce)
         except PolicyFault as fault:
             terminal.fail(str(fault), terminal.EXIT_FAILED)
         for remark in policy.remarks:
             err.print(f"note: {safe(remark)}", markup=False, highlight=False)
-        text = written(policy.document, form)
+        text = written(policy.document, Form.JSON if as_json else form)
         if output:
             output.write_text(text)
         else:
@@ -119,6 +115,7 @@ def take(
     *,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the profile that is there.")] = False,
     settings_file: SettingsFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take a profile that `export` wrote; the embedder makes its vectors anew."""
     document = read(file)
@@ -126,7 +123,10 @@ def take(
 
     async def give(bus: Bus) -> None:
         await profiles.take(bus, key, document, replace=replace)
-        err.print(f"imported {safe(key)}", markup=False, highlight=False)
+        if as_json:
+            terminal.document({"operation": "import", "image_key": key, "state": document.get("state")})
+        else:
+            err.print(f"imported {safe(key)}", markup=False, highlight=False)
 
     terminal.with_bus(terminal.load(settings_file), give)
 

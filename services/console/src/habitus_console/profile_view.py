@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from habitus.languages import Bilingual, Language
 from habitus.profiles import Blocker, Convergence, ProfileDetail, ProfileDiff, ProfileNotes, ProfileSummary
-from habitus_console.render import safe, when
+from habitus_console.render import FIRST, safe, when
 
 _WIDTH: Final = 60
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -125,7 +125,7 @@ def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
         trie = getattr(one.tries, name)
         if trie:
             tree = Tree(Text(name, style="bold"))
-            _grow(tree, trie)
+            _grow(tree, trie, language)
             parts.append(tree)
     return Group(*parts)
 
@@ -214,11 +214,11 @@ def difference(diff: ProfileDiff, language: Language) -> Iterator[Text]:
         yield Text(_SAME.in_(language))
 
 
-def _grow(tree: Tree, trie: dict[str, Any]) -> None:
+def _grow(tree: Tree, trie: dict[str, Any], language: Language) -> None:
     for name, below in trie.items():
-        branch = tree.add(safe(name or "(first process)", 200))
+        branch = tree.add(safe(name or FIRST.in_(language), 200))
         if isinstance(below, dict):
-            _grow(branch, below)
+            _grow(branch, below, language)
         elif isinstance(below, list):
             for leaf in below:
                 branch.add(safe(leaf, 200))

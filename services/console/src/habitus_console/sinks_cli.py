@@ -96,7 +96,7 @@ def dead(
     language = terminal.language(lang, loaded)
 
     async def work(bus: Bus) -> None:
-        letters = await dead_letters(bus, name)
+        letters = await _letters(bus, name)
         if as_json:
             for letter in letters:
                 terminal.show(json.dumps(_record(letter), ensure_ascii=False), str, as_json=True)
@@ -127,7 +127,7 @@ def resend(
     language = terminal.language(lang, loaded)
 
     async def work(bus: Bus) -> None:
-        numbers = number or [letter.sequence for letter in await dead_letters(bus, name)]
+        numbers = number or [letter.sequence for letter in await _letters(bus, name)]
         left = 0
         for each in numbers:
             try:
@@ -142,6 +142,17 @@ def resend(
             raise typer.Exit(terminal.EXIT_FAILED)
 
     terminal.with_bus(loaded, work)
+
+
+async def _letters(bus: Bus, name: str | None) -> list[DeadLetter]:
+    """Return the dead letters; a name that has none and that no setting lists is refused."""
+    letters = await dead_letters(bus, name)
+    if name is not None and not letters:
+        names = [state.name for state in (await ask(bus, SinkRequest(op="list"))).sinks]
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise SinksFault(f"sink {name}: scorer.sinks names no such sink; it names: {listed}")
+    return letters
 
 
 def _say(text: str, record: dict[str, Any], *, as_json: bool) -> None:

@@ -16,9 +16,10 @@ from typing import Final, Self
 from nats.aio.client import Client
 
 from habitus.bus import Bus, BusFault
+from habitus.service import ADDRESS
 from habitus.settings import NatsSettings
 from habitus_console.children import Child, start
-from habitus_console.state import ADDRESS, Api
+from habitus_console.state import Api
 
 # In the order of starting; they end in the opposite order, so that nobody speaks to the dead.
 SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer", "collector")
@@ -89,7 +90,7 @@ class Stack:
             StackFault: it does not come.
         """
         for _ in range(int(_START_TIMEOUT_S)):
-            metadata = await _metadata(bus.nc, STORE)
+            metadata = await metadata_of(bus.nc, STORE)
             if metadata is not None:
                 return Api(metadata[ADDRESS], self._token)
             self.check()
@@ -166,7 +167,7 @@ class Stack:
 
     async def _all_answer(self, nc: Client) -> None:
         for name in self._services:
-            while await _metadata(nc, name) is None:
+            while await metadata_of(nc, name) is None:
                 self.check()
                 await asyncio.sleep(0.05)
 
@@ -194,7 +195,7 @@ async def _listening(ports: Path, broker: Child) -> str:
     raise StackFault(f"nats-server ended at once: {broker.last_words()}")
 
 
-async def _metadata(nc: Client, name: str) -> dict[str, str] | None:
+async def metadata_of(nc: Client, name: str) -> dict[str, str] | None:
     """Return what a service says of itself, None while it does not answer."""
     try:
         answer = await nc.request(f"$SRV.PING.habitus-{name}", b"", timeout=1)

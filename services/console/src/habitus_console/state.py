@@ -12,8 +12,6 @@ from typing import Final, NamedTuple
 from habitus.settings import NatsSettings, Settings
 
 _ADDRESS: Final = "stack.json"
-ADDRESS: Final = "address"
-"""Key under which the alert store tells the address of its API when it is pinged."""
 
 
 class StateFault(RuntimeError):

@@ -127,12 +127,16 @@ async def tap(
 
 
 async def _write_events(bus: Bus, file: Path, seconds: float | None, stop: asyncio.Event) -> int:
-    with contextlib.ExitStack() as files:
-        out = sys.stdout.buffer if str(file) == "-" else files.enter_context(file.open("wb"))
-        end = await tap(bus, out, stop.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
-        return await end()
+    try:
+        with contextlib.ExitStack() as files:
+            out = sys.stdout.buffer if str(file) == "-" else files.enter_context(file.open("wb"))
+            end = await tap(bus, out, stop.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), seconds)
+            return await end()
+    except OSError as fault:
+        fault.filename = str(file)  # a write knows none
+        raise
 
 
 async def _show_alerts(bus: Bus, show: Show) -> None:
