@@ -175,8 +175,9 @@ def _incident(alert: Alert, language: Language) -> Iterator[str]:
         )
     )
     for moment in summary.timeline[:_LINES]:
-        place = f" {moment.container}" if summary.container_count > 1 else ""
-        yield f"{when(moment.ts)}{place} {moment.process}[{moment.pid}] {moment.op} {moment.what}"
+        place = f" {moment.container or '?'}" if summary.container_count > 1 else ""
+        process = moment.process if moment.pid is None else f"{moment.process}[{moment.pid}]"
+        yield f"{when(moment.ts)}{place} {process} {moment.op} {moment.what}"
     if len(summary.timeline) > _LINES:
         yield W["more"].in_(language).format(more=len(summary.timeline) - _LINES)
     pods = [where.pod or where.container or (where.container_id or "?")[:12] for where in summary.containers]
