@@ -86,6 +86,20 @@ def test_every_command_that_a_page_names_exists_with_its_options(name):
 
 
 @pytest.mark.parametrize("name", LIVING)
+def test_every_target_of_make_that_a_page_names_exists(name):
+    shown = [*fenced(PAGES[name], "sh", "bash", "console"), *SPAN.findall(prose(PAGES[name]))]
+    named = {target for text in shown for target in re.findall(r"^make ([a-z][a-z-]*)", text, re.MULTILINE)}
+    assert (
+        named - set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)) == set()
+    )
+
+
+def test_the_index_of_the_documentation_names_every_page():
+    pages = {Path(name).name for name in PAGES if re.fullmatch(r"docs/[^/]+\.md", name)} - {"README.md"}
+    assert pages <= set(LINK.findall(PAGES["docs/README.md"]))
+
+
+@pytest.mark.parametrize("name", LIVING)
 def test_every_setting_that_a_page_names_exists(name):
     known = {f"{section}.{key}" for section, key in keys()}
     variables = {f"HABITUS_{one.replace('.', '_').upper()}" for one in known} | {"HABITUS_SETTINGS"}

@@ -86,7 +86,7 @@ def up(
     """
     loaded = terminal.load(settings_file)
     language = terminal.language(lang, loaded)
-    diagnosis = doctors.diagnose(language)
+    diagnosis = doctors.diagnose(loaded, language)
     for check in diagnosis.obstacles:
         err.print(safe(f"{check.title or check.name}: {check.found or 'missing'}. {check.advice}"))
 
@@ -105,7 +105,7 @@ def doctor(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: As
     """
     loaded = terminal.load(settings_file)
     language = language_of(lang) if as_json else terminal.language(lang, loaded)
-    diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(language), loaded))
+    diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(loaded, language), loaded))
     if as_json:
         terminal.document(diagnosis)
     else:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.service import ADDRESS
 from habitus.settings import NatsSettings, Settings
 from habitus_console import terminal
+from habitus_console.listing import Listing
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe
 from habitus_console.stack import metadata_of
@@ -128,8 +128,6 @@ def _show(state: dict[str, Any], language: Language) -> None:
     if not state["chain"]:
         out.print(safe(_NONE.in_(language).format(names=", ".join(state["installed"])), 1000))
         return
-    table = Table(*(title.in_(language) for title in _COLUMNS.values()))
-    for link in state["chain"]:
-        table.add_row(*(safe(link[column]) for column in _COLUMNS))
-    out.print(table)
+    rows = ([safe(link[column]) for column in _COLUMNS] for link in state["chain"])
+    out.print(Listing([title.in_(language) for title in _COLUMNS.values()], rows))
     out.print(safe(_BUDGET.in_(language).format(**state["budget"])))

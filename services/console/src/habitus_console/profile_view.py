@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from habitus.languages import Bilingual, Language
 from habitus.profiles import Blocker, Convergence, ProfileDetail, ProfileDiff, ProfileNotes, ProfileSummary
+from habitus_console.listing import Listing
 from habitus_console.render import FIRST, safe, when
 
 _WIDTH: Final = 60
@@ -96,22 +96,21 @@ _MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
 
 def summaries(items: Iterable[ProfileSummary], language: Language = "en") -> RenderableType:
     """Profiles at a glance, a row each."""
-    table = Table()
-    table.add_column(_COLUMNS[0].in_(language), overflow="fold", min_width=16)
-    for title in _COLUMNS[1:]:
-        table.add_column(title.in_(language), no_wrap=True)
-    for one in items:
-        table.add_row(
-            safe(one.image_key),
+    rows = (
+        (
+            one.image_key,
             one.state,
-            str(one.revision),
-            str(one.convergence.events),
-            str(sum(one.nodes.values())),
-            str(one.vectors),
+            one.revision,
+            one.convergence.events,
+            sum(one.nodes.values()),
+            one.vectors,
             f"{one.convergence.unseen:.1%}",
             f"{one.bytes / 1024:.1f}",
         )
-    return table
+        for one in items
+    )
+    titles = [title.in_(language) for title in _COLUMNS]
+    return Listing(titles, ([safe(cell) for cell in row] for row in rows), least=16)
 
 
 def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:

@@ -5,13 +5,13 @@ import json
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.sinks import SinkRequest
 from habitus_console import terminal
 from habitus_console.dead_letters import DeadLetter, SinksFault, ask, dead_letters
+from habitus_console.listing import Listing
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe, when
 from habitus_console.terminal import err, out
@@ -55,10 +55,8 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
         if as_json:
             terminal.document([state.model_dump() for state in states])
         elif states:
-            table = Table(*(title.in_(language) for title in _STATE.values()))
-            for state in states:
-                table.add_row(*(safe(getattr(state, column)) for column in _STATE))
-            out.print(table)
+            rows = ([safe(getattr(state, column)) for column in _STATE] for state in states)
+            out.print(Listing([title.in_(language) for title in _STATE.values()], rows))
         else:
             out.print(_NO_SINKS.in_(language))
 
@@ -173,11 +171,11 @@ def _record(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _table(letters: list[DeadLetter], language: Language) -> Table:
-    table = Table(*(title.in_(language) for title in _LETTERS.values()))
+def _table(letters: list[DeadLetter], language: Language) -> Listing:
+    rows = []
     for letter in letters:
         alert = letter.alert
         title = f"{alert.id}: {alert.title.in_(language)}" if alert else _UNREADABLE.in_(language)
         row = (letter.sequence, letter.sink, when(letter.parked), title, letter.why)
-        table.add_row(*map(safe, row))
-    return table
+        rows.append([safe(cell) for cell in row])
+    return Listing([title.in_(language) for title in _LETTERS.values()], rows)

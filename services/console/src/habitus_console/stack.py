@@ -26,6 +26,7 @@ SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer", "collector")
 STORE: Final = "console"
 """The alert store with its API; beside the services where alerts are to be kept."""
 _MODULES: Final = {STORE: "habitus_console.service"}
+SPOOL: Final = "HABITUS_COLLECTOR_SPOOL"
 _START_TIMEOUT_S: Final = 30.0
 _CONFIG: Final = """\
 listen: "127.0.0.1:-1"
@@ -34,6 +35,11 @@ pid_file: {pid}
 authorization {{ token: {token} }}
 jetstream {{ store_dir: {store} }}
 """
+
+
+def spool_of(folder: Path) -> Path:
+    """Where the collector of the stack in `folder` keeps what it can't deliver; a setting wins over it."""
+    return folder / "spool"
 
 
 class StackFault(RuntimeError):
@@ -59,7 +65,7 @@ class Stack:
         self._folder = folder
         self._services = services
         # What one stack could not deliver or has stored is not another one's: it lies beside the streams.
-        own = {"HABITUS_COLLECTOR_SPOOL": str(folder / "spool"), "HABITUS_CONSOLE_STATE": str(folder)}
+        own = {SPOOL: str(spool_of(folder)), "HABITUS_CONSOLE_STATE": str(folder)}
         self._environment = {**own, **os.environ, **(environment or {})}
         self._token = token or secrets.token_urlsafe(24)
         self._own_broker = nats is None

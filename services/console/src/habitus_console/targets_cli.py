@@ -7,12 +7,12 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import RenderableType
-from rich.table import Table
 
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.targets import ALL, KEYS, TargetFault, Targets
 from habitus_console import nodes, terminal
+from habitus_console.listing import Listing
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe
 from habitus_console.target_sets import TargetSets, key_of
@@ -177,11 +177,10 @@ def _where(node: str | None, language: Language) -> str:
 
 
 def _table(found: dict[str, Targets], language: Language) -> RenderableType:
-    rows = Table(*(title.in_(language) for title in _COLUMNS.values()))
+    rows = []
     for key, targets in found.items():
         name = _ALL_NODES.in_(language) if key == ALL else key
-        for entry in targets.entries:
-            rows.add_row(safe(name), *(safe(entry.get(column, "")) for column in KEYS))
+        rows += [[safe(name), *(safe(entry.get(key, "")) for key in KEYS)] for entry in targets.entries]
         if not targets.entries:
-            rows.add_row(safe(name), *[_EVERYTHING.in_(language)] * len(KEYS))
-    return rows
+            rows.append([safe(name), *[safe(_EVERYTHING.in_(language))] * len(KEYS)])
+    return Listing([title.in_(language) for title in _COLUMNS.values()], rows)
