@@ -88,10 +88,10 @@ def test_every_command_that_a_page_names_exists_with_its_options(name):
 @pytest.mark.parametrize("name", LIVING)
 def test_every_target_of_make_that_a_page_names_exists(name):
     shown = [*fenced(PAGES[name], "sh", "bash", "console"), *SPAN.findall(prose(PAGES[name]))]
-    named = {target for text in shown for target in re.findall(r"^make ([a-z][a-z-]*)", text, re.MULTILINE)}
-    assert (
-        named - set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)) == set()
-    )
+    target = re.compile(r"^make ([a-z-]+)(?![a-z-…])", re.MULTILINE)
+    named = {found for text in shown for found in target.findall(text) if not found.endswith("-")}
+    there = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert named - set(there) == set()
 
 
 def test_the_index_of_the_documentation_names_every_page():
