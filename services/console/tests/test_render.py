@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habitus.profiles import Mark, ProfileDetail, ProfileNotes, ProfileSummary, ProfileTree
+from habitus.profiles import (
+    Change,
+    Convergence,
+    Mark,
+    ProfileDetail,
+    ProfileNotes,
+    ProfileSummary,
+    ProfileTree,
+)
 from habitus_alerts import HOSTILE, alert_with, shown
 from habitus_console import profile_view, render
 
@@ -59,3 +67,30 @@ def test_what_slow_tuning_took_in_is_told_apart_from_what_a_person_marked():
     assert "4 behaviours are scored low" in plain
     assert "f1: taken in by slow tuning" in plain
     assert "f2: called benign by ann" in plain
+
+
+def test_what_was_done_to_a_profile_is_told_in_words_and_a_missing_reason_leaves_no_colon():
+    changes = [
+        Change(what="absorb", who="ann", when=1, why="a drill"),
+        Change(what="lock", who="bob", when=2, why=""),
+        Change(what="\x1bnew", who="bob", when=3, why=""),
+    ]
+    convergence = Convergence(blockers=["events"], events=3)
+    fields = {
+        "partition": 0,
+        "revision": 1,
+        "convergence": convergence,
+        "notes": ProfileNotes(changes=changes),
+    }
+    judging = ProfileDetail(
+        summary=ProfileSummary(image_key="web:1", state="detect", **fields), tries=ProfileTree()
+    )
+    lines = shown(profile_view.profile(judging)).splitlines()
+    assert any(line.startswith("alert called benign by ann") and ": a drill" in line for line in lines)
+    assert any(line.startswith("locked by bob") and not line.rstrip().endswith(":") for line in lines)
+    assert "it judges, though" in shown(profile_view.profile(judging))
+    learning = ProfileDetail(
+        summary=ProfileSummary(image_key="web:1", state="learn", **fields), tries=ProfileTree()
+    )
+    assert "still in the way" in shown(profile_view.profile(learning))
+    assert "锁定" in shown(profile_view.profile(learning, "zh"))

@@ -45,6 +45,10 @@ _BLOCKERS: Final[dict[Blocker, Bilingual]] = {
 }
 _LEARNED: Final = Bilingual(en="learned by evidence", zh="证据充分, 已学完")
 _IN_THE_WAY: Final = Bilingual(en="still in the way: ", zh="尚未满足: ")
+_ALL_THE_SAME: Final = Bilingual(
+    en="it judges, though the evidence alone would not yet end learning: ",
+    zh="已在检测, 但仅凭证据尚未学完: ",
+)
 _FIGURES: Final = Bilingual(
     en="{window_new} new in the last {window_events} events of {window_s:g} s (at most {epsilon}); "
     "lost in the window: {losses}",
@@ -88,7 +92,16 @@ _UNDONE: Final = Bilingual(en="; undone by {who}, {when}", zh="; 已由 {who} �
 _REFUSED: Final = Bilingual(
     en="not learned: rule {rule} hit {habit}, {when}", zh="未学习: 规则 {rule} 于 {when} 命中 {habit}"
 )
-_CHANGED: Final = Bilingual(en="{what} by {who}, {when}: {why}", zh="{who} 于 {when} 执行 {what}: {why}")
+_CHANGED: Final = Bilingual(en="{what} by {who}, {when}", zh="{who} 于 {when}: {what}")
+_WHAT: Final = {
+    "absorb": Bilingual(en="alert called benign", zh="将告警标为正常"),
+    "undo": Bilingual(en="mark undone", zh="撤销标记"),
+    "lock": Bilingual(en="locked", zh="锁定"),
+    "unlock": Bilingual(en="unlocked", zh="解锁"),
+    "detect": Bilingual(en="learning ended", zh="结束学习"),
+    "relearn": Bilingual(en="learning begun again", zh="重新学习"),
+    "import": Bilingual(en="imported", zh="导入"),
+}
 _KEPT_OUT: Final = Bilingual(en="; kept out by rules: {0}", zh="; 被规则拒绝学习: {0}")
 _SAME: Final = Bilingual(en="no difference", zh="没有差异")
 _MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
@@ -118,7 +131,7 @@ def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
     summary = one.summary
     span = {"first": when(summary.first_event), "last": when(summary.last_event)}
     parts: list[RenderableType] = [summaries([summary], language), safe(_SPAN.in_(language).format(**span))]
-    parts += convergence(summary.convergence, language)
+    parts += convergence(summary.convergence, language, judging=summary.state in {"detect", "locked"})
     parts += _notes(summary.notes, language)
     for name in ("process", "file", "network"):
         trie = getattr(one.tries, name)
@@ -142,7 +155,7 @@ def learned(items: Iterable[ProfileSummary], language: Language) -> Iterator[Tex
         yield safe(f"  {blockers(now, language)}{kept_out}")
 
 
-def convergence(now: Convergence, language: Language) -> Iterator[Text]:
+def convergence(now: Convergence, language: Language, *, judging: bool = False) -> Iterator[Text]:
     """How near a profile is to being learned: the evidence, what is in the way, and the curve."""
     figures = now.model_dump()
     yield safe(_FIGURES.in_(language).format(**figures))
@@ -151,19 +164,19 @@ def convergence(now: Convergence, language: Language) -> Iterator[Text]:
     yield safe(
         _FORECAST.in_(language).format(**forecast.model_dump()) if forecast else _NO_FORECAST.in_(language)
     )
-    yield safe(blockers(now, language))
+    yield safe(blockers(now, language, judging=judging))
     if now.curve:
         total = now.curve[-1][1]
         yield safe(_CURVE.in_(language).format(seconds=now.seconds, bars=sparkline(now.curve), total=total))
 
 
-def blockers(now: Convergence, language: Language) -> str:
-    """Say in one line what is in the way of judging, or that nothing is."""
+def blockers(now: Convergence, language: Language, *, judging: bool = False) -> str:
+    """Say in one line what is in the way of judging, or that nothing is; `judging`: somebody ended learning."""
     if not now.blockers:
         return _LEARNED.in_(language)
     figures = now.model_dump()
     told = (_BLOCKERS[blocker].in_(language).format(**figures) for blocker in now.blockers)
-    return _IN_THE_WAY.in_(language) + "; ".join(told)
+    return (_ALL_THE_SAME if judging else _IN_THE_WAY).in_(language) + "; ".join(told)
 
 
 def sparkline(points: list[tuple[float, int]], width: int = _WIDTH) -> str:
@@ -193,7 +206,9 @@ def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
         fields = {"rule": refusal.rule, "when": when(refusal.when), "habit": _habit(refusal.habit)}
         yield safe(_REFUSED.in_(language).format(**fields))
     for change in notes.changes:
-        yield safe(_CHANGED.in_(language).format(**(change.model_dump() | {"when": when(change.when)})))
+        what = _WHAT[change.what].in_(language) if change.what in _WHAT else change.what
+        told = _CHANGED.in_(language).format(what=what, who=change.who, when=when(change.when))
+        yield safe(f"{told}: {change.why}" if change.why else told)
 
 
 def _habit(key: str) -> str:
