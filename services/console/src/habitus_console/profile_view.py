@@ -171,7 +171,7 @@ def convergence(now: Convergence, language: Language, *, judging: bool = False) 
 
 
 def blockers(now: Convergence, language: Language, *, judging: bool = False) -> str:
-    """Say in one line what is in the way of judging, or that nothing is; `judging`: somebody ended learning."""
+    """Say in one line what is in the way of judging, or that nothing is; `judging`: it was ended all the same."""
     if not now.blockers:
         return _LEARNED.in_(language)
     figures = now.model_dump()
@@ -207,8 +207,8 @@ def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
         yield safe(_REFUSED.in_(language).format(**fields))
     for change in notes.changes:
         what = _WHAT[change.what].in_(language) if change.what in _WHAT else change.what
-        told = _CHANGED.in_(language).format(what=what, who=change.who, when=when(change.when))
-        yield safe(f"{told}: {change.why}" if change.why else told)
+        line = _CHANGED.in_(language).format(what=what, who=change.who, when=when(change.when))
+        yield safe(f"{line}: {change.why}" if change.why else line)
 
 
 def _habit(key: str) -> str:
