@@ -171,7 +171,7 @@ def convergence(now: Convergence, language: Language, *, judging: bool = False) 
 
 
 def blockers(now: Convergence, language: Language, *, judging: bool = False) -> str:
-    """Say in one line what is in the way of judging, or that nothing is; `judging`: it was ended all the same."""
+    """Say in one line what is in the way of judging, or that nothing is; `judging`: it ended all the same."""
     if not now.blockers:
         return _LEARNED.in_(language)
     figures = now.model_dump()
