@@ -77,9 +77,8 @@ def document(value: Any) -> None:
 
 def take_any_locale() -> None:
     """Escape what the locale's encoding has no character for, instead of failing at it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # stderr does so by itself
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def load(path: Path | None) -> settings.Settings:
