@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import msgspec
+import nkeys
 import pytest
 
 from habitus import subjects, wire
@@ -12,6 +13,7 @@ from habitus.events import Event
 from habitus.images import partition_of
 from habitus.publish import EventPublisher
 from habitus.settings import NatsSettings
+from habitus_testing import NatsServer
 
 RECORD = {
     "ts": 1,
@@ -44,6 +46,31 @@ async def test_a_wrong_token_is_refused(nats_server):
     wrong = nats_server.settings.model_copy(update={"token": "wrong", "connect_timeout_s": 1})
     with pytest.raises(BusFault, match=r"(?i)authorization|reset"):
         await Bus(wrong, "test").connect()
+
+
+async def test_credentials_that_cannot_be_read_are_named_before_any_server_asks(tmp_path):
+    nowhere = NatsSettings(credentials=tmp_path / "none.creds")
+    with pytest.raises(BusFault, match=r"nats\.credentials .*none\.creds: No such file"):
+        await Bus(nowhere, "test").connect()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-----BEGIN NATS USER JWT-----\nx\n-----BEGIN USER NKEY SEED-----\nSU\n"]
+)
+async def test_credentials_that_are_none_are_named_when_a_server_asks_for_them(tmp_path, text):
+    file = tmp_path / "user.creds"
+    file.write_text(text)
+    public = nkeys.from_seed(nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_USER)).public_key.decode()
+    config = tmp_path / "nkey.conf"
+    config.write_text(f"authorization {{ users: [ {{ nkey: {public} }} ] }}\n")
+    server = NatsServer(tmp_path, "unused")
+    server.start("-c", str(config))
+    try:
+        asked = server.settings.model_copy(update={"token": None, "credentials": file})
+        with pytest.raises(BusFault, match=r"nats\.credentials .*user\.creds: no credentials of NATS"):
+            await Bus(asked, "test").connect()
+    finally:
+        server.stop(kill=True)
 
 
 async def test_nobody_to_answer_is_a_timeout_that_names_the_subject(bus):

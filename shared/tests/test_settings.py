@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,58 @@ def test_a_wrong_variable_is_named(monkeypatch, variable, named):
         ("[profilr]\nwindow_s = 5\n", "profilr: no such setting"),
         ("[profiler]\nwindow_s = 'long'\n", "profiler.window_s"),
         ("[profiler\n", "line 1"),
+        ("\udcff\udcfe", "no TOML: 'utf-8' codec"),
+        ("[console]\ntoken = 'short'\n", "console.token: String should have at least 16"),
     ],
 )
 def test_a_wrong_key_in_the_file_is_named_with_the_file(tmp_path, monkeypatch, content, named):
     file = tmp_path / "habitus.toml"
-    file.write_text(content)
+    file.write_text(content, errors="surrogateescape")
     monkeypatch.setenv("HABITUS_SETTINGS", str(file))
     with pytest.raises(settings.SettingsFault) as fault:
         settings.load()
     assert named in str(fault.value)
     assert str(file) in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "habitus.toml"
+    file.touch()
+
+    def refuse(*_arguments):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(tomllib, "load", refuse)  # root may read whatever its mode says
+    with pytest.raises(settings.SettingsFault, match=r"habitus\.toml: Permission denied"):
+        settings.load(file)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("HABITUS_SCORER_SINK", "hook", "scorer.sink: JSON like {"),
+        ("HABITUS_SCORER_WEIGHTS", '{"rule":', "scorer.weights: JSON like {"),
+        ("HABITUS_COLLECTOR_TARGETS", "shop", "collector.targets: JSON like [{"),
+        ("HABITUS_LLM_PROVIDERS", "main", "llm.providers: JSON like {"),
+        ("HABITUS_PROFILER", "x", "profiler: JSON like {"),
+        ("HABITUS_SCORER_RULES", '["/a"', "scorer.rules: "),
+        ("HABITUS_PROFILER_PATH_CHILDREN", '{"/tmp": -2}', "profiler.path_children./tmp: "),
+        ("HABITUS_LLM_PROVIDERS", '{"m": {"nix": 1}}', "llm.providers.m.nix: no such setting"),
+    ],
+)
+def test_a_variable_that_should_hold_json_is_named_in_one_line(monkeypatch, variable, value, said):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(settings.SettingsFault) as fault:
+        settings.load()
+    assert str(fault.value).startswith(f"environment variable {variable}: {said}")
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("value", ["/a, /b", '["/a", "/b"]'])
+def test_folders_come_by_comma_or_as_json(monkeypatch, value):
+    monkeypatch.setenv("HABITUS_SCORER_RULES", value)
+    assert settings.load().scorer.rules == [Path("/a"), Path("/b")]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path, monkeypatch):

@@ -46,9 +46,11 @@ def test_a_setting_that_does_not_exist_is_named(habitus):
     one_line(habitus("alerts", HABITUS_NATS_ULR="x"), "HABITUS_NATS_ULR")
 
 
-def test_doctor_speaks_json_and_by_exit_code(habitus):
+def test_doctor_speaks_json_and_by_exit_code(habitus, tmp_path):
     done = habitus("doctor", "--json")
     diagnosis = json.loads(done.stdout)
+    [spool] = [check for check in diagnosis["checks"] if check["name"] == "spool"]
+    assert str(tmp_path / "state" / "spool") in spool["found"]
     assert done.returncode == (0 if diagnosis["ok"] else 1)
     assert {"Linux", "BTF"} <= {check["name"] for check in diagnosis["checks"]}
     told = habitus("doctor").stdout

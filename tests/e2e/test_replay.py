@@ -134,6 +134,24 @@ def test_wrong_settings_end_in_one_line_that_names_the_key(replay, tmp_path, con
     assert lines == []
 
 
+def test_a_recording_without_an_event_is_named(replay, tmp_path):
+    empty = write(tmp_path / "empty.jsonl")
+    done, lines, _ = replay(empty, "--learn", write(tmp_path / "none.jsonl", b"{broken"))
+    assert done.returncode == 0
+    assert "none.jsonl has no event that can be read" in done.stderr
+    assert "empty.jsonl has no event that can be read" in done.stderr
+    assert lines == []
+
+
+@pytest.mark.parametrize(("out", "why"), [("", "it is a folder"), ("none/o.jsonl", "no such folder")])
+def test_a_place_for_verdicts_that_is_none_is_named_before_the_work(habitus, tmp_path, out, why):
+    recordings = ("--learn", SAMPLE / "learn.jsonl", "--detect", SAMPLE / "detect.jsonl")
+    done = habitus("replay", *recordings, "--out", tmp_path / out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_missing_file_is_a_usage_error(habitus, tmp_path):
     done = habitus("replay", "--learn", "none.jsonl", "--detect", "none.jsonl", "--out", tmp_path / "o")
     assert done.returncode == 2

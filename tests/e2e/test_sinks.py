@@ -59,7 +59,9 @@ async def test_a_sink_is_tested_and_gets_its_dead_letters_when_it_is_well_again(
     assert json.loads(again.stdout) == {"sink": "hook", "taken": 1, "left": 0}, again.stderr
     assert receiver.asked[-1].json["id"] == alert.id
     assert "no dead letters" in sinks("dead", "--lang", "en").stdout
-    assert "no such sink; it names: hook" in sinks("test", "elsewhere").stderr
+    for operation in ("test", "dead", "resend"):
+        slip = sinks(operation, "elsewhere")
+        assert (slip.returncode, "no such sink; it names: hook" in slip.stderr) == (1, True), operation
     assert "s3cret" not in process.said
 
 

@@ -48,7 +48,7 @@ def alert_with(text: str) -> Alert:
     )
 
 
-def shown(renderable: object) -> str:
+def shown(renderable: object, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=100, force_terminal=False).print(renderable)
+    Console(file=out, width=width, force_terminal=False).print(renderable)
     return out.getvalue()

@@ -88,9 +88,27 @@ async def test_an_alert_is_acknowledged_and_opened_again_by_how_its_id_begins(st
         assert word in told
 
 
+async def test_brief_json_is_the_entry_of_each_alert(store, habitus):
+    code, out, _ = await habitus("--brief", "--json", "--severity", "critical")
+    assert code == 0
+    one = json.loads(out)
+    assert (one["id"], one["severity"], one["status"]) == ("a-11", "critical", "open")
+    assert one["pod"] == r"\x1b[31mdb"
+    assert "alert" not in one
+
+
+async def test_deciding_what_is_decided_already_says_that_nothing_changed(store, habitus):
+    await habitus("ack", "b", "--who", "ann", "--why", "mine")
+    code, out, _ = await habitus("ack", "b", "--who", "bob", "--why", "no, mine")
+    assert (code, out) == (0, "b-20 is acknowledged already: nothing was changed\n")
+    assert [each.who for each in store.one("b-20").history if each.act == "acknowledge"] == ["ann"]
+    assert "未作更改" in (await habitus("ack", "b", "--lang", "zh"))[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["show", ""], "an empty id names no alert"),
         (["ack", "a-1"], "a-1 is not one alert but several: a-11, a-10"),
         (["ack", "x"], "no alert x; see `habitus alerts`"),
         (["benign", "a-10", "--why", "a drill"], "has no profiler"),
@@ -109,9 +127,10 @@ async def test_what_cannot_be_done_is_said_in_one_line(store, habitus, arguments
 
 
 async def test_benign_needs_a_reason(store, habitus):
-    code, _, err = await habitus("benign", "a-10")
-    assert code == 2
-    assert "--why" in err
+    for arguments in ([], ["--why", ""], ["--why", " "]):
+        code, _, err = await habitus("benign", "a-10", *arguments)
+        assert code == 2
+        assert "--why" in err
     assert store.one("a-10").status == "open"
 
 

@@ -69,7 +69,7 @@ def test_the_story_says_what_failed_who_gave_what_and_what_to_do():
     for wanted in (
         "What happened", "High: plain", "plain → java", "0.82", "0.4123", "lexical", "rules (rule): 30 of 40",
         "abstained (plain)", "plain@0123456789ab", "malicious", "30 (rule) + 35 (llm) of 75 possible",
-        "told from 40", "3 different deeds, 2 containers", "deny exec of plain", "--action | kubectl apply",
+        "told from 40", "different deeds: 3, containers: 2", "deny exec of plain", "--action | kubectl apply",
     ):  # fmt: skip
         assert wanted in text, wanted
 
@@ -100,6 +100,21 @@ def test_no_text_breaks_the_story_or_the_yaml(text: str):
     assert entry["target"] == text
 
 
+def test_a_model_that_was_not_asked_said_nothing():
+    evidence = evidence_with("plain")
+    evidence.records["llm"] = {"reply": {"provider": None, "model": None, "verdict": "unsure"}}
+    text = shown(explain_cli.story(evidence, "en"))
+    assert "unsure" not in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_a_line_that_breaks_on_a_terminal_stays_indented(width: int):
+    text = shown(explain_cli.story(evidence_with("long words " * 9), "en", hang=True), width=width)
+    told = text.split("What happened")[1].split("What is usual here")[0]
+    assert all(line.startswith("  ") for line in told.splitlines() if line.strip())
+
+
 def saved(tmp_path, name: str = "bundle.json", text: str = "plain"):
     file = tmp_path / name
     evidences.save(evidence_with(text), file)
@@ -122,11 +137,19 @@ def test_explain_reads_a_saved_file_and_needs_no_broker(tmp_path):
     assert done.output.isascii()
 
 
+def test_in_a_file_no_command_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    done = RUN.invoke(
+        cli.app, ["explain", str(saved(tmp_path, text="kubectl label pod " * 5)), "--lang", "en"]
+    )
+    assert "command line: " + " ".join(["kubectl label pod " * 5] * 2) in done.output
+
+
 def test_what_is_no_bundle_ends_in_one_line(tmp_path):
     (tmp_path / "no.json").write_text("{}")
     done = RUN.invoke(cli.app, ["explain", str(tmp_path / "no.json")])
     assert done.exit_code == 1
-    assert "no evidence bundle" in done.output
+    assert "no.json: no evidence bundle" in " ".join(done.output.split())
     assert len(done.output.splitlines()) == 1
 
 

@@ -55,6 +55,25 @@ def test_without_a_provider_it_says_what_to_set(gateway):
     assert "fake, openai" in done.output.replace("\n", " ")
 
 
+def test_without_an_address_in_the_settings_the_running_stack_tells_where_its_gateway_is(
+    nats_server, serve, monkeypatch
+):
+    serve("llm-gateway", HABITUS_LLM_PORT="0", HABITUS_LLM_PROVIDER="fake")
+    monkeypatch.setenv("HABITUS_NATS_URL", nats_server.settings.url)
+    monkeypatch.setenv("HABITUS_NATS_TOKEN", nats_server.token)
+    done = CliRunner().invoke(app, ["llm", "providers", "--json"])
+    assert done.exit_code == 0, done.output
+    assert [link["kind"] for link in json.loads(done.output)["chain"]] == ["fake"]
+
+
+def test_a_language_that_is_neither_is_refused(gateway):
+    gateway.state = {"chain": [], "budget": BUDGET, "installed": []}
+    done = CliRunner().invoke(app, ["llm", "providers", "--lang", "fr"])
+    assert done.exit_code == 2
+    assert "en or zh" in done.output
+    assert CliRunner().invoke(app, ["llm", "providers", "--lang", "zh_CN.UTF-8"]).exit_code == 0
+
+
 def test_no_gateway_is_one_line(monkeypatch):
     monkeypatch.setenv("HABITUS_LLM_PORT", "1")
     done = CliRunner().invoke(app, ["llm", "providers"])
@@ -71,6 +90,7 @@ def test_evaluate_passes_on_what_the_gateway_says(capfd):
 
 
 def test_evaluate_names_a_provider_that_is_not_there(capfd):
-    done = CliRunner().invoke(app, ["llm", "evaluate", "--provider", "nix", "--model", "m"])
-    assert done.exit_code == 1
-    assert "no plugin 'nix'" in capfd.readouterr().err
+    for model in (["--model", "m"], []):
+        done = CliRunner().invoke(app, ["llm", "evaluate", "--provider", "nix", *model])
+        assert done.exit_code == 1
+        assert "no plugin 'nix'" in capfd.readouterr().err

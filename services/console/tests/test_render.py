@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from habitus.profiles import (
+    Change,
     Convergence,
     Forecast,
     Mark,
@@ -39,6 +40,21 @@ def test_no_text_breaks_the_rendering(text):
     tree = ProfileTree(process={text: {text: [text]}})
     summary = ProfileSummary(image_key=text, partition=0, state="detect", revision=1)
     shown(profile_view.profile(ProfileDetail(summary=summary, tries=tree)))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [(0.4, "0.4 ms"), (999, "999.0 ms"), (1500, "1.5 s"), (90_000, "90.0 s"), (42_772_600, "11.9 h")],
+)
+def test_a_duration_is_told_in_the_unit_that_a_person_would_take(milliseconds, said):
+    assert render.took(milliseconds) == said
+
+
+def test_the_parent_of_a_first_process_has_a_name():
+    one = alert_with("mining")
+    one.departures[0].usual[:] = ["", "bash"]
+    assert "(first process); bash" in shown(render.alert(one, "en"))
+    assert "(首个进程); bash" in shown(render.alert(one, "zh"))
 
 
 def test_what_slow_tuning_took_in_is_told_apart_from_what_a_person_marked():
@@ -76,3 +92,30 @@ def test_a_profile_shows_its_curve_its_odds_and_what_is_in_the_way():
     bars = profile_view.sparkline(now.curve)
     assert bars[0] < bars[-1], "it rises"
     assert bars[-1] == bars[len(bars) // 2], "and then is flat"
+
+
+def test_what_was_done_to_a_profile_is_told_in_words_and_a_missing_reason_leaves_no_colon():
+    changes = [
+        Change(what="absorb", who="ann", when=1, why="a drill"),
+        Change(what="lock", who="bob", when=2, why=""),
+        Change(what="\x1bnew", who="bob", when=3, why=""),
+    ]
+    convergence = Convergence(blockers=["events"], events=3)
+    fields = {
+        "partition": 0,
+        "revision": 1,
+        "convergence": convergence,
+        "notes": ProfileNotes(changes=changes),
+    }
+    judging = ProfileDetail(
+        summary=ProfileSummary(image_key="web:1", state="detect", **fields), tries=ProfileTree()
+    )
+    lines = shown(profile_view.profile(judging)).splitlines()
+    assert any(line.startswith("alert called benign by ann") and ": a drill" in line for line in lines)
+    assert any(line.startswith("locked by bob") and not line.rstrip().endswith(":") for line in lines)
+    assert "it judges, though" in shown(profile_view.profile(judging))
+    learning = ProfileDetail(
+        summary=ProfileSummary(image_key="web:1", state="learn", **fields), tries=ProfileTree()
+    )
+    assert "still in the way" in shown(profile_view.profile(learning))
+    assert "锁定" in shown(profile_view.profile(learning, "zh"))

@@ -43,9 +43,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         pass
 
 
-def test_a_broken_address_file_is_no_running_stack(tmp_path):
-    (tmp_path / "stack.json").write_text("{half")
+@pytest.mark.parametrize("text", ["{half", "[]", '{"url": 1}', "1"])
+def test_a_broken_address_file_is_no_running_stack(tmp_path, text):
+    (tmp_path / "stack.json").write_text(text)
     assert state.running_broker(settings_in(tmp_path)) is None
+
+
+def test_who_is_not_root_is_told_how_to_see_root_s_stack(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "ROOTS", tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "own"))
+    for user, hint in ((1000, True), (0, False)):
+        monkeypatch.setattr("os.geteuid", lambda user=user: user)
+        with pytest.raises(StateFault) as fault:
+            state.broker(Settings())
+        assert ("sudo" in str(fault.value)) is hint
 
 
 def test_the_api_of_the_running_stack_is_found_unless_a_setting_names_another(tmp_path):

@@ -24,10 +24,17 @@ _FINISH_S: Final = 2.0
 
 @contextlib.asynccontextmanager
 async def answering(
-    service: Service, about: str, subject: str, answer: Answer, also: Mapping[str, Answer] | None = None
+    service: Service,
+    about: str,
+    subject: str,
+    answer: Answer,
+    also: Mapping[str, Answer] | None = None,
+    *,
+    metadata: dict[str, str] | None = None,
 ) -> AsyncIterator[None]:
     """Announce `service` and answer `subject`, and the subjects of `also`, while the context lasts.
 
+    `metadata` is part of what a ping is answered with, such as the address of its HTTP face (ADDRESS).
     Replicas share the requests by the queue group `habitus-<name>`. On leaving, no more requests
     are taken and those under way have two seconds to end.
     """
@@ -41,7 +48,7 @@ async def answering(
         )
         for each, those in calls.items()
     ]
-    micro = await service.announce(about, *endpoints)
+    micro = await service.announce(about, *endpoints, metadata=metadata)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -84,7 +85,7 @@ class Bus:
         settings = self._settings
         options: dict[str, Any] = {"token": settings.token} if settings.token else {}
         if settings.credentials:
-            options["user_credentials"] = str(settings.credentials)
+            options["user_credentials"] = _readable(settings.credentials)
         last = "nothing answers"
 
         async def on_error(error: Exception) -> None:
@@ -111,7 +112,15 @@ class Bus:
             await self.close()
             where = printable(settings.url, 200)
             raise BusFault(
-                f"no NATS at {where}: {printable(last, 200)}; see HABITUS_NATS_URL and its token"
+                f"no NATS at {where}: {printable(last, 200)}; see HABITUS_NATS_URL, its token and credentials"
+            ) from None
+        except Exception as error:
+            # What a file without a token or with a broken seed raises is of no common kind.
+            await self.close()
+            if settings.credentials is None:
+                raise
+            raise BusFault(
+                f"nats.credentials {settings.credentials}: no credentials of NATS ({type(error).__name__})"
             ) from None
         self.js = self.nc.jetstream(publish_async_max_pending=512)
         try:
@@ -190,3 +199,12 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         log.info("bus: the broker is back")
+
+
+def _readable(credentials: Path) -> str:
+    # The client reads it only when the server asks, and tells then of a time-out.
+    try:
+        credentials.open("rb").close()
+    except OSError as error:
+        raise BusFault(f"nats.credentials {credentials}: {error.strerror}") from None
+    return str(credentials)

@@ -9,17 +9,27 @@ class PluginFault(RuntimeError):
     """A plugin that cannot be used; the text names it and says what to do."""
 
 
-def load(group: str, name: str) -> Any:
-    """Import and return the object that the entry point `name` of `group` points at.
+def find(group: str, name: str) -> EntryPoint:
+    """Return the entry point `name` of `group` without importing what it points at.
 
     Raises:
-        PluginFault: no such name, or its import failed (a missing package is named).
+        PluginFault: no such name; those that are installed are listed.
     """
     found = {point.name: point for point in entry_points(group=group)}
     point = found.get(name)
     if point is None:
         known = ", ".join(sorted(found)) or "none"
         raise PluginFault(f"no plugin {name!r} in group {group!r}; installed: {known}")
+    return point
+
+
+def load(group: str, name: str) -> Any:
+    """Import and return the object that the entry point `name` of `group` points at.
+
+    Raises:
+        PluginFault: no such name, or its import failed (a missing package is named).
+    """
+    point = find(group, name)
     try:
         return point.load()
     except ImportError as error:

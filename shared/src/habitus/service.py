@@ -24,6 +24,8 @@ EXIT_USAGE = 2
 EXIT_FAILED = 1
 STOP_S = 8
 _STUCK_S = 1
+ADDRESS = "address"
+"""Key under which a service tells the address of its HTTP face when it is pinged."""
 
 
 class ServiceFault(RuntimeError):

@@ -14,12 +14,14 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from habitus.console_settings import ConsoleSettings
 from habitus.llm_settings import LlmSettings
-from habitus.sections import Names, Section
+from habitus.sections import Names, Paths, Section
+from habitus.settings_faults import not_json, of_validation
 
 PREFIX = "HABITUS_"
 # Below these, names are many by nature.
@@ -211,7 +213,7 @@ class ScorerSettings(Section):
     fold_across: bool = Field(
         default=True, description="the same deed in other containers of the image is the same incident"
     )
-    rules: list[Path] = Field(default=[], description="further folders of Sigma rules")
+    rules: Paths = Field(default=[], description="further folders of Sigma rules")
     sinks: Names = Field(
         default=[], description="where alerts go: kinds of habitus.sinks, or names of tables of `sink`"
     )
@@ -267,14 +269,18 @@ def load(path: Path | None = None) -> Settings:
         os.environ[f"{PREFIX}SETTINGS"] = str(path)
     source = os.environ.get(f"{PREFIX}SETTINGS")
     _refuse_unknown_variables()
-    if source and not Path(source).is_file():
-        raise SettingsFault(f"settings file {source}: no such file")
     try:
+        if source and not Path(source).is_file():
+            raise SettingsFault(f"settings file {source}: no such file")
         return Settings()
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsFault(f"settings file {source}: {error}") from None
+    except OSError as error:
+        raise SettingsFault(f"settings file {source}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsFault(f"settings file {source}: no TOML: {error}") from None
     except ValidationError as error:
-        raise SettingsFault(_named(error, source)) from None
+        raise SettingsFault(of_validation(error, source, PREFIX)) from None
+    except SettingsError as error:
+        raise SettingsFault(not_json(Settings, PREFIX) or str(error)) from None
 
 
 def _refuse_unknown_variables() -> None:
@@ -289,16 +295,3 @@ def _refuse_unknown_variables() -> None:
 
 def _words(names: set[str]) -> str:
     return ", ".join(sorted(names))
-
-
-def _named(error: ValidationError, source: str | None) -> str:
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
-    key = ".".join(place)
-    origin = f"environment variable {PREFIX}{'_'.join(place).upper()}"
-    if f"{PREFIX}{'_'.join(place).upper()}" not in os.environ and source:
-        origin = f"settings file {source}"
-    message = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-    others = error.error_count() - 1
-    more = f" (and {others} more)" if others else ""
-    return f"{origin}: {key}: {message}{more}"

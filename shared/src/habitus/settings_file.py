@@ -14,8 +14,9 @@ from habitus.settings import PREFIX, Settings
 
 _HEAD = f"""\
 # Habitus settings. Every key is optional; what is commented out is the default. The environment wins over
-# this file: {PREFIX}<SECTION>_<KEY>, e.g. {PREFIX}PROFILER_WINDOW_S=60. Name the file by
-# --settings FILE or by {PREFIX}SETTINGS. A key that does not exist stops the start and is named.
+# this file: {PREFIX}<SECTION>_<KEY>, e.g. {PREFIX}PROFILER_WINDOW_S=60; there a list of names
+# is written by comma, a table in JSON. Name the file by --settings FILE or by {PREFIX}SETTINGS. A key that
+# does not exist stops the start and is named.
 """
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from habitus.alerts import Alert
 from habitus.languages import Language
 from habitus.plugins import PluginFault
-from habitus.sections import Section
+from habitus.sections import Section, why
 from habitus.text import printable
 
 GROUP: Final = "habitus.sinks"
@@ -68,8 +68,7 @@ def checked(model: type[Settings], name: str, table: Mapping[str, Any]) -> Setti
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join([f"scorer.sink.{name}", *map(str, first["loc"])])
-        what = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise PluginFault(f"setting {printable(key, _LINE)}: {printable(what, _LINE)}") from None
+        raise PluginFault(f"setting {printable(key, _LINE)}: {printable(why(first), _LINE)}") from None
 
 
 @runtime_checkable

@@ -67,6 +67,8 @@ class AlertClient:
         Raises:
             StoreFault: none does, or several do.
         """
+        if not beginning:
+            raise StoreFault("an empty id names no alert; see `habitus alerts`")
         ids = [entry.id for entry in self.page(id=beginning, limit=_NAMED + 1).alerts]
         if beginning in ids:
             return beginning

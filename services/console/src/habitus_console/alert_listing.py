@@ -12,7 +12,6 @@ from habitus.alerts import Alert
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.settings import Settings
-from habitus.text import safe_json
 from habitus_console import alert_view, render, results, state, terminal, watch
 from habitus_console.alert_client import AlertClient, StoreAway
 from habitus_console.render import safe
@@ -45,19 +44,18 @@ class Shown:
         self.as_json = as_json
 
     def stored(self, entries: list[Entry]) -> None:
-        """Show alerts of the store; JSON is the alert with its state."""
+        """Show alerts of the store; JSON is the alert with its state, in brief the entry of the list."""
         if self.brief and entries and not self.as_json:
             out.print(alert_view.table(entries, self.language))
             return
         for one in entries:
-            document = one.alert.model_dump(mode="json") if one.alert else {}
-            text = safe_json(json.dumps(document | {"status": one.status}, ensure_ascii=False))
+            whole = one.alert.model_dump(mode="json") if one.alert else one.model_dump(exclude={"alert"})
+            text = json.dumps(whole | {"status": one.status}, ensure_ascii=False)
             terminal.show(text, lambda one=one: alert_view.panel(one, self.language), as_json=self.as_json)  # type: ignore[misc]
 
     def streamed(self, one: Alert) -> None:
         """Show an alert of the stream, whose state nobody knows."""
-        text = safe_json(one.model_dump_json())
-        terminal.show(text, lambda: render.alert(one, self.language), as_json=self.as_json)
+        terminal.show(one.model_dump_json(), lambda: render.alert(one, self.language), as_json=self.as_json)
 
     def none(self) -> None:
         """Say that there are none; in JSON no line says so."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from habitus.languages import Bilingual, Language
 from habitus_console import render
+from habitus_console.listing import Listing
 from habitus_console.render import safe, when
 from habitus_console.store.records import Entry, Record
 from habitus_console.store.states import Act, Status
@@ -25,6 +25,8 @@ _ACT: Final = {
     Act.BENIGN: Bilingual(en="called benign", zh="标为正常"),
     Act.REOPEN: Bilingual(en="reopened", zh="重新打开"),
 }
+_ID: Final = 18
+"""Length of an alert's id: it is what the next command is given."""
 _COLUMNS: Final = (
     Bilingual(en="alert", zh="告警"),
     Bilingual(en="state", zh="状态"),
@@ -44,14 +46,13 @@ _HISTORY: Final = (
 
 def table(entries: Sequence[Entry], language: Language) -> RenderableType:
     """Return a line for each alert."""
-    rows = Table(*(title.in_(language) for title in _COLUMNS))
-    rows.columns[0].no_wrap = True
+    rows = []
     for one in entries:
         place = "/".join(part for part in (one.namespace, one.pod, one.container) if part)
         state = STATUS[one.status].in_(language)
         cells = (one.id, state, when(one.raised), one.title.in_(language), f"{place} {one.image}".strip())
-        rows.add_row(*map(safe, cells))
-    return rows
+        rows.append([safe(cell) for cell in cells])
+    return Listing([title.in_(language) for title in _COLUMNS], rows, least=_ID)
 
 
 def panel(entry: Entry, language: Language) -> RenderableType:
@@ -63,9 +64,10 @@ def panel(entry: Entry, language: Language) -> RenderableType:
 
 def whole(record: Record, language: Language) -> RenderableType:
     """Return one alert and, below, who did what, when and why."""
-    rows = Table(*(title.in_(language) for title in _HISTORY))
+    rows = []
     for each in record.history:
         what = _ACT[each.act].in_(language)
         score = f"{each.score:g} ({each.severity})"
-        rows.add_row(*map(safe, (when(each.at), what, each.who, each.revision, score)), safe(each.why, 2000))
-    return Group(panel(record, language), rows)
+        cells = (when(each.at), what, each.who, each.revision, score)
+        rows.append([*map(safe, cells), safe(each.why, 2000)])
+    return Group(panel(record, language), Listing([title.in_(language) for title in _HISTORY], rows))

@@ -9,7 +9,6 @@ import typer
 
 from habitus.alerts import Severity
 from habitus.languages import Bilingual
-from habitus.text import safe_json
 from habitus_console import alert_listing, alert_view, terminal
 from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
 from habitus_console.render import safe
@@ -19,7 +18,15 @@ from habitus_console.terminal import out
 app = typer.Typer(invoke_without_command=True)
 
 Id = Annotated[str, typer.Argument(help="The alert's id, or how it begins where that is one alert's alone.")]
-Reason = Annotated[str, typer.Option("--why", help="The reason; kept with it.")]
+
+
+def _given(why: str) -> str:
+    if not why.strip():
+        raise typer.BadParameter("a reason is needed")
+    return why
+
+
+Reason = Annotated[str, typer.Option("--why", callback=_given, help="The reason; kept with it.")]
 _Pattern = Annotated[str | None, typer.Option(help="Pattern with *.")]
 
 _DONE: Final = {
@@ -31,6 +38,7 @@ _DONE: Final = {
         en="{0} is open; the profile keeps no mark of it", zh="{0} 已重新打开, 画像中不再有它的标记"
     ),
 }
+_ALREADY: Final = Bilingual(en="{0} is {1} already: nothing was changed", zh="{0} 的状态已是“{1}”, 未作更改")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PAGE: Final = 200
 
@@ -90,8 +98,7 @@ def show(
     async def work() -> None:
         client = alert_listing.client(loaded)
         record = client.one(client.id_of(alert))
-        text = safe_json(record.model_dump_json())
-        terminal.show(text, lambda: alert_view.whole(record, language), as_json=as_json)
+        terminal.show(record.model_dump_json(), lambda: alert_view.whole(record, language), as_json=as_json)
 
     terminal.run(work())
 
@@ -152,9 +159,13 @@ def _decide(
 
     async def work() -> None:
         client = alert_listing.client(loaded)
-        record = client.decide(client.id_of(alert), act, *said)
+        before = client.one(client.id_of(alert))
+        record = client.decide(before.id, act, *said)
         if as_json:
-            terminal.show(safe_json(record.model_dump_json()), str, as_json=True)
+            terminal.show(record.model_dump_json(), str, as_json=True)
+        elif record.version == before.version:
+            state = alert_view.STATUS[record.status].in_(language)
+            out.print(safe(_ALREADY.in_(language).format(record.id, state)))
         else:
             out.print(safe(_DONE[act].in_(language).format(record.id)))
 

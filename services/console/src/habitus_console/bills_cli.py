@@ -12,19 +12,16 @@ import yaml
 
 from habitus.bus import Bus
 from habitus.images import image_key
+from habitus.text import printable
 from habitus_console import profiles, terminal
 from habitus_console.enforcement import habits, kubearmor, network, seccomp, tetragon
 from habitus_console.enforcement.habits import Policy, PolicyFault, Target
+from habitus_console.options import AsJson, ImageBegun, SettingsFile
 from habitus_console.render import safe
 from habitus_console.terminal import err
 
 _WIDTH: Final = 110
 _LARGEST: Final = 32 << 20
-
-Image = Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")]
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
 
 
 class Form(StrEnum):
@@ -45,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    image: Image,
+    image: ImageBegun,
     form: Annotated[Form, typer.Option("--as", help="What to write.")] = Form.YAML,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File; standard output if left out.")
@@ -59,21 +56,21 @@ def export(
         bool, typer.Option("--enforce", help="seccomp, kubearmor: refuse instead of log what was never seen.")
     ] = False,
     settings_file: SettingsFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a profile as YAML, or as a policy that is never tighter than the profile."""
     labels = _labels(selector or [])
 
     async def write(bus: Bus) -> None:
-        document = await profiles.document(bus, image)
+        key = await profiles.named(bus, image)
+        document = await profiles.document(bus, key)
         try:
-            policy = _policy(
-                document, form, Target(habits.name_of(image), namespace, labels), enforce=enforce
-            )
+            policy = _policy(document, form, Target(habits.name_of(key), namespace, labels), enforce=enforce)
         except PolicyFault as fault:
             terminal.fail(str(fault), terminal.EXIT_FAILED)
         for remark in policy.remarks:
             err.print(f"note: {safe(remark)}", markup=False, highlight=False)
-        text = _written(policy.document, form)
+        text = written(policy.document, Form.JSON if as_json else form)
         if output:
             output.write_text(text)
         else:
@@ -94,10 +91,17 @@ def _policy(document: dict[str, Any], form: Form, target: Target, *, enforce: bo
     return Policy(document, [])
 
 
-def _written(document: dict[str, Any], form: Form) -> str:
+def written(document: dict[str, Any], form: Form) -> str:
     if form in {Form.JSON, Form.SECCOMP}:
         return json.dumps(document, indent=2) + "\n"
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    text = _yaml(document, allow_unicode=True)
+    # YAML takes direction marks for printable: whoever reviews the file would be shown another order.
+    hostile = any(printable(line) != line for line in text.split("\n"))
+    return _yaml(document, allow_unicode=False) if hostile else text
+
+
+def _yaml(document: dict[str, Any], *, allow_unicode: bool) -> str:
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=allow_unicode, width=_WIDTH))
 
 
 def take(
@@ -111,6 +115,7 @@ def take(
     *,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the profile that is there.")] = False,
     settings_file: SettingsFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take a profile that `export` wrote; the embedder makes its vectors anew."""
     document = read(file)
@@ -118,7 +123,10 @@ def take(
 
     async def give(bus: Bus) -> None:
         await profiles.take(bus, key, document, replace=replace)
-        err.print(f"imported {safe(key)}", markup=False, highlight=False)
+        if as_json:
+            terminal.document({"operation": "import", "image_key": key, "state": document.get("state")})
+        else:
+            err.print(f"imported {safe(key)}", markup=False, highlight=False)
 
     terminal.with_bus(terminal.load(settings_file), give)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `habitus` command: each subcommand reads its options here and works elsewhere."""
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -39,15 +38,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(alerts_cli.app, name="alerts")
-app.add_typer(profiles_cli.app, name="profile")
+# Help lists the panels in this order, and in each first what stands alone.
+_RUN: Final = "Run 运行"
+_LOOK: Final = "Look and decide 查看与处理"
+_TUNE: Final = "Choose and measure 选择与评测"
 bills_cli.add_to(profiles_cli.app)
-app.add_typer(targets_cli.app, name="targets")
-app.add_typer(model_cli.app, name="model")
-app.command("calibrate")(model_cli.calibrate)
-app.add_typer(llm_cli.app, name="llm")
-app.add_typer(sinks_cli.app, name="sinks")
-app.command("explain")(explain_cli.explain)
 
 
 def _recording(help_text: str) -> object:
@@ -73,7 +68,7 @@ def main(
     """Habitus learns what each container normally does and tells you when it departs from it."""
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def up(
     sample: Annotated[
         Path | None,
@@ -91,7 +86,7 @@ def up(
     """
     loaded = terminal.load(settings_file)
     language = terminal.language(lang, loaded)
-    diagnosis = doctors.diagnose(language)
+    diagnosis = doctors.diagnose(loaded, language)
     for check in diagnosis.obstacles:
         err.print(safe(f"{check.title or check.name}: {check.found or 'missing'}. {check.advice}"))
 
@@ -101,7 +96,7 @@ def up(
     terminal.run(watch.up(loaded, sample=sample, from_kernel=diagnosis.ok, show=show, language=language))
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def doctor(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: AsJson = False) -> None:
     """Say what this machine's kernel offers, what is on, and what to do about the rest.
 
@@ -110,15 +105,15 @@ def doctor(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: As
     """
     loaded = terminal.load(settings_file)
     language = language_of(lang) if as_json else terminal.language(lang, loaded)
-    diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(language), loaded))
+    diagnosis = terminal.run(doctors.with_nodes(doctors.diagnose(loaded, language), loaded))
     if as_json:
-        out.print_json(diagnosis.model_dump_json())
+        terminal.document(diagnosis)
     else:
         out.print(doctors.table(diagnosis, language))
     raise typer.Exit(0 if diagnosis.ok else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def record(
     file: Annotated[Path, typer.Argument(help="JSON Lines file to write; `-` for standard output.")],
     seconds: Annotated[
@@ -135,12 +130,12 @@ def record(
     loaded = terminal.load(settings_file)
     count = terminal.run(watch.record(loaded, file, seconds))
     if as_json and str(file) != "-":
-        out.print_json(json.dumps({"events": count, "file": str(file)}))
+        terminal.document({"events": count, "file": str(file)})
     else:
         err.print(safe(f"{count} events written to {file}"))
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def replay(
     learn: Annotated[Path | None, _recording("JSON Lines to learn from.")] = None,
     detect: Annotated[Path | None, _recording("JSON Lines to judge.")] = None,
@@ -166,8 +161,9 @@ def replay(
     if learn is None or detect is None or out_file is None:
         terminal.fail("replay needs --learn, --detect and --out, or --evidence", terminal.EXIT_USAGE)
     language = terminal.language(lang, terminal.load(settings_file))
-    if not out_file.parent.is_dir():
-        terminal.fail(f"--out {out_file}: no such folder", terminal.EXIT_USAGE)
+    if out_file.is_dir() or not out_file.parent.is_dir():
+        why = "it is a folder" if out_file.is_dir() else "no such folder"
+        terminal.fail(f"--out {out_file}: {why}", terminal.EXIT_USAGE)
     learned: list[ProfileSummary] = []
 
     def show(found: list[ProfileSummary]) -> None:
@@ -184,15 +180,18 @@ def replay(
             Progress(err),
         )
     )
+    for count, file in ((counts["learned"], learn), (counts["judged"], detect)):
+        if not count:
+            err.print(safe(f"warning: {file} has no event that can be read; see docs/interchange.md"))
     if as_json:
         profiles = {one.image_key: one.convergence.model_dump() for one in learned}
-        out.print_json(json.dumps({**counts, "convergence": profiles}))
+        terminal.document({**counts, "convergence": profiles})
     else:
         words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
         out.print(safe(f"{words} → {out_file}"))
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def demo(
     pods: Annotated[
         int, typer.Option(min=1, max=50, help="How many Pods are attacked, of three or more.")
@@ -221,3 +220,13 @@ def demo(
     )
     held = terminal.run(story.play(options, out, err, as_json=as_json))
     raise typer.Exit(0 if held else 1)
+
+
+app.command("explain", rich_help_panel=_LOOK)(explain_cli.explain)
+app.add_typer(alerts_cli.app, name="alerts", rich_help_panel=_LOOK)
+app.add_typer(profiles_cli.app, name="profile", rich_help_panel=_LOOK)
+app.add_typer(sinks_cli.app, name="sinks", rich_help_panel=_LOOK)
+app.command("calibrate", rich_help_panel=_TUNE)(model_cli.calibrate)
+app.add_typer(targets_cli.app, name="targets", rich_help_panel=_TUNE)
+app.add_typer(llm_cli.app, name="llm", rich_help_panel=_TUNE)
+app.add_typer(model_cli.app, name="model", rich_help_panel=_TUNE)

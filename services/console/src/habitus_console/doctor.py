@@ -4,19 +4,20 @@
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from habitus.bus import Bus, BusFault
 from habitus.languages import Bilingual, Language
 from habitus.nodes import NodeStatus
 from habitus.settings import Settings
-from habitus_console import nodes, state
+from habitus_console import nodes, stack, state
+from habitus_console.listing import Listing
 from habitus_console.render import safe
 
 _ANSWER_S: Final = 3.0
@@ -58,10 +59,12 @@ class Diagnosis(BaseModel):
         return [check for check in self.checks if check.required and not check.ok]
 
 
-def diagnose(language: Language = "en") -> Diagnosis:
+def diagnose(settings: Settings, language: Language = "en") -> Diagnosis:
     """Run the collector's own examination of this machine; texts are in that language."""
     command = [sys.executable, "-m", "habitus_collector.doctor", "--json", "--lang", language]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # As `habitus up` starts the collector.
+    environment = {stack.SPOOL: str(stack.spool_of(state.folder(settings))), **os.environ}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
         return Diagnosis.model_validate({"ok": done.returncode == 0} | answer)
@@ -91,12 +94,12 @@ def table(diagnosis: Diagnosis, language: Language = "en") -> RenderableType:
     return Group(*(_section(name, diagnosis, language) for name in sections), *of_nodes)
 
 
-def _section(name: str, diagnosis: Diagnosis, language: Language) -> Table:
+def _section(name: str, diagnosis: Diagnosis, language: Language) -> Listing:
     headings = (word.in_(language) for word in _WORDS.values())
-    rows = Table("", *headings, title=safe(name), title_justify="left")
+    rows = []
     for check in diagnosis.checks:
         if check.section == name:
             mark = "✓" if check.ok else ("✗" if check.required else "–")
             advice = "" if check.ok else check.advice
-            rows.add_row(mark, safe(check.title or check.name), safe(check.found), safe(advice))
-    return rows
+            rows.append([safe(cell) for cell in (mark, check.title or check.name, check.found, advice)])
+    return Listing(["", *headings], rows, title=safe(name))

@@ -2,7 +2,7 @@
 """Asks the embedder of the running stack: which model it serves, and for vectors."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,8 +30,10 @@ async def about(bus: Bus) -> EmbedReply:
     return await _ask(bus, [])
 
 
-async def vectors(bus: Bus, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Return a unit row for each text.
+async def vectors(
+    bus: Bus, texts: Sequence[str], advance: Callable[[int, int], None]
+) -> dict[str, NDArray[np.float32]]:
+    """Return a unit row for each text; `advance` gets (done, all of them).
 
     Raises:
         EmbedderFault: no embedder answers, it refuses, or it answers in a wrong shape.
@@ -44,6 +46,7 @@ async def vectors(bus: Bus, texts: Sequence[str]) -> dict[str, NDArray[np.float3
             raise EmbedderFault(f"the embedder's answer is not {len(part)} vectors")
         rows = np.frombuffer(reply.vectors, "<f4").astype(np.float32).reshape(len(part), -1)
         found |= dict(zip(part, rows, strict=True))
+        advance(len(found), len(texts))
     return found
 
 

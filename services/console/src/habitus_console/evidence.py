@@ -30,7 +30,10 @@ async def found(asked: str, settings: Settings) -> Evidence:
     if asked == "-":
         return Evidence.unpack(sys.stdin.buffer.read(_LARGEST))
     if Path(asked).is_file():
-        return Evidence.unpack(Path(asked).read_bytes())
+        try:
+            return Evidence.unpack(Path(asked).read_bytes())
+        except EvidenceFault as fault:
+            raise EvidenceFault(f"{printable(asked, 200)}: {fault}") from None
     async with Bus(state.broker(settings), "console") as bus:
         return await kept(bus, asked)
 

@@ -13,6 +13,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -69,15 +70,19 @@ def explain(
     else:
         if not evidence.anomalies:
             err.print(safe(W["alone"].in_(language)))
-        out.print(story(evidence, language))
+        # A command that is written to a file, or copied from there, must not be broken.
+        out.print(story(evidence, language, hang=out.is_terminal), soft_wrap=not out.is_terminal)
 
 
-def story(evidence: Evidence, language: Language) -> RenderableType:
-    """The decision in plain words; what was observed is escaped."""
+def story(evidence: Evidence, language: Language, *, hang: bool = False) -> RenderableType:
+    """The decision in plain words; what was observed is escaped. `hang`: lines that break stay indented."""
     lines: list[RenderableType] = []
     for part in parts(evidence, language):
         lines.append(Text(part.title, style="bold"))
-        lines += [Text.assemble("  ", safe(line, _LINE)) for line in part.lines]
+        for line in part.lines:
+            begins = 2 + len(line) - len(line.lstrip(" "))
+            text = safe(line.lstrip(" "), _LINE)
+            lines.append(Padding(text, (0, 0, 0, begins)) if hang else Text.assemble(" " * begins, text))
     return Group(*lines)
 
 
@@ -115,7 +120,7 @@ def repeat(asked: str, settings_file: Path | None, lang: str | None, *, ask: boo
     evidence = terminal.run(evidences.found(asked, loaded))
     found = _again(evidence, loaded, ask=ask)
     if as_json:
-        typer.echo(found.model_dump_json())
+        terminal.show(found.model_dump_json(), str, as_json=True)
     else:
         out.print(comparison(found, terminal.language(lang, loaded)))
     raise typer.Exit(0 if found.same else 1)

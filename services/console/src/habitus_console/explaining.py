@@ -11,7 +11,7 @@ from habitus.engines import EngineScore
 from habitus.evidence import Evidence
 from habitus.languages import Language
 from habitus_console.explaining_words import ENGINES, REASONS, SEVERITIES, W
-from habitus_console.render import when
+from habitus_console.render import FIRST, took, when
 
 _LINES: Final = 15
 
@@ -58,7 +58,7 @@ def _happened(alert: Alert, language: Language) -> Iterator[str]:
     yield (
         W["at"]
         .in_(language)
-        .format(first=when(alert.first_seen), raised=when(alert.raised), latency=alert.latency_ms)
+        .format(first=when(alert.first_seen), raised=when(alert.raised), latency=took(alert.latency_ms))
     )
 
 
@@ -69,7 +69,7 @@ def _usual(evidence: Evidence, first: Anomaly | None, language: Language) -> Ite
     if not usual:
         yield W["nothing_usual"].in_(language)
     for text in usual[:_LINES]:
-        yield f"· {text}"
+        yield f"· {text or FIRST.in_(language)}"
 
 
 def _failed(evidence: Evidence, first: Anomaly | None, language: Language) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _record(record: dict[str, Any], language: Language) -> Iterator[str]:
         listed = ", ".join(f"{name}@{version}" for name, version in versions.items())
         yield W["versions"].in_(language).format(versions=listed)
     reply = record.get("reply")
-    if isinstance(reply, dict):
+    if isinstance(reply, dict) and reply.get("provider"):  # none: nobody was asked
         yield (
             W["model"]
             .in_(language)
@@ -175,8 +175,9 @@ def _incident(alert: Alert, language: Language) -> Iterator[str]:
         )
     )
     for moment in summary.timeline[:_LINES]:
-        place = f" {moment.container}" if summary.container_count > 1 else ""
-        yield f"{when(moment.ts)}{place} {moment.process}[{moment.pid}] {moment.op} {moment.what}"
+        place = f" {moment.container or '?'}" if summary.container_count > 1 else ""
+        process = moment.process if moment.pid is None else f"{moment.process}[{moment.pid}]"
+        yield f"{when(moment.ts)}{place} {process} {moment.op} {moment.what}"
     if len(summary.timeline) > _LINES:
         yield W["more"].in_(language).format(more=len(summary.timeline) - _LINES)
     pods = [where.pod or where.container or (where.container_id or "?")[:12] for where in summary.containers]

@@ -27,8 +27,8 @@ W: Final = {
     ),
     "ran": Bilingual(en="command line: {command} (program {exe})", zh="命令行：{command}（程序 {exe}）"),
     "at": Bilingual(
-        en="first seen {first}, told {raised}; {latency:g} ms from the kernel to the alert",
-        zh="首次出现 {first}，告警时间 {raised}；从内核到告警 {latency:g} 毫秒",
+        en="first seen {first}, told {raised}; {latency} from the kernel to the alert",
+        zh="首次出现 {first}，告警时间 {raised}；从内核到告警 {latency}",
     ),
     "nothing_usual": Bilingual(en="the profile knows nothing of the like", zh="画像中没有任何类似的行为"),
     "looked": Bilingual(en="looked for: {path}", zh="查找路径：{path}"),
@@ -69,7 +69,8 @@ W: Final = {
         zh="“严重”需要同级别的发现；仅有高分可能只说明参与评分的引擎较少",
     ),
     "counts": Bilingual(
-        en="{departures} departures, {deeds} different deeds, {containers} containers; revision {revision}",
+        en="departures: {departures}, different deeds: {deeds}, containers: {containers}; "
+        "revision {revision}",
         zh="偏离 {departures} 次，不同行为 {deeds} 种，容器 {containers} 个；第 {revision} 版",
     ),
     "more": Bilingual(en="… and {more} more", zh="…… 另有 {more} 条"),

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
+from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
-from habitus.llm_settings import LlmSettings
+from habitus.service import ADDRESS
+from habitus.settings import NatsSettings, Settings
 from habitus_console import terminal
+from habitus_console.listing import Listing
+from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe
+from habitus_console.stack import metadata_of
+from habitus_console.state import running_broker
 from habitus_console.terminal import out
 
 app = typer.Typer(help="Look at the language models that judge. 查看判定模型.", no_args_is_help=True)
 
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
-
 _EVALUATION: Final = "habitus_llm_gateway"
 _PATIENCE_S: Final = 5
 _MOST: Final = 1 << 20
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _COLUMNS: Final = {
     "name": Bilingual(en="provider", zh="提供者"),
     "kind": Bilingual(en="kind", zh="类型"),
@@ -51,9 +51,9 @@ _BUDGET: Final = Bilingual(
 def providers(settings_file: SettingsFile = None, lang: Lang = None, *, as_json: AsJson = False) -> None:
     """Show whom the running gateway asks, each circuit, and the day's budget. 显示网关询问的对象."""
     loaded = terminal.load(settings_file)
-    state = _state(loaded.llm)
+    state = _state(_address(loaded))
     if as_json:
-        out.print_json(json.dumps(state))
+        terminal.document(state)
     else:
         _show(state, terminal.language(lang, loaded))
 
@@ -91,12 +91,28 @@ def evaluate(
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
-def _state(llm: LlmSettings) -> dict[str, Any]:
-    """Return what the gateway says of itself."""
+def _address(loaded: Settings) -> str:
+    """Return where the gateway is: as the settings name it, else as the one of the running stack says."""
+    llm, broker = loaded.llm, running_broker(loaded)
+    if broker is not None and not llm.model_fields_set & {"host", "port"}:
+        told = terminal.run(_told(broker))
+        if told is not None:
+            return told
     host = f"[{llm.host}]" if ":" in llm.host else llm.host
-    address = f"http://{host}:{llm.port}/v1/providers"
+    return f"http://{host}:{llm.port}"
+
+
+async def _told(broker: NatsSettings) -> str | None:
+    async with Bus(broker, "console") as bus:
+        return (await metadata_of(bus.nc, "llm-gateway") or {}).get(ADDRESS)
+
+
+def _state(gateway: str) -> dict[str, Any]:
+    """Return what the gateway says of itself."""
+    address = f"{gateway}/v1/providers"
     try:
-        with urllib.request.urlopen(address, timeout=_PATIENCE_S) as answer:  # http by its form
+        # http by its form; a proxy of the environment knows no gateway on the loopback
+        with _DIRECT.open(address, timeout=_PATIENCE_S) as answer:
             state: dict[str, Any] = json.loads(answer.read(_MOST))
     except (urllib.error.URLError, OSError, ValueError) as error:
         why = getattr(error, "reason", None) or type(error).__name__
@@ -112,8 +128,6 @@ def _show(state: dict[str, Any], language: Language) -> None:
     if not state["chain"]:
         out.print(safe(_NONE.in_(language).format(names=", ".join(state["installed"])), 1000))
         return
-    table = Table(*(title.in_(language) for title in _COLUMNS.values()))
-    for link in state["chain"]:
-        table.add_row(*(safe(link[column]) for column in _COLUMNS))
-    out.print(table)
+    rows = ([safe(link[column]) for column in _COLUMNS] for link in state["chain"])
+    out.print(Listing([title.in_(language) for title in _COLUMNS.values()], rows))
     out.print(safe(_BUDGET.in_(language).format(**state["budget"])))

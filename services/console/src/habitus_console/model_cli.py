@@ -2,7 +2,6 @@
 """`habitus model` and `habitus calibrate`: which model turns texts into vectors, and at what cosine."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +15,12 @@ from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus_console import calibration, embedder, profiles, terminal
 from habitus_console.calibration import Calibration, Point
+from habitus_console.options import AsJson, Lang, SettingsFile
+from habitus_console.progress import Progress
 from habitus_console.render import safe
 from habitus_console.terminal import err, out
 
 app = typer.Typer(help="Get and see the embedding model: 获取和查看嵌入模型.", no_args_is_help=True)
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file; the environment (HABITUS_…) wins over it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the locale decides when left out.")]
 
 _EXPORT: Final = "habitus_embedder"
 _MODEL: Final = Bilingual(
@@ -87,7 +82,7 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
         reply = await embedder.about(bus)
         about = {"model": reply.model, "dimension": reply.dimension, "threshold": reply.threshold}
         if as_json:
-            out.print_json(json.dumps(about))
+            terminal.document(about)
         else:
             out.print(safe(_MODEL.in_(terminal.language(lang, loaded)).format(**about)))
 
@@ -95,7 +90,9 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
 
 
 def calibrate(
-    image: Annotated[str | None, typer.Argument(help="Image key; left out: every profile.")] = None,
+    image: Annotated[
+        str | None, typer.Argument(help="Image key, or how it begins; left out: every profile.")
+    ] = None,
     lang: Lang = None,
     settings_file: SettingsFile = None,
     *,
@@ -109,14 +106,19 @@ def calibrate(
     loaded = terminal.load(settings_file)
 
     async def work(bus: Bus) -> None:
-        keys = [image] if image else [one.image_key for one in await profiles.summaries(bus)]
+        keys = (
+            [await profiles.named(bus, image)]
+            if image
+            else [one.image_key for one in await profiles.summaries(bus)]
+        )
         details = [await profiles.detail(bus, key) for key in keys]
         found = [leaf for one in details for leaf in calibration.leaves(one.tries.process)]
         model = await embedder.about(bus)
-        rows = await embedder.vectors(bus, calibration.texts(found))
+        with Progress(err).count("embedding") as so_far:
+            rows = await embedder.vectors(bus, calibration.texts(found), so_far)
         told = calibration.measure(found, rows, model.model, model.threshold)
         if as_json:
-            out.print_json(told.model_dump_json())
+            terminal.document(told)
             return
         language = terminal.language(lang, loaded)
         out.print(_shown(told, language))
@@ -134,7 +136,8 @@ def _shown(told: Calibration, language: Language) -> RenderableType:
         table.add_row(
             f"{point.threshold:.2f}", f"{point.false_positives:.1%}", f"{point.misses:.1%}", style=style
         )
-    lines: list[RenderableType] = [safe(_FROM.in_(language).format(**told.model_dump())), table]
+    lines: list[RenderableType] = [safe(_FROM.in_(language).format(**told.model_dump()))]
+    lines += [table] if told.curve else []
     if told.proposed:
         lines.append(safe(_PROPOSED.in_(language).format(threshold=told.proposed.threshold)))
     return Group(*lines)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from habitus.languages import Bilingual, Language
 from habitus.profiles import Blocker, Convergence, ProfileDetail, ProfileDiff, ProfileNotes, ProfileSummary
-from habitus_console.render import safe, when
+from habitus_console.listing import Listing
+from habitus_console.render import FIRST, safe, when
 
 _WIDTH: Final = 60
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -45,6 +45,10 @@ _BLOCKERS: Final[dict[Blocker, Bilingual]] = {
 }
 _LEARNED: Final = Bilingual(en="learned by evidence", zh="证据充分, 已学完")
 _IN_THE_WAY: Final = Bilingual(en="still in the way: ", zh="尚未满足: ")
+_ALL_THE_SAME: Final = Bilingual(
+    en="it judges, though the evidence alone would not yet end learning: ",
+    zh="已在检测, 但仅凭证据尚未学完: ",
+)
 _FIGURES: Final = Bilingual(
     en="{window_new} new in the last {window_events} events of {window_s:g} s (at most {epsilon}); "
     "lost in the window: {losses}",
@@ -88,7 +92,16 @@ _UNDONE: Final = Bilingual(en="; undone by {who}, {when}", zh="; 已由 {who} �
 _REFUSED: Final = Bilingual(
     en="not learned: rule {rule} hit {habit}, {when}", zh="未学习: 规则 {rule} 于 {when} 命中 {habit}"
 )
-_CHANGED: Final = Bilingual(en="{what} by {who}, {when}: {why}", zh="{who} 于 {when} 执行 {what}: {why}")
+_CHANGED: Final = Bilingual(en="{what} by {who}, {when}", zh="{who} 于 {when}: {what}")
+_WHAT: Final = {
+    "absorb": Bilingual(en="alert called benign", zh="将告警标为正常"),
+    "undo": Bilingual(en="mark undone", zh="撤销标记"),
+    "lock": Bilingual(en="locked", zh="锁定"),
+    "unlock": Bilingual(en="unlocked", zh="解锁"),
+    "detect": Bilingual(en="learning ended", zh="结束学习"),
+    "relearn": Bilingual(en="learning begun again", zh="重新学习"),
+    "import": Bilingual(en="imported", zh="导入"),
+}
 _KEPT_OUT: Final = Bilingual(en="; kept out by rules: {0}", zh="; 被规则拒绝学习: {0}")
 _SAME: Final = Bilingual(en="no difference", zh="没有差异")
 _MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
@@ -96,22 +109,21 @@ _MORE: Final = Bilingual(en="… and {0} more", zh="… 另有 {0} 项")
 
 def summaries(items: Iterable[ProfileSummary], language: Language = "en") -> RenderableType:
     """Profiles at a glance, a row each."""
-    table = Table()
-    table.add_column(_COLUMNS[0].in_(language), overflow="fold", min_width=16)
-    for title in _COLUMNS[1:]:
-        table.add_column(title.in_(language), no_wrap=True)
-    for one in items:
-        table.add_row(
-            safe(one.image_key),
+    rows = (
+        (
+            one.image_key,
             one.state,
-            str(one.revision),
-            str(one.convergence.events),
-            str(sum(one.nodes.values())),
-            str(one.vectors),
+            one.revision,
+            one.convergence.events,
+            sum(one.nodes.values()),
+            one.vectors,
             f"{one.convergence.unseen:.1%}",
             f"{one.bytes / 1024:.1f}",
         )
-    return table
+        for one in items
+    )
+    titles = [title.in_(language) for title in _COLUMNS]
+    return Listing(titles, ([safe(cell) for cell in row] for row in rows), least=16)
 
 
 def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
@@ -119,13 +131,13 @@ def profile(one: ProfileDetail, language: Language = "en") -> RenderableType:
     summary = one.summary
     span = {"first": when(summary.first_event), "last": when(summary.last_event)}
     parts: list[RenderableType] = [summaries([summary], language), safe(_SPAN.in_(language).format(**span))]
-    parts += convergence(summary.convergence, language)
+    parts += convergence(summary.convergence, language, judging=summary.state in {"detect", "locked"})
     parts += _notes(summary.notes, language)
     for name in ("process", "file", "network"):
         trie = getattr(one.tries, name)
         if trie:
             tree = Tree(Text(name, style="bold"))
-            _grow(tree, trie)
+            _grow(tree, trie, language)
             parts.append(tree)
     return Group(*parts)
 
@@ -143,7 +155,7 @@ def learned(items: Iterable[ProfileSummary], language: Language) -> Iterator[Tex
         yield safe(f"  {blockers(now, language)}{kept_out}")
 
 
-def convergence(now: Convergence, language: Language) -> Iterator[Text]:
+def convergence(now: Convergence, language: Language, *, judging: bool = False) -> Iterator[Text]:
     """How near a profile is to being learned: the evidence, what is in the way, and the curve."""
     figures = now.model_dump()
     yield safe(_FIGURES.in_(language).format(**figures))
@@ -152,19 +164,19 @@ def convergence(now: Convergence, language: Language) -> Iterator[Text]:
     yield safe(
         _FORECAST.in_(language).format(**forecast.model_dump()) if forecast else _NO_FORECAST.in_(language)
     )
-    yield safe(blockers(now, language))
+    yield safe(blockers(now, language, judging=judging))
     if now.curve:
         total = now.curve[-1][1]
         yield safe(_CURVE.in_(language).format(seconds=now.seconds, bars=sparkline(now.curve), total=total))
 
 
-def blockers(now: Convergence, language: Language) -> str:
-    """Say in one line what is in the way of judging, or that nothing is."""
+def blockers(now: Convergence, language: Language, *, judging: bool = False) -> str:
+    """Say in one line what is in the way of judging, or that nothing is; `judging`: it ended all the same."""
     if not now.blockers:
         return _LEARNED.in_(language)
     figures = now.model_dump()
     told = (_BLOCKERS[blocker].in_(language).format(**figures) for blocker in now.blockers)
-    return _IN_THE_WAY.in_(language) + "; ".join(told)
+    return (_ALL_THE_SAME if judging else _IN_THE_WAY).in_(language) + "; ".join(told)
 
 
 def sparkline(points: list[tuple[float, int]], width: int = _WIDTH) -> str:
@@ -194,7 +206,9 @@ def _notes(notes: ProfileNotes, language: Language) -> Iterator[Text]:
         fields = {"rule": refusal.rule, "when": when(refusal.when), "habit": _habit(refusal.habit)}
         yield safe(_REFUSED.in_(language).format(**fields))
     for change in notes.changes:
-        yield safe(_CHANGED.in_(language).format(**(change.model_dump() | {"when": when(change.when)})))
+        what = _WHAT[change.what].in_(language) if change.what in _WHAT else change.what
+        line = _CHANGED.in_(language).format(what=what, who=change.who, when=when(change.when))
+        yield safe(f"{line}: {change.why}" if change.why else line)
 
 
 def _habit(key: str) -> str:
@@ -214,11 +228,11 @@ def difference(diff: ProfileDiff, language: Language) -> Iterator[Text]:
         yield Text(_SAME.in_(language))
 
 
-def _grow(tree: Tree, trie: dict[str, Any]) -> None:
+def _grow(tree: Tree, trie: dict[str, Any], language: Language) -> None:
     for name, below in trie.items():
-        branch = tree.add(safe(name or "(first process)", 200))
+        branch = tree.add(safe(name or FIRST.in_(language), 200))
         if isinstance(below, dict):
-            _grow(branch, below)
+            _grow(branch, below, language)
         elif isinstance(below, list):
             for leaf in below:
                 branch.add(safe(leaf, 200))

@@ -17,6 +17,7 @@ _QUICK_S: Final = 5.0
 _CHANGE_S: Final = 30.0
 _IMPORT_S: Final = 60.0
 _LARGEST: Final = 900_000
+_NAMED: Final = 5
 
 
 class ProfilesFault(RuntimeError):
@@ -44,6 +45,32 @@ async def detail(bus: Bus, image_key: str) -> ProfileDetail:
     if reply.detail is None:
         raise ProfilesFault(reply.error or f"no profile of {image_key}")
     return reply.detail
+
+
+async def named(bus: Bus, asked: str) -> str:
+    """Return the image key `asked`, else the one that, or whose name behind the registry, begins so.
+
+    Raises:
+        ProfilesFault: no profile's does, or several do.
+    """
+    if not asked:
+        raise ProfilesFault("an empty name names no profile; see `habitus profile list`")
+    if await summary(bus, asked) is not None:
+        return asked
+    keys = [one.image_key for one in await summaries(bus)]
+    begun = [key for key in keys if key.startswith(asked) or _name(key).startswith(asked)]
+    if not begun:
+        raise ProfilesFault(f"no profile of {asked}; see `habitus profile list`")
+    if len(begun) > 1:
+        more = ", …" if len(begun) > _NAMED else ""
+        raise ProfilesFault(f"{asked} is not one profile but several: {', '.join(begun[:_NAMED])}{more}")
+    return begun[0]
+
+
+def _name(key: str) -> str:
+    """`nginx@sha256:…` of `docker.io/library/nginx@sha256:…`."""
+    repository, at, digest = key.partition("@")
+    return repository.rpartition("/")[2] + at + digest
 
 
 async def summary(bus: Bus, image_key: str) -> ProfileSummary | None:
@@ -129,5 +156,6 @@ async def _ask(
     except ValidationError as error:
         raise ProfilesFault(f"partition {partition} answers in another language: {error}") from None
     if reply.error and operation != "show":
-        raise ProfilesFault(f"{request.image_key or f'partition {partition}'}: {reply.error}")
+        whose = request.image_key or f"partition {partition}"
+        raise ProfilesFault(reply.error if whose in reply.error else f"{whose}: {reply.error}")
     return reply

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`habitus profile`: look at what is learned, end or begin learning, call alerts benign, compare."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, NamedTuple
 
@@ -11,7 +10,7 @@ from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.profiles import ProfileReply
 from habitus_console import feedback, profile_view, profiles, results, terminal
-from habitus_console.options import AsJson, Lang, SettingsFile, Who, Why
+from habitus_console.options import AsJson, Image, ImageBegun, Lang, SettingsFile, Who, Why
 from habitus_console.profiles import ProfilesFault
 from habitus_console.render import safe
 from habitus_console.terminal import out
@@ -20,8 +19,6 @@ app = typer.Typer(
     help="Look at what has been learned of each image, and change it. 查看并管理各镜像的行为画像.",
     no_args_is_help=True,
 )
-
-Image = Annotated[str, typer.Argument(help="Image key as `profile list` shows it, e.g. webapp:v1.")]
 
 _NONE: Final = Bilingual(en="no profiles yet", zh="尚无画像")
 _DONE: Final = {
@@ -54,7 +51,7 @@ def list_(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJ
     async def show(bus: Bus, language: Language) -> None:
         found = await profiles.summaries(bus)
         if as_json:
-            out.print_json(json.dumps([one.model_dump() for one in found]))
+            terminal.document([one.model_dump() for one in found])
         elif found:
             out.print(profile_view.summaries(found, language))
         else:
@@ -65,12 +62,12 @@ def list_(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJ
 
 @app.command()
 def show(
-    image: Image, lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJson = False
+    image: ImageBegun, lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJson = False
 ) -> None:
     """Show one profile: the evidence that it is learned, what was said of it, what it knows. 查看一个画像."""
 
     async def work(bus: Bus, language: Language) -> None:
-        one = await profiles.detail(bus, image)
+        one = await profiles.detail(bus, await profiles.named(bus, image))
         terminal.show(one.model_dump_json(), lambda: profile_view.profile(one, language), as_json=as_json)
 
     _run(work, lang, settings_file)
@@ -78,7 +75,7 @@ def show(
 
 @app.command()
 def diff(
-    a: Annotated[str, typer.Argument(help="An image key.")],
+    a: Annotated[str, typer.Argument(help="An image key, or how it begins.")],
     b: Annotated[str | None, typer.Argument(help="Another; left out: A with what it started from.")] = None,
     lang: Lang = None,
     settings_file: SettingsFile = None,
@@ -88,12 +85,13 @@ def diff(
     """Print what B has beyond A (+), and what it lacks (-): what a new digest learned. 比较两个画像."""
 
     async def work(bus: Bus, language: Language) -> None:
-        after, before = (a, "") if b is None else (b, a)
+        first, second = await profiles.named(bus, a), b and await profiles.named(bus, b)
+        after, before = (second, first) if second else (first, "")
         reply = await profiles.change(bus, "diff", after, other=before)
         if reply.diff is None:
             raise ProfilesFault(f"no comparison of {after}")
         if as_json:
-            out.print_json(reply.diff.model_dump_json())
+            terminal.document(reply.diff)
         else:
             for line in profile_view.difference(reply.diff, language):
                 out.print(line)
@@ -196,7 +194,7 @@ def _tell(
     if as_json:
         said = {"operation": operation, "image_key": image, "mark": reply.mark and reply.mark.model_dump()}
         state = reply.summaries[0].state if reply.summaries and operation != "forget" else None
-        out.print_json(json.dumps(said | {"state": state}))
+        terminal.document(said | {"state": state})
     else:
         out.print(safe(_DONE[operation].in_(language).format(image, alert, mark)))
 

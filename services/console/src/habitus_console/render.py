@@ -23,6 +23,8 @@ _COLOURS: Final = {
     Severity.CRITICAL: "bold white on red",
 }
 _OTHERS: Final = 8
+FIRST: Final = Bilingual(en="(first process)", zh="(首个进程)")
+"""Stands for the parent that a container's first process does not have."""
 _WORDS: Final = {
     "pod": Bilingual(en="Pod", zh="Pod"),
     "container": Bilingual(en="Container", zh="容器"),
@@ -81,7 +83,7 @@ def _rows(one: Alert, language: Language) -> Iterable[tuple[str, RenderableType]
     yield "why", Group(*(safe(f"{part.reason}: {part.detail}") for part in one.departures[:5]))
     usual = one.departures[0].usual if one.departures else []
     if usual:
-        yield "usual", safe("; ".join(usual[:4]))
+        yield "usual", safe("; ".join(name or FIRST.in_(language) for name in usual[:4]))
     if one.explanation:
         yield "explanation", safe(one.explanation.in_(language), 2000)
     if one.techniques:
@@ -117,3 +119,11 @@ def when(nanoseconds: int | None) -> str:
     if not nanoseconds:
         return "–"
     return datetime.fromtimestamp(nanoseconds / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def took(milliseconds: float) -> str:
+    """A duration in the unit in which a person would say it, by its international sign."""
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")):
+        if milliseconds >= 2 * size or (unit == "s" and milliseconds >= size):
+            return f"{milliseconds / size:.1f} {unit}"
+    return f"{milliseconds:.1f} ms"

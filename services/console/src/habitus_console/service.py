@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from habitus.http import serving
-from habitus.service import Service, ServiceFault, serve
+from habitus.service import ADDRESS, Service, ServiceFault, serve
 from habitus_console import state
 from habitus_console.api.application import application
 from habitus_console.desk import Desk
@@ -36,7 +36,7 @@ async def run(service: Service) -> None:
     await keeper.create()
     try:
         async with serving(app, settings.host, settings.port, "console") as address:
-            await service.announce(ABOUT, metadata={state.ADDRESS: address})
+            await service.announce(ABOUT, metadata={ADDRESS: address})
             await keeper.run(service.stop)
     finally:
         store.engine.dispose()

@@ -5,13 +5,13 @@ import json
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.sinks import SinkRequest
 from habitus_console import terminal
 from habitus_console.dead_letters import DeadLetter, SinksFault, ask, dead_letters
+from habitus_console.listing import Listing
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe, when
 from habitus_console.terminal import err, out
@@ -53,12 +53,10 @@ def show(lang: Lang = None, settings_file: SettingsFile = None, *, as_json: AsJs
     async def work(bus: Bus) -> None:
         states = (await ask(bus, SinkRequest(op="list"))).sinks
         if as_json:
-            out.print_json(json.dumps([state.model_dump() for state in states]))
+            terminal.document([state.model_dump() for state in states])
         elif states:
-            table = Table(*(title.in_(language) for title in _STATE.values()))
-            for state in states:
-                table.add_row(*(safe(getattr(state, column)) for column in _STATE))
-            out.print(table)
+            rows = ([safe(getattr(state, column)) for column in _STATE] for state in states)
+            out.print(Listing([title.in_(language) for title in _STATE.values()], rows))
         else:
             out.print(_NO_SINKS.in_(language))
 
@@ -96,10 +94,10 @@ def dead(
     language = terminal.language(lang, loaded)
 
     async def work(bus: Bus) -> None:
-        letters = await dead_letters(bus, name)
+        letters = await _letters(bus, name)
         if as_json:
             for letter in letters:
-                out.print(json.dumps(_record(letter)), soft_wrap=True, markup=False, highlight=False)
+                terminal.show(json.dumps(_record(letter), ensure_ascii=False), str, as_json=True)
         elif letters:
             out.print(_table(letters, language))
         else:
@@ -127,7 +125,7 @@ def resend(
     language = terminal.language(lang, loaded)
 
     async def work(bus: Bus) -> None:
-        numbers = number or [letter.sequence for letter in await dead_letters(bus, name)]
+        numbers = number or [letter.sequence for letter in await _letters(bus, name)]
         left = 0
         for each in numbers:
             try:
@@ -144,9 +142,20 @@ def resend(
     terminal.with_bus(loaded, work)
 
 
+async def _letters(bus: Bus, name: str | None) -> list[DeadLetter]:
+    """Return the dead letters; a name that has none and that no setting lists is refused."""
+    letters = await dead_letters(bus, name)
+    if name is not None and not letters:
+        names = [state.name for state in (await ask(bus, SinkRequest(op="list"))).sinks]
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise SinksFault(f"sink {name}: scorer.sinks names no such sink; it names: {listed}")
+    return letters
+
+
 def _say(text: str, record: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        out.print_json(json.dumps(record))
+        terminal.document(record)
     else:
         out.print(safe(text))
 
@@ -162,11 +171,11 @@ def _record(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _table(letters: list[DeadLetter], language: Language) -> Table:
-    table = Table(*(title.in_(language) for title in _LETTERS.values()))
+def _table(letters: list[DeadLetter], language: Language) -> Listing:
+    rows = []
     for letter in letters:
         alert = letter.alert
         title = f"{alert.id}: {alert.title.in_(language)}" if alert else _UNREADABLE.in_(language)
         row = (letter.sequence, letter.sink, when(letter.parked), title, letter.why)
-        table.add_row(*map(safe, row))
-    return table
+        rows.append([safe(cell) for cell in row])
+    return Listing([title.in_(language) for title in _LETTERS.values()], rows)

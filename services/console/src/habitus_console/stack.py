@@ -16,15 +16,17 @@ from typing import Final, Self
 from nats.aio.client import Client
 
 from habitus.bus import Bus, BusFault
+from habitus.service import ADDRESS
 from habitus.settings import NatsSettings
 from habitus_console.children import Child, start
-from habitus_console.state import ADDRESS, Api
+from habitus_console.state import Api
 
 # In the order of starting; they end in the opposite order, so that nobody speaks to the dead.
 SERVICES: Final = ("embedder", "llm-gateway", "profiler", "scorer", "collector")
 STORE: Final = "console"
 """The alert store with its API; beside the services where alerts are to be kept."""
 _MODULES: Final = {STORE: "habitus_console.service"}
+SPOOL: Final = "HABITUS_COLLECTOR_SPOOL"
 _START_TIMEOUT_S: Final = 30.0
 _CONFIG: Final = """\
 listen: "127.0.0.1:-1"
@@ -33,6 +35,11 @@ pid_file: {pid}
 authorization {{ token: {token} }}
 jetstream {{ store_dir: {store} }}
 """
+
+
+def spool_of(folder: Path) -> Path:
+    """Where the collector of the stack in `folder` keeps what it can't deliver; a setting wins over it."""
+    return folder / "spool"
 
 
 class StackFault(RuntimeError):
@@ -58,7 +65,7 @@ class Stack:
         self._folder = folder
         self._services = services
         # What one stack could not deliver or has stored is not another one's: it lies beside the streams.
-        own = {"HABITUS_COLLECTOR_SPOOL": str(folder / "spool"), "HABITUS_CONSOLE_STATE": str(folder)}
+        own = {SPOOL: str(spool_of(folder)), "HABITUS_CONSOLE_STATE": str(folder)}
         self._environment = {**own, **os.environ, **(environment or {})}
         self._token = token or secrets.token_urlsafe(24)
         self._own_broker = nats is None
@@ -89,7 +96,7 @@ class Stack:
             StackFault: it does not come.
         """
         for _ in range(int(_START_TIMEOUT_S)):
-            metadata = await _metadata(bus.nc, STORE)
+            metadata = await metadata_of(bus.nc, STORE)
             if metadata is not None:
                 return Api(metadata[ADDRESS], self._token)
             self.check()
@@ -166,7 +173,7 @@ class Stack:
 
     async def _all_answer(self, nc: Client) -> None:
         for name in self._services:
-            while await _metadata(nc, name) is None:
+            while await metadata_of(nc, name) is None:
                 self.check()
                 await asyncio.sleep(0.05)
 
@@ -194,7 +201,7 @@ async def _listening(ports: Path, broker: Child) -> str:
     raise StackFault(f"nats-server ended at once: {broker.last_words()}")
 
 
-async def _metadata(nc: Client, name: str) -> dict[str, str] | None:
+async def metadata_of(nc: Client, name: str) -> dict[str, str] | None:
     """Return what a service says of itself, None while it does not answer."""
     try:
         answer = await nc.request(f"$SRV.PING.habitus-{name}", b"", timeout=1)

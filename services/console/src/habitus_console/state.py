@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from habitus.settings import NatsSettings, Settings
 
 _ADDRESS: Final = "stack.json"
-ADDRESS: Final = "address"
-"""Key under which the alert store tells the address of its API when it is pinged."""
+ROOTS: Final = Path("/var/lib/habitus")
+"""State folder of a stack that root started."""
 
 
 class StateFault(RuntimeError):
@@ -32,7 +32,7 @@ def folder(settings: Settings) -> Path:
     if settings.console.state:
         return settings.console.state
     if os.geteuid() == 0:
-        return Path("/var/lib/habitus")
+        return ROOTS
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "habitus"
 
 
@@ -94,7 +94,7 @@ def running_broker(settings: Settings) -> NatsSettings | None:
     try:
         address = json.loads((folder(settings) / _ADDRESS).read_text())
         return NatsSettings(url=address["url"], token=address["token"], connect_timeout_s=3)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -106,5 +106,13 @@ def broker(settings: Settings) -> NatsSettings:
     """
     found = running_broker(settings)
     if found is None:
-        raise StateFault("no running stack: start one with `habitus up`, or set HABITUS_NATS_URL")
+        raise StateFault(
+            f"no running stack: start one with `habitus up`, or set HABITUS_NATS_URL{_of_root(settings)}"
+        )
     return found
+
+
+def _of_root(settings: Settings) -> str:
+    """What another user needs to know: the address of root's stack, with its token, is root's alone."""
+    mine = settings.console.state is not None or os.geteuid() == 0
+    return "" if mine or not ROOTS.is_dir() else "; one that root started is seen with sudo"

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """`habitus targets`: which containers are watched, changed while the collectors run."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import RenderableType
-from rich.table import Table
 
 from habitus.bus import Bus
 from habitus.languages import Bilingual, Language
 from habitus.targets import ALL, KEYS, TargetFault, Targets
 from habitus_console import nodes, terminal
+from habitus_console.listing import Listing
 from habitus_console.options import AsJson, Lang, SettingsFile
 from habitus_console.render import safe
 from habitus_console.target_sets import TargetSets, key_of
@@ -66,7 +65,7 @@ def show(
             found = {key: found[key] for key in own}
         if as_json:
             shown = {key: targets.entries for key, targets in found.items()}
-            out.print_json(json.dumps(shown))
+            terminal.document(shown)
         elif found:
             out.print(_table(found, language))
         else:
@@ -139,7 +138,7 @@ def clear(
     async def work(bus: Bus) -> None:
         await TargetSets(bus).clear(key_of(node))
         if as_json:
-            out.print_json(json.dumps({"key": key_of(node), "targets": None}))
+            terminal.document({"key": key_of(node), "targets": None})
         else:
             out.print(safe(_CLEARED.in_(language).format(where=_where(node, language))))
 
@@ -164,7 +163,7 @@ def _read(file: Path) -> Targets:
 
 async def _said(bus: Bus, node: str | None, targets: Targets, language: Language, *, as_json: bool) -> None:
     if as_json:
-        out.print_json(json.dumps({"key": key_of(node), "targets": targets.entries}))
+        terminal.document({"key": key_of(node), "targets": targets.entries})
     else:
         count = _COUNT.in_(language).format(count=len(targets.entries))
         what = count if targets.entries else _EVERYTHING.in_(language)
@@ -178,11 +177,10 @@ def _where(node: str | None, language: Language) -> str:
 
 
 def _table(found: dict[str, Targets], language: Language) -> RenderableType:
-    rows = Table(*(title.in_(language) for title in _COLUMNS.values()))
+    rows = []
     for key, targets in found.items():
         name = _ALL_NODES.in_(language) if key == ALL else key
-        for entry in targets.entries:
-            rows.add_row(safe(name), *(safe(entry.get(column, "")) for column in KEYS))
+        rows += [[safe(name), *(safe(entry.get(key, "")) for key in KEYS)] for entry in targets.entries]
         if not targets.entries:
-            rows.add_row(safe(name), *[_EVERYTHING.in_(language)] * len(KEYS))
-    return rows
+            rows.append([safe(name), *[safe(_EVERYTHING.in_(language))] * len(KEYS)])
+    return Listing([title.in_(language) for title in _COLUMNS.values()], rows)

@@ -92,19 +92,33 @@ async def new_alerts(bus: Bus) -> AsyncIterator[Alert]:
             yield alert
 
 
-async def tap(bus: Bus, out: BinaryIO) -> Callable[[], Awaitable[int]]:
-    """Write every event published from now on to `out`; the returned call ends that and counts them."""
+async def tap(
+    bus: Bus, out: BinaryIO, failed: Callable[[], None] = lambda: None
+) -> Callable[[], Awaitable[int]]:
+    """Write every event published from now on to `out`; the returned call ends that and counts them.
+
+    Where `out` takes no more, nothing further is written, `failed` is called, and the end raises the OSError.
+    """
     count = 0
+    fault: OSError | None = None
 
     async def write(message: Msg) -> None:
-        nonlocal count
-        for event in wire.decode(wire.EventBatch, message.data).events:
-            out.write(write_line(event))
-            count += 1
-        out.flush()
+        nonlocal count, fault
+        if fault is not None:
+            return
+        try:
+            for event in wire.decode(wire.EventBatch, message.data).events:
+                out.write(write_line(event))
+                count += 1
+            out.flush()
+        except OSError as error:
+            fault = error
+            failed()
 
     async def end() -> int:
         await subscription.drain()  # type: ignore[no-untyped-call]  # untyped in the client
+        if fault is not None:
+            raise fault
         return count
 
     subscription = await bus.nc.subscribe("habitus.events.>", cb=write)
@@ -113,12 +127,16 @@ async def tap(bus: Bus, out: BinaryIO) -> Callable[[], Awaitable[int]]:
 
 
 async def _write_events(bus: Bus, file: Path, seconds: float | None, stop: asyncio.Event) -> int:
-    with contextlib.ExitStack() as files:
-        out = sys.stdout.buffer if str(file) == "-" else files.enter_context(file.open("wb"))
-        end = await tap(bus, out)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
-        return await end()
+    try:
+        with contextlib.ExitStack() as files:
+            out = sys.stdout.buffer if str(file) == "-" else files.enter_context(file.open("wb"))
+            end = await tap(bus, out, stop.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), seconds)
+            return await end()
+    except OSError as fault:
+        fault.filename = str(file)  # a write knows none
+        raise
 
 
 async def _show_alerts(bus: Bus, show: Show) -> None:

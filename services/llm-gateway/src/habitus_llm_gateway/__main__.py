@@ -9,7 +9,7 @@ from typing import Final
 from habitus import subjects
 from habitus.answering import answering
 from habitus.http import serving
-from habitus.service import Service, ServiceFault, serve
+from habitus.service import ADDRESS, Service, ServiceFault, serve
 from habitus_llm_gateway import faces
 from habitus_llm_gateway.gateway import Gateway
 from habitus_llm_gateway.prompts import PromptFault
@@ -31,9 +31,10 @@ async def run(service: Service) -> None:
 
     preparing = asyncio.create_task(_prepared(gateway))
     try:
+        judge = partial(faces.answer, gateway)
         async with (
-            serving(faces.application(gateway, ready), settings.host, settings.port, "llm"),
-            answering(service, ABOUT, subjects.JUDGE, partial(faces.answer, gateway)),
+            serving(faces.application(gateway, ready), settings.host, settings.port, "llm") as address,
+            answering(service, ABOUT, subjects.JUDGE, judge, metadata={ADDRESS: address}),
         ):
             await service.stop.wait()
     finally:

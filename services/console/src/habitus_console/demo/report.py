@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from habitus.alerts import Alert
-from habitus_console import render
+from habitus_console import render, terminal
 from habitus_console.render import safe
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Report:
             steps = [step.__dict__ for step in self.steps]
             document = {"held": self.held, "steps": steps, "figures": self.figures}
             document["alerts"] = [alert.model_dump(mode="json") for alert in self.alerts]
-            out.print_json(json.dumps(document))
+            terminal.document(document)
             return
         for alert in self.alerts:
             out.print(render.alert(alert, options.language))

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from habitus.keys import read_key
 from habitus.llm_settings import LlmSettings, ProviderSettings
-from habitus.plugins import PluginFault, load
+from habitus.plugins import PluginFault, find, load
 from habitus_llm_gateway.providers.rows import ROWS, Row
 
 GROUP: Final = "habitus.providers"
@@ -134,6 +134,7 @@ def place_of(name: str, settings: LlmSettings) -> Place:
     row = ROWS.get(kind, Row())
     model = own.model or row.model
     if not model:
+        find(GROUP, kind)  # a name that is mistyped needs no model
         raise PluginFault(f"provider {name!r} needs a model: HABITUS_LLM_MODEL or llm.providers.{name}.model")
     return Place(
         name=name,
