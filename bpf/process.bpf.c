@@ -75,17 +75,14 @@ int BPF_PROG(on_exec, struct task_struct *task)
 }
 
 /* What is known of the parent holds for the child: it runs the same program. */
-static __always_inline struct arrival *inherit(struct task_struct *child, struct arrival *parents, __u16 epoch)
+static __always_inline struct arrival inherited(struct task_struct *child, struct arrival *parents, __u16 epoch)
 {
-	struct arrival *arrival = mark_arrived(child);
+	struct arrival arrival = { .told = telling(BPF_CORE_READ(child, mm), epoch) }; /* by its fork */
 
-	if (!arrival)
-		return NULL;
 	if (parents) {
-		arrival->program = parents->program;
-		arrival->news = parents->news;
+		arrival.program = parents->program;
+		arrival.news = parents->news;
 	}
-	arrival->told = telling(BPF_CORE_READ(child, mm), epoch); /* by its fork */
 	return arrival;
 }
 
@@ -94,26 +91,34 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u64 cgroup = child->cgroups->dfl_cgrp->kn->id;
 	struct target target = target_of(child, cgroup);
-	struct arrival *arrival;
+	struct arrival *parents, arrival;
 	struct fork_record *record;
+	bool is_told;
 
 	if (target.ignored)
 		return 0;
-	arrival = arrival_of(parent->group_leader);
-	if (!arrival && !is_older(parent))
+	parents = arrival_of(parent->group_leader);
+	if (!parents && !is_older(parent))
 		return 0;
-	if (!same_container(cgroup, bpf_get_current_cgroup_id()))
+	if (!same_container(cgroup, parent->cgroups->dfl_cgrp->kn->id))
 		return 0; /* a runtime puts a child into a container: it has not arrived */
-	arrival = inherit(child, arrival, target.epoch);
-	if (child->pid != child->tgid)
-		return 0; /* a thread is no process */
-	if (is_no_news(arrival, target.profile))
+	arrival = inherited(child, parents, target.epoch);
+	is_told = child->pid == child->tgid && !is_no_news(&arrival, target.profile); /* a thread is no process */
+	set_arrival(child, &arrival);
+	if (!is_told)
 		return 0;
 	record = reserve(sizeof(*record), LOSS_PROCESS);
 	if (!record)
 		return 0;
 	fill_head(&record->head, RECORD_FORK, child, cgroup);
 	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(on_free, struct task_struct *task)
+{
+	forget_arrival(task);
 	return 0;
 }
 

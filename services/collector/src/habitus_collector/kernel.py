@@ -19,7 +19,7 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed", "lost_of")
+SHARED: Final = ("losses", "targets", "seen", "arrivals", "arrived", "revisions", "known", "passed", "lost_of")
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
