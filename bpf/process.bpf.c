@@ -56,16 +56,18 @@ static __always_inline bool is_no_news(struct arrival *arrival, __u32 profile)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id(), now;
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id, now; /* as the helper gives it, without the call */
 	struct target target = target_of(task, cgroup);
 	struct arrival *arrival;
 	struct desk desk;
 
 	if (target.ignored)
 		return 0;
-	if (!has_arrived(task) && is_stage(task, cgroup))
+	arrival = arrival_of(task);
+	if (!arrival && !is_older(task) && is_stage(task, cgroup))
 		return 0;
-	arrival = mark_arrived(task);
+	if (!arrival)
+		arrival = mark_arrived(task);
 	now = telling(BPF_CORE_READ(task, mm), target.epoch);
 	if (arrival && __sync_lock_test_and_set(&arrival->told, now) == now)
 		return 0; /* the list of running processes was faster */
@@ -118,14 +120,15 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_free, struct task_struct *task)
 {
-	forget_arrival(task);
+	if (is_remembered(task)) /* most never were: a look-up takes no lock */
+		forget_arrival(task);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id();
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
 	struct exit_record *record;
 	struct arrival *arrival;
 	__u32 status, profile;

@@ -87,6 +87,13 @@ static __always_inline struct arrival *mark_arrived(struct task_struct *task)
 	return arrival_of(task);
 }
 
+static __always_inline bool is_remembered(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+
+	return bpf_map_lookup_elem(&arrivals, &key);
+}
+
 /* The address may be that of another task from now on. */
 static __always_inline void forget_arrival(struct task_struct *task)
 {
