@@ -18,27 +18,26 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_file_call, struct pt_regs *regs, long result)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 number = (__u32)regs->orig_ax & ~X32_BIT, profile;
-	struct task_struct *task;
 	struct arguments is;
 	__u64 cgroup;
 
 	barrier_var(number); /* or clang looks up with another register than the one that it checked */
-	if (number >= NUMBERS_MAX || result < 0 || !(numbers[number] || numbers_ia32[number]))
-		return 0;
-	task = bpf_get_current_task_btf();
-	if (!take(&is, regs, task, number))
+	if (number >= NUMBERS_MAX || result < 0 || !take(&is, regs, task, number))
 		return 0;
 	number = numbers[is.number & (NUMBERS_MAX - 1)];
 	if (number & NUMBER_MOVES && is_move(&is))
 		count_move();
 	if (number & NUMBER_ENDS)
 		return settings.file_totals ? on_end(&is, task) : 0;
-	if (!(number & NUMBER_EVENT) && !(number & NUMBER_USE && settings.file_totals && result))
+	if (!(number & (NUMBER_EVENT | NUMBER_OPEN)) && !(number & NUMBER_USE && settings.file_totals && result))
 		return 0;
 	cgroup = task->cgroups->dfl_cgrp->kn->id; /* as the helper gives it, without the call */
 	if (!watched(task, cgroup, &profile))
 		return 0;
+	if (number & NUMBER_OPEN)
+		return on_opened(result, is.number == __NR_open ? is.b : is.c, task, cgroup, profile);
 	if (number & NUMBER_USE)
 		return on_use(&is, result, cgroup, profile);
 	return on_activity(&is, result, task, cgroup, profile);
