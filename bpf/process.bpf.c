@@ -72,7 +72,7 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	if (arrival && __sync_lock_test_and_set(&arrival->told, now) == now)
 		return 0; /* the list of running processes was faster */
 	if (take_desk(&desk))
-		tell_program(&desk, task, cgroup, target.profile, arrival, false);
+		tell_program(&desk, task, cgroup, &target, arrival, false);
 	return 0;
 }
 
@@ -106,7 +106,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		return 0; /* a runtime puts a child into a container: it has not arrived */
 	arrival = inherited(child, parents, target.epoch);
 	is_told = child->pid == child->tgid && !is_no_news(&arrival, target.profile); /* a thread is no process */
-	set_arrival(child, &arrival);
+	set_arrival(child, &arrival, BPF_ANY);
 	if (!is_told)
 		return 0;
 	record = reserve(sizeof(*record), LOSS_PROCESS);

@@ -11,6 +11,8 @@
 
 #include "container.h"
 
+#include <linux/errno.h>
+
 /* What is remembered of a process that has arrived. */
 struct arrival {
 	struct token program; /* token of its last exec; zero where there was none, or one that was cut */
@@ -68,12 +70,13 @@ static __always_inline __u64 telling(const struct mm_struct *mm, __u16 epoch)
 	return mm ? (__u64)mm ^ (__u64)epoch << 48 : 0;
 }
 
-/* Has `fresh` remembered of a task, instead of what was. */
-static __always_inline void set_arrival(struct task_struct *task, struct arrival *fresh)
+/* Has `fresh` remembered of a task: instead of what was, or (BPF_NOEXIST) unless there is something. */
+static __always_inline void set_arrival(struct task_struct *task, struct arrival *fresh, __u64 flags)
 {
 	__u64 key = (__u64)task;
+	long error = bpf_map_update_elem(&arrivals, &key, fresh, flags);
 
-	if (bpf_map_update_elem(&arrivals, &key, fresh, BPF_ANY))
+	if (error && error != -EEXIST)
 		bpf_task_storage_get(&arrived, task, fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
@@ -83,7 +86,7 @@ static __always_inline struct arrival *mark_arrived(struct task_struct *task)
 
 	if (arrival)
 		return arrival;
-	set_arrival(task, &fresh);
+	set_arrival(task, &fresh, BPF_NOEXIST);
 	return arrival_of(task);
 }
 

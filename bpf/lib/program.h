@@ -214,10 +214,11 @@ static __always_inline __u32 fill_rest(const struct desk *desk, struct task_stru
 
 /* Tells of the program that `task` runs, unless it is known. */
 static __always_inline void tell_program(const struct desk *desk, struct task_struct *task, __u64 cgroup,
-					 __u32 profile, struct arrival *arrival, const bool other)
+					 const struct target *target, struct arrival *arrival, const bool other)
 {
 	struct exec_record *record = &desk->program->record;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = other ? BPF_CORE_READ(task, mm) : NULL;
+	__u32 profile = target->profile;
 	__u64 revision = revision_of(profile);
 	bool is_usual;
 	__u32 used;
@@ -227,7 +228,8 @@ static __always_inline void tell_program(const struct desk *desk, struct task_st
 	if (!revision) /* nobody can answer it yet */
 		record->head.token = (struct token){};
 	is_usual = is_known(revision, &record->head.token, LOSS_PROCESS);
-	if (arrival) {
+	/* Another may have ended meanwhile, and its room may be that of a new one. */
+	if (arrival && (!other || arrival->told == telling(mm, target->epoch))) {
 		arrival->program = record->head.token;
 		arrival->news = revision && !is_usual;
 	}

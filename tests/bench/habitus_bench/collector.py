@@ -213,7 +213,9 @@ async def main() -> int:
     """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(prog="bench-collector", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part, and write no file")
+    parser.add_argument(
+        "--only", action="append", choices=_PARTS, help="measure this part; no file is written"
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
     parser.add_argument("--out", type=Path, help="file of the figures of a whole run")
     arguments = parser.parse_args()
