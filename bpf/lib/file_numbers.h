@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Numbers of system calls. Two tables, read before anything else: most calls are none of ours and
- * cost one load. A 32-bit call of a 64-bit kernel has other numbers (what is `open` here would be
+ * Numbers of system calls. One bit each, read before anything else: most calls are none of ours, and
+ * a process that begins makes some dozens of them with cold caches. A 32-bit call of a 64-bit kernel has other numbers (what is `open` here would be
  * `fstat` there) and other registers; its numbers are given as those of the same call here.
  */
 #ifndef HABITUS_FILE_NUMBERS_H

@@ -19,7 +19,11 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrivals", "arrived", "revisions", "known", "passed", "lost_of")
+SHARED: Final = (
+    *("losses", "lost_of", "passed"),
+    *("targets", "seen", "arrivals", "arrived"),
+    *("revisions", "known"),
+)
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
