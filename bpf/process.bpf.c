@@ -117,14 +117,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_free")
-int BPF_PROG(on_free, struct task_struct *task)
-{
-	if (is_remembered(task)) /* most never were: a look-up takes no lock */
-		forget_arrival(task);
-	return 0;
-}
-
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -151,5 +143,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	record->code = (status >> 8) & 0xff;
 	record->signal = status & 0x7f;
 	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(on_free, struct task_struct *task)
+{
+	if (is_remembered(task)) /* most never were: a look-up takes no lock */
+		forget_arrival(task);
 	return 0;
 }
