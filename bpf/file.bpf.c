@@ -2,11 +2,12 @@
 /*
  * Files of containers: open, create, rename, unlink, chmod, chown, link, mount, modules, and what is
  * read and written of open files. One typed raw tracepoint at the end of every system call: it
- * loads wherever BTF does, where fentry and LSM may be refused. At the end, not at the start: only then is there a file to look at, and what
- * failed changed nothing. An opened file is read from the kernel; a call that takes names leaves
- * nothing behind but the names, in memory that another thread may have changed meanwhile.
+ * loads wherever BTF does, where fentry and LSM may be refused. At the end, not at the start: only then
+ * is there a file to look at, and what failed changed nothing. An opened file is read from the kernel; a
+ * call that takes names leaves nothing behind but the names, in memory that another thread may have
+ * changed meanwhile.
  *
- * The order is the price: most calls cost one load; those of others one look-up; a known open file
+ * The order is the price: most calls cost one bit; those of others one look-up; a known open file
  * two, without a walk, a hash or a clock.
  */
 #include "lib/file_activity.h"
