@@ -2,11 +2,12 @@
 /*
  * Files of containers: open, create, rename, unlink, chmod, chown, link, mount, modules, and what is
  * read and written of open files. One typed raw tracepoint at the end of every system call: it
- * loads wherever BTF does, where fentry and LSM may be refused. At the end, not at the start: only then is there a file to look at, and what
- * failed changed nothing. An opened file is read from the kernel; a call that takes names leaves
- * nothing behind but the names, in memory that another thread may have changed meanwhile.
+ * loads wherever BTF does, where fentry and LSM may be refused. At the end, not at the start: only then
+ * is there a file to look at, and what failed changed nothing. An opened file is read from the kernel; a
+ * call that takes names leaves nothing behind but the names, in memory that another thread may have
+ * changed meanwhile.
  *
- * The order is the price: most calls cost one load; those of others one look-up; a known open file
+ * The order is the price: most calls cost one bit; those of others one look-up; a known open file
  * two, without a walk, a hash or a clock.
  */
 #include "lib/file_activity.h"
@@ -18,27 +19,26 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_file_call, struct pt_regs *regs, long result)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 number = (__u32)regs->orig_ax & ~X32_BIT, profile;
-	struct task_struct *task;
 	struct arguments is;
 	__u64 cgroup;
 
 	barrier_var(number); /* or clang looks up with another register than the one that it checked */
-	if (number >= NUMBERS_MAX || result < 0 || !(numbers[number] || numbers_ia32[number]))
-		return 0;
-	task = bpf_get_current_task_btf();
-	if (!take(&is, regs, task, number))
+	if (number >= NUMBERS_MAX || result < 0 || !take(&is, regs, task, number))
 		return 0;
 	number = numbers[is.number & (NUMBERS_MAX - 1)];
 	if (number & NUMBER_MOVES && is_move(&is))
 		count_move();
 	if (number & NUMBER_ENDS)
 		return settings.file_totals ? on_end(&is, task) : 0;
-	if (!(number & NUMBER_EVENT) && !(number & NUMBER_USE && settings.file_totals && result))
+	if (!(number & (NUMBER_EVENT | NUMBER_OPEN)) && !(number & NUMBER_USE && settings.file_totals && result))
 		return 0;
 	cgroup = task->cgroups->dfl_cgrp->kn->id; /* as the helper gives it, without the call */
 	if (!watched(task, cgroup, &profile))
 		return 0;
+	if (number & NUMBER_OPEN)
+		return on_opened(result, is.number == __NR_open ? is.b : is.c, task, cgroup, profile);
 	if (number & NUMBER_USE)
 		return on_use(&is, result, cgroup, profile);
 	return on_activity(&is, result, task, cgroup, profile);

@@ -56,36 +56,35 @@ static __always_inline bool is_no_news(struct arrival *arrival, __u32 profile)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id(), now;
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id, now; /* as the helper gives it, without the call */
 	struct target target = target_of(task, cgroup);
 	struct arrival *arrival;
 	struct desk desk;
 
 	if (target.ignored)
 		return 0;
-	if (!has_arrived(task) && is_stage(task, cgroup))
+	arrival = arrival_of(task);
+	if (!arrival && !is_older(task) && is_stage(task, cgroup))
 		return 0;
-	arrival = mark_arrived(task);
+	if (!arrival)
+		arrival = mark_arrived(task);
 	now = telling(BPF_CORE_READ(task, mm), target.epoch);
 	if (arrival && __sync_lock_test_and_set(&arrival->told, now) == now)
 		return 0; /* the list of running processes was faster */
 	if (take_desk(&desk))
-		tell_program(&desk, task, cgroup, target.profile, arrival, false);
+		tell_program(&desk, task, cgroup, &target, arrival, false);
 	return 0;
 }
 
 /* What is known of the parent holds for the child: it runs the same program. */
-static __always_inline struct arrival *inherit(struct task_struct *child, struct arrival *parents, __u16 epoch)
+static __always_inline struct arrival inherited(struct task_struct *child, struct arrival *parents, __u16 epoch)
 {
-	struct arrival *arrival = mark_arrived(child);
+	struct arrival arrival = { .told = telling(BPF_CORE_READ(child, mm), epoch) }; /* by its fork */
 
-	if (!arrival)
-		return NULL;
 	if (parents) {
-		arrival->program = parents->program;
-		arrival->news = parents->news;
+		arrival.program = parents->program;
+		arrival.news = parents->news;
 	}
-	arrival->told = telling(BPF_CORE_READ(child, mm), epoch); /* by its fork */
 	return arrival;
 }
 
@@ -94,20 +93,21 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u64 cgroup = child->cgroups->dfl_cgrp->kn->id;
 	struct target target = target_of(child, cgroup);
-	struct arrival *arrival;
+	struct arrival *parents, arrival;
 	struct fork_record *record;
+	bool is_told;
 
 	if (target.ignored)
 		return 0;
-	arrival = arrival_of(parent->group_leader);
-	if (!arrival && !is_older(parent))
+	parents = arrival_of(parent->group_leader);
+	if (!parents && !is_older(parent))
 		return 0;
-	if (!same_container(cgroup, bpf_get_current_cgroup_id()))
+	if (!same_container(cgroup, parent->cgroups->dfl_cgrp->kn->id))
 		return 0; /* a runtime puts a child into a container: it has not arrived */
-	arrival = inherit(child, arrival, target.epoch);
-	if (child->pid != child->tgid)
-		return 0; /* a thread is no process */
-	if (is_no_news(arrival, target.profile))
+	arrival = inherited(child, parents, target.epoch);
+	is_told = child->pid == child->tgid && !is_no_news(&arrival, target.profile); /* a thread is no process */
+	set_arrival(child, &arrival, BPF_ANY);
+	if (!is_told)
 		return 0;
 	record = reserve(sizeof(*record), LOSS_PROCESS);
 	if (!record)
@@ -120,7 +120,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id();
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
 	struct exit_record *record;
 	struct arrival *arrival;
 	__u32 status, profile;
@@ -143,5 +143,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	record->code = (status >> 8) & 0xff;
 	record->signal = status & 0x7f;
 	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(on_free, struct task_struct *task)
+{
+	if (is_remembered(task)) /* most never were: a look-up takes no lock */
+		forget_arrival(task);
 	return 0;
 }

@@ -26,6 +26,12 @@ static __always_inline bool is_stage_now(struct task_struct *task, __u64 cgroup)
 	return !same_container(cgroup_of(parent), cgroup) && same_mounts(task, parent);
 }
 
+/* It has no number any more: the kernel gives its memory back as soon as we let go of it. */
+static __always_inline bool is_gone(struct task_struct *task)
+{
+	return !BPF_CORE_READ(task, thread_pid);
+}
+
 /*
  * Is its program ours to tell? It is once for each, and the handler of exec asks the same. In the
  * middle of an exec the new program has no arguments yet: that handler comes, and tells it whole.
@@ -60,9 +66,13 @@ int list_running(struct bpf_iter__task *context)
 	if (!target || target->ignored || is_stage_now(task, cgroup))
 		return 0;
 	arrival = mark_arrived(task);
+	if (is_gone(task)) { /* its end may have been seen before the mark */
+		forget_arrival(task);
+		return 0;
+	}
 	if (!arrival || task->pid != task->tgid || !claim(task, arrival, target->epoch))
 		return 0;
 	if (take_desk(&desk))
-		tell_program(&desk, task, cgroup, target->profile, arrival, true);
+		tell_program(&desk, task, cgroup, target, arrival, true);
 	return 0;
 }

@@ -13,5 +13,8 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 #define DIRECT bpf_ksym_exists(bpf_rdonly_cast)
 #define AS(type, address) ((type *)bpf_rdonly_cast((address), bpf_core_type_id_kernel(type)))
+/* One field, whether or not the kernel has the function. */
+#define LOAD(type, address, field) \
+	(DIRECT ? AS(struct type, address)->field : BPF_CORE_READ((struct type *)(address), field))
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Numbers of system calls. Two tables, read before anything else: most calls are none of ours and
- * cost one load. A 32-bit call of a 64-bit kernel has other numbers (what is `open` here would be
+ * Numbers of system calls. One bit each, read before anything else: most calls are none of ours, and
+ * a process that begins makes some dozens of them with cold caches. A 32-bit call of a 64-bit kernel has other numbers (what is `open` here would be
  * `fstat` there) and other registers; its numbers are given as those of the same call here.
  */
 #ifndef HABITUS_FILE_NUMBERS_H
@@ -27,7 +27,8 @@ enum number {
 	NUMBER_EVENT = 1, /* this number is file activity, … */
 	NUMBER_MOVES = 2, /* … or may give open files another path (moves.h), … */
 	NUMBER_USE = 4,   /* … or reads or writes an open file, … */
-	NUMBER_ENDS = 8,  /* … or ends the use of a descriptor (file_use_calls.h) */
+	NUMBER_ENDS = 8,  /* … or ends the use of a descriptor (file_use_calls.h), … */
+	NUMBER_OPEN = 16, /* … or opens a file, and says how in a number */
 };
 
 struct arguments {
@@ -35,141 +36,169 @@ struct arguments {
 	__u64 a, b, c, d, e;
 };
 
-static const __u8 numbers[NUMBERS_MAX] = {
-	[__NR_openat] = NUMBER_EVENT,
-	[__NR_openat2] = NUMBER_EVENT,
-	[__NR_open_by_handle_at] = NUMBER_EVENT,
-	[__NR_unlinkat] = NUMBER_EVENT,
-	[__NR_renameat] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_renameat2] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_fchmod] = NUMBER_EVENT,
-	[__NR_fchmodat] = NUMBER_EVENT,
-	[__NR_fchmodat2] = NUMBER_EVENT,
-	[__NR_fchown] = NUMBER_EVENT,
-	[__NR_fchownat] = NUMBER_EVENT,
-	[__NR_linkat] = NUMBER_EVENT,
-	[__NR_symlinkat] = NUMBER_EVENT,
-	[__NR_mkdirat] = NUMBER_EVENT,
-	[__NR_mknodat] = NUMBER_EVENT,
-	[__NR_truncate] = NUMBER_EVENT,
-	[__NR_ftruncate] = NUMBER_EVENT,
-	[__NR_mount] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_umount2] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_move_mount] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_open_tree] = NUMBER_MOVES,
-	[__NR_open_tree_attr] = NUMBER_MOVES,
-	[__NR_fsmount] = NUMBER_MOVES,
-	[__NR_pivot_root] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_chroot] = NUMBER_EVENT,
-	[__NR_unshare] = NUMBER_MOVES,
-	[__NR_clone] = NUMBER_MOVES,
-	[__NR_clone3] = NUMBER_MOVES,
-	[__NR_init_module] = NUMBER_EVENT,
-	[__NR_finit_module] = NUMBER_EVENT,
-	[__NR_delete_module] = NUMBER_EVENT,
-	[__NR_read] = NUMBER_USE,
-	[__NR_pread64] = NUMBER_USE,
-	[__NR_readv] = NUMBER_USE,
-	[__NR_preadv] = NUMBER_USE,
-	[__NR_preadv2] = NUMBER_USE,
-	[__NR_write] = NUMBER_USE,
-	[__NR_pwrite64] = NUMBER_USE,
-	[__NR_writev] = NUMBER_USE,
-	[__NR_pwritev] = NUMBER_USE,
-	[__NR_pwritev2] = NUMBER_USE,
-	[__NR_sendfile] = NUMBER_USE,
-	[__NR_copy_file_range] = NUMBER_USE,
-	[__NR_splice] = NUMBER_USE,
-	[__NR_close] = NUMBER_ENDS,
-	[__NR_close_range] = NUMBER_ENDS,
-	[__NR_dup3] = NUMBER_ENDS,
+/* X(w, call, what it is): those that every architecture has, … */
+#define NEWER_CALLS(X, w) \
+	X(w, openat, NUMBER_OPEN) \
+	X(w, openat2, NUMBER_EVENT) \
+	X(w, open_by_handle_at, NUMBER_OPEN) \
+	X(w, unlinkat, NUMBER_EVENT) \
+	X(w, renameat, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, renameat2, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, fchmod, NUMBER_EVENT) \
+	X(w, fchmodat, NUMBER_EVENT) \
+	X(w, fchmodat2, NUMBER_EVENT) \
+	X(w, fchown, NUMBER_EVENT) \
+	X(w, fchownat, NUMBER_EVENT) \
+	X(w, linkat, NUMBER_EVENT) \
+	X(w, symlinkat, NUMBER_EVENT) \
+	X(w, mkdirat, NUMBER_EVENT) \
+	X(w, mknodat, NUMBER_EVENT) \
+	X(w, truncate, NUMBER_EVENT) \
+	X(w, ftruncate, NUMBER_EVENT) \
+	X(w, mount, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, umount2, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, move_mount, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, open_tree, NUMBER_MOVES) \
+	X(w, open_tree_attr, NUMBER_MOVES) \
+	X(w, fsmount, NUMBER_MOVES) \
+	X(w, pivot_root, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, chroot, NUMBER_EVENT) \
+	X(w, unshare, NUMBER_MOVES) \
+	X(w, clone, NUMBER_MOVES) \
+	X(w, clone3, NUMBER_MOVES) \
+	X(w, init_module, NUMBER_EVENT) \
+	X(w, finit_module, NUMBER_EVENT) \
+	X(w, delete_module, NUMBER_EVENT) \
+	X(w, read, NUMBER_USE) \
+	X(w, pread64, NUMBER_USE) \
+	X(w, readv, NUMBER_USE) \
+	X(w, preadv, NUMBER_USE) \
+	X(w, preadv2, NUMBER_USE) \
+	X(w, write, NUMBER_USE) \
+	X(w, pwrite64, NUMBER_USE) \
+	X(w, writev, NUMBER_USE) \
+	X(w, pwritev, NUMBER_USE) \
+	X(w, pwritev2, NUMBER_USE) \
+	X(w, sendfile, NUMBER_USE) \
+	X(w, copy_file_range, NUMBER_USE) \
+	X(w, splice, NUMBER_USE) \
+	X(w, close, NUMBER_ENDS) \
+	X(w, close_range, NUMBER_ENDS) \
+	X(w, dup3, NUMBER_ENDS)
+
+/* … and the old ones, which newer architectures never had. */
 #ifdef __NR_open
-	[__NR_open] = NUMBER_EVENT,
-	[__NR_creat] = NUMBER_EVENT,
-	[__NR_unlink] = NUMBER_EVENT,
-	[__NR_rmdir] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_rename] = NUMBER_EVENT | NUMBER_MOVES,
-	[__NR_chmod] = NUMBER_EVENT,
-	[__NR_chown] = NUMBER_EVENT,
-	[__NR_lchown] = NUMBER_EVENT,
-	[__NR_link] = NUMBER_EVENT,
-	[__NR_symlink] = NUMBER_EVENT,
-	[__NR_mkdir] = NUMBER_EVENT,
-	[__NR_mknod] = NUMBER_EVENT,
-	[__NR_dup2] = NUMBER_ENDS,
+#define OLDER_CALLS(X, w) \
+	X(w, open, NUMBER_OPEN) \
+	X(w, creat, NUMBER_EVENT) \
+	X(w, unlink, NUMBER_EVENT) \
+	X(w, rmdir, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, rename, NUMBER_EVENT | NUMBER_MOVES) \
+	X(w, chmod, NUMBER_EVENT) \
+	X(w, chown, NUMBER_EVENT) \
+	X(w, lchown, NUMBER_EVENT) \
+	X(w, link, NUMBER_EVENT) \
+	X(w, symlink, NUMBER_EVENT) \
+	X(w, mkdir, NUMBER_EVENT) \
+	X(w, mknod, NUMBER_EVENT) \
+	X(w, dup2, NUMBER_ENDS)
+#else
+#define OLDER_CALLS(X, w)
 #endif
-};
+
+#define CALLS(X, w) NEWER_CALLS(X, w) OLDER_CALLS(X, w)
+
+/* X(w, number of a 32-bit call, the same call's name) */
+#define CALLS_IA32(X, w) \
+	X(w, 3, read) \
+	X(w, 4, write) \
+	X(w, 5, open) \
+	X(w, 6, close) \
+	X(w, 8, creat) \
+	X(w, 9, link) \
+	X(w, 10, unlink) \
+	X(w, 14, mknod) \
+	X(w, 15, chmod) \
+	X(w, 16, lchown) \
+	X(w, 21, mount) \
+	X(w, 22, umount2) \
+	X(w, 38, rename) \
+	X(w, 39, mkdir) \
+	X(w, 40, rmdir) \
+	X(w, 52, umount2) \
+	X(w, 61, chroot) \
+	X(w, 63, dup2) \
+	X(w, 83, symlink) \
+	X(w, 92, truncate) \
+	X(w, 93, ftruncate) \
+	X(w, 94, fchmod) \
+	X(w, 95, fchown) \
+	X(w, 120, clone) \
+	X(w, 128, init_module) \
+	X(w, 129, delete_module) \
+	X(w, 145, readv) \
+	X(w, 146, writev) \
+	X(w, 180, pread64) \
+	X(w, 181, pwrite64) \
+	X(w, 182, chown) \
+	X(w, 187, sendfile) \
+	X(w, 193, truncate) \
+	X(w, 194, ftruncate) \
+	X(w, 198, lchown) \
+	X(w, 207, fchown) \
+	X(w, 212, chown) \
+	X(w, 217, pivot_root) \
+	X(w, 239, sendfile) \
+	X(w, 295, openat) \
+	X(w, 296, mkdirat) \
+	X(w, 297, mknodat) \
+	X(w, 298, fchownat) \
+	X(w, 300, unlinkat) \
+	X(w, 302, renameat) \
+	X(w, 303, linkat) \
+	X(w, 304, symlinkat) \
+	X(w, 306, fchmodat) \
+	X(w, 310, unshare) \
+	X(w, 313, splice) \
+	X(w, 330, dup3) \
+	X(w, 333, preadv) \
+	X(w, 334, pwritev) \
+	X(w, 342, open_by_handle_at) \
+	X(w, 350, finit_module) \
+	X(w, 353, renameat2) \
+	X(w, 377, copy_file_range) \
+	X(w, 378, preadv2) \
+	X(w, 379, pwritev2) \
+	X(w, 428, open_tree) \
+	X(w, 429, move_mount) \
+	X(w, 432, fsmount) \
+	X(w, 435, clone3) \
+	X(w, 436, close_range) \
+	X(w, 437, openat2) \
+	X(w, 452, fchmodat2) \
+	X(w, 467, open_tree_attr)
+
+#define IS(w, call, is) [__NR_##call] = (is),
+#define IS_IA32(w, number, call) [number] = __NR_##call + 1,
+
+static const __u8 numbers[NUMBERS_MAX] = { CALLS(IS, 0) };
 
 /* Of a 32-bit call: the same call's number here, plus one; 0: none of ours. */
-static const __u16 numbers_ia32[NUMBERS_MAX] = {
-	[3] = __NR_read + 1,
-	[4] = __NR_write + 1,
-	[5] = __NR_open + 1,
-	[6] = __NR_close + 1,
-	[8] = __NR_creat + 1,
-	[9] = __NR_link + 1,
-	[10] = __NR_unlink + 1,
-	[14] = __NR_mknod + 1,
-	[15] = __NR_chmod + 1,
-	[16] = __NR_lchown + 1,
-	[21] = __NR_mount + 1,
-	[22] = __NR_umount2 + 1,
-	[38] = __NR_rename + 1,
-	[39] = __NR_mkdir + 1,
-	[40] = __NR_rmdir + 1,
-	[52] = __NR_umount2 + 1,
-	[61] = __NR_chroot + 1,
-	[63] = __NR_dup2 + 1,
-	[83] = __NR_symlink + 1,
-	[92] = __NR_truncate + 1,
-	[93] = __NR_ftruncate + 1,
-	[94] = __NR_fchmod + 1,
-	[95] = __NR_fchown + 1,
-	[120] = __NR_clone + 1,
-	[128] = __NR_init_module + 1,
-	[129] = __NR_delete_module + 1,
-	[145] = __NR_readv + 1,
-	[146] = __NR_writev + 1,
-	[180] = __NR_pread64 + 1,
-	[181] = __NR_pwrite64 + 1,
-	[182] = __NR_chown + 1,
-	[187] = __NR_sendfile + 1,
-	[193] = __NR_truncate + 1,
-	[194] = __NR_ftruncate + 1,
-	[198] = __NR_lchown + 1,
-	[207] = __NR_fchown + 1,
-	[212] = __NR_chown + 1,
-	[217] = __NR_pivot_root + 1,
-	[239] = __NR_sendfile + 1,
-	[295] = __NR_openat + 1,
-	[296] = __NR_mkdirat + 1,
-	[297] = __NR_mknodat + 1,
-	[298] = __NR_fchownat + 1,
-	[300] = __NR_unlinkat + 1,
-	[302] = __NR_renameat + 1,
-	[303] = __NR_linkat + 1,
-	[304] = __NR_symlinkat + 1,
-	[306] = __NR_fchmodat + 1,
-	[310] = __NR_unshare + 1,
-	[313] = __NR_splice + 1,
-	[330] = __NR_dup3 + 1,
-	[333] = __NR_preadv + 1,
-	[334] = __NR_pwritev + 1,
-	[342] = __NR_open_by_handle_at + 1,
-	[350] = __NR_finit_module + 1,
-	[353] = __NR_renameat2 + 1,
-	[377] = __NR_copy_file_range + 1,
-	[378] = __NR_preadv2 + 1,
-	[379] = __NR_pwritev2 + 1,
-	[428] = __NR_open_tree + 1,
-	[429] = __NR_move_mount + 1,
-	[432] = __NR_fsmount + 1,
-	[435] = __NR_clone3 + 1,
-	[436] = __NR_close_range + 1,
-	[437] = __NR_openat2 + 1,
-	[452] = __NR_fchmodat2 + 1,
-	[467] = __NR_open_tree_attr + 1,
-};
+static const __u16 numbers_ia32[NUMBERS_MAX] = { CALLS_IA32(IS_IA32, 0) };
+
+/* The w-th word of one bit a number: is it one of ours? */
+#define BIT_IN(w, number) | ((number) / 64 == (w) ? 1ull << (number) % 64 : 0)
+#define BIT(w, call, is) BIT_IN(w, __NR_##call)
+#define BIT_IA32(w, number, call) BIT_IN(w, number)
+#define WORDS(calls, bit)                                                                  \
+	{                                                                                  \
+		0 calls(bit, 0), 0 calls(bit, 1), 0 calls(bit, 2), 0 calls(bit, 3),        \
+		0 calls(bit, 4), 0 calls(bit, 5), 0 calls(bit, 6), 0 calls(bit, 7),        \
+	}
+
+/* One cache line for all calls, and one for those with 32 bits. */
+static const __u64 asked[NUMBERS_MAX / 64] __attribute__((aligned(64))) = WORDS(CALLS, BIT);
+static const __u64 asked_ia32[NUMBERS_MAX / 64] __attribute__((aligned(64))) = WORDS(CALLS_IA32, BIT_IA32);
 
 #define IA32_LCHOWN16 16
 #define IA32_FCHOWN16 95
@@ -205,14 +234,29 @@ static __always_inline void take_64(struct arguments *is, const struct pt_regs *
 	is->e = regs->r8;
 }
 
-/* False: neither activity nor a move. `task` is the current one. */
+/* Is the current task, `task`, in a 32-bit call? */
+static __always_inline bool is_ia32(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->thread_info.status) && task->thread_info.status & TS_COMPAT;
+}
+
+static __always_inline bool is_in(const __u64 *bits, __u32 number)
+{
+	return bits[number / 64] >> number % 64 & 1;
+}
+
+/* False: none of ours. `task` is the current one, `number` is below NUMBERS_MAX. */
 static __always_inline bool take(struct arguments *is, const struct pt_regs *regs, struct task_struct *task,
 				 __u32 number)
 {
-	if (bpf_core_field_exists(task->thread_info.status) && task->thread_info.status & TS_COMPAT) {
+	if (is_ia32(task)) {
+		if (!is_in(asked_ia32, number))
+			return false;
 		take_ia32(is, regs, number);
-		return is->number < NUMBERS_MAX;
+		return true;
 	}
+	if (!is_in(asked, number))
+		return false;
 	take_64(is, regs, number);
 	return true;
 }

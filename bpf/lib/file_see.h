@@ -137,12 +137,15 @@ static __always_inline void fill_open(struct deed *deed, const struct sight *sig
 		deed->flags |= FILE_DIRECTORY;
 }
 
-/* Is it a file whose bytes are its own: a regular one, or a disk? */
+/* Is it a file whose bytes are its own: a regular one, or a disk? `kind`: its mode. */
+static __always_inline bool is_kept(__u32 kind)
+{
+	return (kind & S_IFMT) == S_IFREG || (kind & S_IFMT) == S_IFBLK;
+}
+
 static __always_inline bool keeps_bytes(struct file *file)
 {
-	__u32 kind = DIRECT ? AS(struct file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
-
-	return (kind & S_IFMT) == S_IFREG || (kind & S_IFMT) == S_IFBLK;
+	return is_kept(DIRECT ? AS(struct file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode));
 }
 
 /*

@@ -13,7 +13,7 @@
 #define HABITUS_FILE_USES_H
 
 #include "file_use_calls.h"
-#include "file_weigh.h"
+#include "file_settled.h"
 
 #define USES_MAX 4096 /* all are looked through when a process ends that has some left */
 
@@ -283,9 +283,9 @@ static __always_inline int on_use(const struct arguments *is, __u64 bytes, __u64
 {
 	struct passage passage = passage_of(is);
 
-	if (passage.from != NO_FD)
+	if (passage.from != NO_FD && !is_settled(cgroup, profile, passage.from, FILE_OP_READ, 0))
 		use_file(cgroup, profile, passage.from, FILE_OP_READ, bytes);
-	if (passage.to != NO_FD)
+	if (passage.to != NO_FD && !is_settled(cgroup, profile, passage.to, FILE_OP_WRITE, 0))
 		use_file(cgroup, profile, passage.to, FILE_OP_WRITE, bytes);
 	return 0;
 }

@@ -11,6 +11,8 @@
 
 #include "container.h"
 
+#include <linux/errno.h>
+
 /* What is remembered of a process that has arrived. */
 struct arrival {
 	struct token program; /* token of its last exec; zero where there was none, or one that was cut */
@@ -19,6 +21,19 @@ struct arrival {
 	__u32 uses;           /* of a process: how many open files are accounted for it (file_uses.h) */
 };
 
+/*
+ * By the task's address, from its fork or exec until the kernel gives its memory back. All of it is
+ * there from the start: a task storage is made anew for each task, and what the kernel has to do now
+ * and then to have memory for it is most of what a fork costs (docs/decisions/0030-arrivals-in-a-table.md).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct arrival);
+} arrivals SEC(".maps");
+
+/* Who finds no room there: nobody is forgotten because others are many. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -34,7 +49,10 @@ static __always_inline bool is_older(struct task_struct *task)
 
 static __always_inline struct arrival *arrival_of(struct task_struct *task)
 {
-	return bpf_task_storage_get(&arrived, task, 0, 0);
+	__u64 key = (__u64)task;
+	struct arrival *arrival = bpf_map_lookup_elem(&arrivals, &key);
+
+	return arrival ? arrival : bpf_task_storage_get(&arrived, task, 0, 0);
 }
 
 static __always_inline bool has_arrived(struct task_struct *task)
@@ -52,9 +70,39 @@ static __always_inline __u64 telling(const struct mm_struct *mm, __u16 epoch)
 	return mm ? (__u64)mm ^ (__u64)epoch << 48 : 0;
 }
 
+/* Has `fresh` remembered of a task: instead of what was, or (BPF_NOEXIST) unless there is something. */
+static __always_inline void set_arrival(struct task_struct *task, struct arrival *fresh, __u64 flags)
+{
+	__u64 key = (__u64)task;
+	long error = bpf_map_update_elem(&arrivals, &key, fresh, flags);
+
+	if (error && error != -EEXIST)
+		bpf_task_storage_get(&arrived, task, fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
 static __always_inline struct arrival *mark_arrived(struct task_struct *task)
 {
-	return bpf_task_storage_get(&arrived, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct arrival *arrival = arrival_of(task), fresh = {};
+
+	if (arrival)
+		return arrival;
+	set_arrival(task, &fresh, BPF_NOEXIST);
+	return arrival_of(task);
+}
+
+static __always_inline bool is_remembered(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+
+	return bpf_map_lookup_elem(&arrivals, &key);
+}
+
+/* The address may be that of another task from now on. */
+static __always_inline void forget_arrival(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+
+	bpf_map_delete_elem(&arrivals, &key);
 }
 
 /* A thread's parent is the process that it belongs to: threads may carry other names. */

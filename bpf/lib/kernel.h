@@ -155,6 +155,8 @@ struct thread_info {
 	__u32 status; /* x86 */
 };
 
+struct pid;
+
 struct task_struct {
 	struct thread_info thread_info;
 	int pid;
@@ -166,6 +168,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
+	struct pid *thread_pid;
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;

@@ -23,10 +23,10 @@ static __always_inline bool is_root_mount(struct mount *mount)
 	int i;
 
 	for (i = 0; i < ROOTS_MAX; i++) {
-		under = BPF_CORE_READ(mount, mnt_parent);
+		under = LOAD(mount, mount, mnt_parent);
 		if (under == mount)
 			return true;
-		if (BPF_CORE_READ(mount, mnt_mountpoint) != BPF_CORE_READ(under, mnt.mnt_root))
+		if (LOAD(mount, mount, mnt_mountpoint) != LOAD(mount, under, mnt.mnt_root))
 			return false;
 		mount = under;
 	}
@@ -47,9 +47,9 @@ static __always_inline enum exe_class layer_of(struct inode *inode)
 /* `flags` are those of the walk from the file upwards. */
 static __always_inline enum exe_class class_of(struct file *file, __u32 flags)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct super_block *filesystem = BPF_CORE_READ(inode, i_sb);
-	unsigned long magic = BPF_CORE_READ(filesystem, s_magic);
+	struct inode *inode = LOAD(file, file, f_inode);
+	struct super_block *filesystem = LOAD(inode, inode, i_sb);
+	unsigned long magic = LOAD(super_block, filesystem, s_magic);
 	struct mount *mount;
 
 	if (flags & PATH_NAMELESS)
@@ -58,12 +58,12 @@ static __always_inline enum exe_class class_of(struct file *file, __u32 flags)
 		return layer_of(inode);
 	if (magic == TMPFS_MAGIC || magic == RAMFS_MAGIC)
 		return EXE_WRITABLE;
-	if (BPF_CORE_READ(filesystem, s_flags) & SB_RDONLY)
+	if (LOAD(super_block, filesystem, s_flags) & SB_RDONLY)
 		return EXE_IMAGE;
-	mount = mount_of(BPF_CORE_READ(file, f_path.mnt));
+	mount = mount_of(LOAD(file, file, f_path.mnt));
 	if (!is_root_mount(mount))
 		return EXE_WRITABLE;
-	return BPF_CORE_READ(mount, mnt.mnt_flags) & MNT_READONLY ? EXE_IMAGE : EXE_UNKNOWN;
+	return LOAD(mount, mount, mnt.mnt_flags) & MNT_READONLY ? EXE_IMAGE : EXE_UNKNOWN;
 }
 
 #endif

@@ -31,13 +31,6 @@ struct {
 	__type(value, struct owner);
 } owners SEC(".maps");
 
-/* As plain loads: `task` is a pointer that the verifier knows. */
-static __always_inline void read_comm(__u64 *comm, struct task_struct *task)
-{
-	comm[0] = *(const __u64 *)&task->comm[0];
-	comm[1] = *(const __u64 *)&task->comm[8];
-}
-
 /* A program may have been replaced under the same pid. */
 static __always_inline bool is_same(const struct record *head, struct task_struct *task)
 {

@@ -68,8 +68,8 @@ static __always_inline long read_memory(void *to, __u32 length, unsigned long fr
 static __always_inline __u32 read_argv(struct exec_record *record, __u32 used, struct task_struct *task,
 				       const bool other)
 {
-	unsigned long start = BPF_CORE_READ(task, mm, arg_start);
-	unsigned long length = BPF_CORE_READ(task, mm, arg_end) - start;
+	unsigned long start = task->mm->arg_start;
+	unsigned long length = task->mm->arg_end - start;
 
 	record->argv_flags = 0;
 	if (length > settings.max_argv) {
@@ -128,8 +128,8 @@ __noinline int add_preload(__u32 length, __u32 used)
 static __always_inline __u32 read_preload(const struct desk *desk, __u32 used, struct task_struct *task,
 					  const bool other)
 {
-	unsigned long start = BPF_CORE_READ(task, mm, env_start);
-	unsigned long length = BPF_CORE_READ(task, mm, env_end) - start;
+	unsigned long start = task->mm->env_start;
+	unsigned long length = task->mm->env_end - start;
 	struct exec_record *record = &desk->program->record;
 
 	record->preload_flags = 0;
@@ -150,6 +150,15 @@ static __always_inline bool is_whole(const struct exec_record *record)
 	       !(record->preload_flags & (PRELOAD_CUT | PRELOAD_UNREAD));
 }
 
+/* The field's type is of no size here (kernel.h): its place is looked up, and not its type. */
+static __always_inline __u64 effective_set(struct task_struct *task)
+{
+	__u64 at = bpf_core_field_offset(struct cred, cap_effective);
+
+	barrier_var(at); /* or clang makes it a part of the load, whose size is compared */
+	return *(const __u64 *)((const void *)task->cred + at);
+}
+
 /*
  * Fills in all that a verdict depends on, and the token of it. A profile asks neither for the
  * preload nor for capabilities; they are in the token, so that a change of them is seen again.
@@ -159,11 +168,10 @@ static __always_inline __u32 fill_habit(const struct desk *desk, struct task_str
 {
 	struct exec_record *record = &desk->program->record;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct hashing hashing = { .of = desk->program };
 	__u32 used, added;
 
-	bpf_core_read(&record->capabilities, sizeof(record->capabilities), &cred->cap_effective);
+	record->capabilities = effective_set(task);
 	used = at_most(add_walked((__u64)&exe->f_path, 0), PATH_BYTES);
 	record->exe_length = used;
 	record->exe_flags = desk->walk->flags;
@@ -208,10 +216,11 @@ static __always_inline __u32 fill_rest(const struct desk *desk, struct task_stru
 
 /* Tells of the program that `task` runs, unless it is known. */
 static __always_inline void tell_program(const struct desk *desk, struct task_struct *task, __u64 cgroup,
-					 __u32 profile, struct arrival *arrival, const bool other)
+					 const struct target *target, struct arrival *arrival, const bool other)
 {
 	struct exec_record *record = &desk->program->record;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = other ? BPF_CORE_READ(task, mm) : NULL;
+	__u32 profile = target->profile;
 	__u64 revision = revision_of(profile);
 	bool is_usual;
 	__u32 used;
@@ -221,7 +230,8 @@ static __always_inline void tell_program(const struct desk *desk, struct task_st
 	if (!revision) /* nobody can answer it yet */
 		record->head.token = (struct token){};
 	is_usual = is_known(revision, &record->head.token, LOSS_PROCESS);
-	if (arrival) {
+	/* Another may have ended meanwhile, and its room may be that of a new one. */
+	if (arrival && (!other || arrival->told == telling(mm, target->epoch))) {
 		arrival->program = record->head.token;
 		arrival->news = revision && !is_usual;
 	}

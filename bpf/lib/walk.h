@@ -8,7 +8,7 @@
 #ifndef HABITUS_WALK_H
 #define HABITUS_WALK_H
 
-#include "common.h"
+#include "direct.h"
 
 #define WALK_STEPS 64
 #ifndef SLOTS
@@ -39,7 +39,7 @@ static __always_inline struct mount *mount_of(struct vfsmount *mount)
 /* Puts "/name" before what was found; false when it does not fit. */
 static __always_inline bool prepend(struct walk *walk, struct dentry *dentry)
 {
-	__u32 length = BPF_CORE_READ(dentry, d_name.len) & NAME_BYTES;
+	__u32 length = LOAD(dentry, dentry, d_name.len) & NAME_BYTES;
 	__u32 position = walk->position - length - 1;
 	char *to;
 
@@ -50,7 +50,7 @@ static __always_inline bool prepend(struct walk *walk, struct dentry *dentry)
 	to = &walk->text[position];
 	barrier_var(to); /* or clang adds the 1 first, to a register that was not checked */
 	*to = '/';
-	bpf_probe_read_kernel(to + 1, length, BPF_CORE_READ(dentry, d_name.name));
+	bpf_probe_read_kernel(to + 1, length, LOAD(dentry, dentry, d_name.name));
 	walk->position = position;
 	return true;
 }
@@ -63,15 +63,15 @@ static __always_inline bool step(struct walk *walk)
 	struct mount *over;
 	struct dentry *parent;
 
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		over = BPF_CORE_READ(mount, mnt_parent);
+	if (dentry == LOAD(mount, mount, mnt.mnt_root)) {
+		over = LOAD(mount, mount, mnt_parent);
 		if (over == mount)
 			return false; /* the root of the namespace */
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->dentry = LOAD(mount, mount, mnt_mountpoint);
 		walk->mount = over;
 		return true;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
+	parent = LOAD(dentry, dentry, d_parent);
 	if (parent == dentry)
 		walk->flags |= PATH_NAMELESS;
 	if (!prepend(walk, dentry))
@@ -104,7 +104,7 @@ static __always_inline void walk_from(struct walk *walk, struct dentry *dentry, 
 	walk->mount = mount;
 	walk->position = PATH_BYTES;
 	walk->flags = 0;
-	if (dentry != BPF_CORE_READ(mount, mnt.mnt_root) && !BPF_CORE_READ(dentry, d_hash.pprev))
+	if (dentry != LOAD(mount, mount, mnt.mnt_root) && !LOAD(dentry, dentry, d_hash.pprev))
 		walk->flags |= PATH_DELETED;
 	bpf_loop(WALK_STEPS, ascend, &ascent, 0);
 	if (!ascent.arrived)

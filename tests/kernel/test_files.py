@@ -325,4 +325,4 @@ for i in range(3000): os.close(os.open(str(i), 0o101))
 async def test_by_default_no_program_of_files_is_loaded(collect):
     recorder = await collect()
 
-    assert recorder.loader.status().hooks == ["on_exec", "on_fork", "on_exit"]
+    assert recorder.loader.status().hooks == ["on_exec", "on_fork", "on_exit", "on_free"]

@@ -246,4 +246,4 @@ async def test_without_the_setting_no_program_is_attached(collect, new_container
 
     await recorder.of(container, "exit")
     assert not [event for event in recorder.events if event.class_ == "network"]
-    assert set(recorder.loader.status().hooks) == {"on_exec", "on_fork", "on_exit"}
+    assert set(recorder.loader.status().hooks) == {"on_exec", "on_fork", "on_exit", "on_free"}

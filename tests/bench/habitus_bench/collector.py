@@ -4,6 +4,8 @@
 Every round puts the same loops through every subject in turn, on one CPU: unmonitored; the collector with
 everything known; while learning; a process that is not watched; opensnoop, execsnoop, tcpconnect; auditd. A
 figure `X.added_ns` is the median over the rounds of (subject − unmonitored), each within its round.
+
+`--only spawn`, or another part, measures that part alone; `--no-peers` leaves the other tools out.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +27,14 @@ from habitus_cgroups import container
 from habitus_collector import cgroups
 
 _COUNTS: Final = {"open": 200_000, "spawn": 1000, "connect": 10_000, "mixed": 1000}
+_PARTS: Final = (*_COUNTS, "steady", "storm")
 _REPEATS: Final = 3
 _STORM_S: Final = 4
 _STORM_RATES: Final = (5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
 _STEADY_TURNS_S: Final = 100
 _STEADY_S: Final = 10
 _WIRE_EXECS: Final = 300
+_OUT: Final = Path("build/bench/collector.json")
 _SETTLE_S: Final = 4.0  # revisions are told every two seconds, and verdicts come back within milliseconds
 _FILE_CALL: Final = "on_file_call"
 """The program by which files are seen at the end of every system call; another rung has none such."""
@@ -39,7 +43,9 @@ _FILE_CALL: Final = "on_file_call"
 class Bench:
     """One run: the line, the containers' cgroups, and what was read so far."""
 
-    def __init__(self, scratch: Path, tree: Path) -> None:
+    def __init__(self, scratch: Path, tree: Path, parts: Collection[str], *, peers: bool) -> None:
+        self.modes = tuple(mode for mode in _COUNTS if mode in parts)
+        self.peers = peers
         self.workload = Workload(scratch)
         self.scratch = scratch
         self.tree = tree
@@ -48,9 +54,11 @@ class Bench:
         self.figures: dict[str, float] = {}
         self.faults: list[str] = []
 
-    def loops(self, subject: str, cgroup: Path | None, modes: tuple[str, ...] = tuple(_COUNTS)) -> None:
+    def loops(self, subject: str, cgroup: Path | None, modes: Collection[str] = tuple(_COUNTS)) -> None:
         """Time each loop a few times and keep the best: what disturbs only ever adds."""
-        for mode in modes:
+        for mode in self.modes:
+            if mode not in modes:
+                continue
             best = min(self.workload.nanoseconds(mode, _COUNTS[mode], cgroup) for _ in range(_REPEATS))
             self.readings.add(mode, subject, best)
 
@@ -78,8 +86,9 @@ class Bench:
                 used, began = cpu_seconds(process.child.pid), time.monotonic()
                 await asyncio.to_thread(self.loops, "learning", fresh)
                 self._say("collector while learning", used, began, process.child.pid)
-        with peers.tracefs():
-            await asyncio.to_thread(self._peers)
+        if self.peers:
+            with peers.tracefs():
+                await asyncio.to_thread(self._peers)
 
     async def _warm(self, known: Path) -> None:
         await asyncio.sleep(_SETTLE_S)
@@ -90,6 +99,8 @@ class Bench:
 
     def _peers(self) -> None:
         for peer in peers.SNOOPS:
+            if peer.workload not in self.modes:
+                continue
             self._beside(peer.name, lambda peer=peer: peers.snoop(peer, self.scratch), (peer.workload,))
         self._beside("auditd", lambda: peers.auditd(self.scratch), tuple(_COUNTS))
 
@@ -120,7 +131,6 @@ class Bench:
             share = 100 * (cpu_seconds(process.child.pid) - used) / (time.monotonic() - began)
             await asyncio.sleep(3)
             status = await self.line.status()
-            self.figures["file_rung.fentry"] = float(_FILE_CALL not in status.hooks)
             self.figures["steady.user_cpu_percent"] = share
             self.figures["steady.events_to_user_space"] = sum(status.events.values()) - before
             for name, value in status.known.items():
@@ -203,23 +213,22 @@ async def main() -> int:
     """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(prog="bench-collector", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("build/bench/collector.json"))
+    parser.add_argument(
+        "--only", action="append", choices=_PARTS, help="measure this part; no file is written"
+    )
+    parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
+    parser.add_argument("--out", type=Path, help="file of the figures of a whole run")
     arguments = parser.parse_args()
+    parts = arguments.only or _PARTS
     tree = cgroups.mount_point()
     if os.geteuid() or tree is None:
         sys.stderr.write("bench-collector: needs root and a mounted cgroup v2 tree\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="habitus-bench-") as name:
-        bench = Bench(Path(name), tree)
+        bench = Bench(Path(name), tree, parts, peers=not arguments.no_peers)
         await bench.line.start()
         try:
-            with container(tree) as known:
-                await bench.teach(known)
-                for number in range(arguments.rounds):
-                    sys.stderr.write(f"round {number + 1} of {arguments.rounds}\n")
-                    await bench.round(known)
-                await _step("steady state", lambda: bench.steady(known))
-            await _step("storm", bench.storm)
+            await _measure(bench, parts, arguments.rounds)
         finally:
             await bench.line.stop()
     found = bench.conclude()
@@ -228,13 +237,26 @@ async def main() -> int:
     sys.stdout.write(f"measured with the file sensor by {rung} (collector.file_rung)\n")
     for fault in bench.faults:
         sys.stdout.write(f"not measured: {fault}\n")
-    figures.write(arguments.out, found)
+    if arguments.out or not arguments.only:
+        figures.write(arguments.out or _OUT, found)
     return 0
 
 
-async def _step(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    sys.stderr.write(f"{name}\n")
-    await work()
+async def _measure(bench: Bench, parts: Collection[str], rounds: int) -> None:
+    with container(bench.tree) as known:
+        if {*parts} != {"storm"}:
+            await bench.teach(known)
+        for number in range(rounds if bench.modes else 0):
+            sys.stderr.write(f"round {number + 1} of {rounds}\n")
+            await bench.round(known)
+        if "steady" in parts:
+            sys.stderr.write("steady state\n")
+            await bench.steady(known)
+    if "storm" in parts:
+        sys.stderr.write("storm\n")
+        await bench.storm()
+    status = await bench.line.status()  # the last one that a collector told
+    bench.figures["file_rung.fentry"] = float(_FILE_CALL not in status.hooks)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from habitus_collector import records, rungs
+from habitus_collector import memory, records, rungs
 from habitus_collector.container_hooks import ContainerHooks
 from habitus_collector.libbpf import BpfObject, Libbpf, LibbpfFault, Map
 from habitus_collector.ring_buffer import RingBuffer
@@ -19,7 +19,11 @@ from habitus_collector.sensors import Sensor
 
 log = logging.getLogger(__name__)
 
-SHARED: Final = ("losses", "targets", "seen", "arrived", "revisions", "known", "passed", "lost_of")
+SHARED: Final = (
+    *("losses", "lost_of", "passed"),
+    *("targets", "seen", "arrivals", "arrived"),
+    *("revisions", "known"),
+)
 """Maps that all objects have in common."""
 _ID: Final = struct.Struct("=Q")
 _NUMBER: Final = struct.Struct("=I")
@@ -86,7 +90,7 @@ class Sensors:
             self.close()
             raise
         self._cpus = self._library.cpus()
-        self._library.tidy()
+        memory.give_back()  # loading took some ten megabytes
 
     @property
     def hooks(self) -> list[str]:

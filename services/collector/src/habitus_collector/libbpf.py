@@ -75,12 +75,6 @@ class Libbpf:
         """End one link; the program stays loaded."""
         self.lib.bpf_link__destroy(link)
 
-    def tidy(self) -> None:
-        """Give back to the system what loading took and freed: glibc keeps some ten megabytes of it."""
-        trim = getattr(self._libc, "malloc_trim", None)
-        if trim:
-            trim(0)
-
     def cpus(self) -> int:
         """Return the number of possible CPUs: values that a per-CPU map has."""
         return self.done(self.lib.libbpf_num_possible_cpus(), "counting CPUs")

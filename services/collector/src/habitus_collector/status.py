@@ -18,6 +18,7 @@ from habitus.nodes import NodeStatus
 from habitus.publish import FAULTS
 from habitus_collector.loaders import Loader
 from habitus_collector.losses import Losses
+from habitus_collector.memory import AfterStorms
 from habitus_collector.outlet import Outlet
 from habitus_collector.spool import age_s
 
@@ -36,6 +37,7 @@ class StatusReporter:
         self._loader = loader
         self._outlet = outlet
         self._losses = losses
+        self._storms = AfterStorms()
         self._bucket: KeyValue | None = None
         self._lost: dict[str, int] = {}
 
@@ -53,6 +55,7 @@ class StatusReporter:
         """Tell the profilers what was lost since the last look."""
         loader = self._loader.status()
         self._outlet.lost(self._losses.notices(loader.lost, loader.images, loader.lost_of))
+        self._storms.look(self._outlet.events.total(), self._outlet.queued)
 
     async def write(self) -> None:
         """Write once; a broker that is away is left to the bus to report."""
