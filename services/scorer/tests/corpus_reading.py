@@ -134,6 +134,8 @@ def _file(op: str, words: list[str], process: dict[str, Any], via: dict[str, str
         return "mount", process, {"path": words[0], "flags": ["chroot"]}
     if op in {"write", "read", "open"}:  # as our collector tells it: an open, and for what
         return "open", process, {"path": words[0], "flags": ["write" if op == "write" else "read"], **via}
+    if op == "rename" and len(words) > 1:
+        return op, process, {"path": words[0], "new_path": words[1]}
     return op, process, {"path": words[0]}
 
 
