@@ -27,6 +27,8 @@ _COMMON: Final = frozenset({
     "falco fd.sockfamily", "falco evt.is_open_read", "falco evt.is_open_write",
 })  # fmt: skip
 """Fields of few values: that one of them occurs tells little."""
+_WAYS: Final = 256
+"""A condition of more ways is one way of its own."""
 _EQUAL: Final = str.maketrans({"ı": "i", "ſ": "s", "ς": "σ", "\u0307": None})
 
 
@@ -55,10 +57,14 @@ Needs = tuple[Clause, ...]
 
 
 class Condition(NamedTuple):
-    """Whether it holds for a record, and what must occur in the record for that."""
+    """Whether it holds for a record, and what must occur in the record for that.
+
+    `ways`: the condition holds wherever one of these does, and nowhere else. None: it is its only way.
+    """
 
     holds: Predicate
     needs: Needs = ()
+    ways: "tuple[Condition, ...]" = ()
 
 
 def fold(text: str) -> str:
@@ -94,6 +100,34 @@ def either(parts: Iterable[Needs]) -> Needs:
         best: Clause = max(needs, key=_worth)
         together |= best
     return (frozenset(together),) if 0 < len(together) <= _LITERALS else ()
+
+
+def any_of(parts: Sequence[Condition]) -> Condition:
+    """Return the condition that holds where one of `parts` does."""
+    if len(parts) == 1:
+        return parts[0]
+    tests = [part.holds for part in parts]
+    ways = tuple(way for part in parts for way in part.ways or (part,))
+    return Condition(
+        lambda record: any(test(record) for test in tests),
+        either(part.needs for part in parts),
+        ways if len(ways) <= _WAYS else (),
+    )
+
+
+def all_of(parts: Sequence[Condition]) -> Condition:
+    """Return the condition that holds where all of `parts` do: its ways are those of the part with most."""
+    if len(parts) == 1:
+        return parts[0]
+    widest = max(range(len(parts)), key=lambda at: len(parts[at].ways))
+    others = [part for at, part in enumerate(parts) if at != widest]
+    ways = tuple(_together([way, *others]) for way in parts[widest].ways)
+    return _together(parts)._replace(ways=ways)
+
+
+def _together(parts: Sequence[Condition]) -> Condition:
+    tests = [part.holds for part in parts]
+    return Condition(lambda record: all(test(record) for test in tests), every(part.needs for part in parts))
 
 
 def _worth(clause: Clause) -> tuple[int, int]:

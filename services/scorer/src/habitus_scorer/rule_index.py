@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which rules may hold for an event: one pass over its text tells which needed literals occur.
 
-A rule of which a needed clause is absent is not evaluated. One that is left is evaluated in full, so
-the index decides nothing by itself. Log sources come first: each kind of event has a part of its own.
+A rule of which a needed clause is absent is not evaluated, and of one that is left only the ways to hold
+of which none is absent: the index decides nothing by itself. Log sources come first: each kind of event
+has a part of its own, and each of an event's fields is looked through for its own literals.
 Python's `re` finds no alternatives that overlap, and a search for each of 1,400 literals costs more than
 the rules: hence ahocorasick-rs.
 """
@@ -12,14 +13,14 @@ from typing import Final
 
 from ahocorasick_rs import AhoCorasick
 
-from habitus_scorer.needs import Clause, Literal, Source, fold
+from habitus_scorer.needs import Clause, Literal, Needs, Source, fold
 from habitus_scorer.rules_model import Rule
 from habitus_scorer.sigma.fields import Record
 
-_FRAMES: Final = [chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r"]
-"""One stands before and after each text of a field, so that a literal can say that it begins or ends it.
+_FRAME: Final = "\x01"
+"""Stands before and after each text of a field, so that a literal can say that it begins or ends it.
 
-Fields may share one, and texts may contain one: then a rule too many is evaluated, never one too few.
+Texts may contain it: then a rule too many is evaluated, never one too few.
 """
 
 
@@ -47,43 +48,59 @@ class _Part:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         bits: dict[Clause, int] = {}
-        self._rules = [(_bits_of(rule, bits), rule) for rule in rules]
-        sources = dict.fromkeys(literal.source for clause in bits for literal in clause)
-        self._sources = [(source, _FRAMES[at % len(_FRAMES)]) for at, source in enumerate(sources)]
-        frames = dict(self._sources)
-        marks: dict[str, int] = {}
+        self._rules = [
+            (
+                _bits_of(rule.needs, bits),
+                [(_bits_of(way.needs, bits), way.holds) for way in rule.ways] or [(0, rule.test)],
+                rule,
+            )
+            for rule in rules
+        ]
+        marks: dict[Source, dict[str, int]] = {}
         for clause, bit in bits.items():
             for literal in clause:
-                framed = _framed(literal, frames)
-                marks[framed] = marks.get(framed, 0) | bit
-        self._marks = list(marks.values())
-        self._automaton = AhoCorasick(list(marks))
+                of_source = marks.setdefault(literal.source, {})
+                framed = _framed(literal)
+                of_source[framed] = of_source.get(framed, 0) | bit
+        self._fields = [(source, _Field(literals)) for source, literals in marks.items()]
 
     def hits(self, record: Record) -> list[Rule]:
         found = self._found(record)
-        return [rule for asked, rule in self._rules if found & asked == asked and rule.test(record)]
+        return [
+            rule
+            for asked, ways, rule in self._rules
+            if found & asked == asked
+            and any(found & needed == needed and holds(record) for needed, holds in ways)
+        ]
 
     def _found(self, record: Record) -> int:
-        text = fold(
-            "".join(
-                f"{frame}{frame.join(texts)}{frame}"
-                for source, frame in self._sources
-                if (texts := source.texts(record))
-            )
-        )
+        found = 0
+        for source, field in self._fields:
+            if texts := source.texts(record):
+                found |= field.found(fold(f"{_FRAME}{_FRAME.join(texts)}{_FRAME}"))
+        return found
+
+
+class _Field:
+    """The literals that are looked for in one field of an event."""
+
+    def __init__(self, literals: dict[str, int]) -> None:
+        self._marks = list(literals.values())
+        self._automaton = AhoCorasick(list(literals))
+
+    def found(self, text: str) -> int:
         found, marks = 0, self._marks
         for at, _, _ in self._automaton.find_matches_as_indexes(text, overlapping=True):
             found |= marks[at]
         return found
 
 
-def _bits_of(rule: Rule, bits: dict[Clause, int]) -> int:
+def _bits_of(needs: Needs, bits: dict[Clause, int]) -> int:
     asked = 0
-    for clause in rule.needs:
+    for clause in needs:
         asked |= bits.setdefault(clause, 1 << len(bits))
     return asked
 
 
-def _framed(literal: Literal, frames: dict[Source, str]) -> str:
-    frame = frames[literal.source]
-    return f"{frame if literal.start else ''}{literal.text}{frame if literal.end else ''}"
+def _framed(literal: Literal) -> str:
+    return f"{_FRAME if literal.start else ''}{literal.text}{_FRAME if literal.end else ''}"

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from habitus.languages import Bilingual
 from habitus.text import printable
-from habitus_scorer.needs import Needs, Predicate
+from habitus_scorer.needs import Condition, Needs, Predicate
 from habitus_scorer.sigma.fields import Record
 
 SCALE: Final = 40.0
@@ -23,7 +23,8 @@ class Rule:
     """One rule that can be evaluated. `points` is on the scale of 0 … 40.
 
     `version` is a digest of what the rule says, so that a replay knows whether it is the same rule.
-    `needs` must occur in an event for the rule to hold; see `rule_index`.
+    `needs` must occur in an event for the rule to hold; see `rule_index`. `ways`: it holds where one of them
+    does; none where `test` is all that is known.
     `narrowed` names what the rule asks for beside and our events never are; the rest of it holds.
     """
 
@@ -37,6 +38,7 @@ class Rule:
     test: Predicate
     source: Path
     needs: Needs = ()
+    ways: tuple[Condition, ...] = ()
     narrowed: tuple[str, ...] = ()
     version: str = ""
 

@@ -16,7 +16,7 @@ from typing import Final
 from habitus_scorer.falco import fields
 from habitus_scorer.falco.grammar import LISTS, Check, ConditionFault, Many, Named, Node, Not
 from habitus_scorer.falco.needs import needs_of
-from habitus_scorer.needs import Condition, Predicate, Source, either, every
+from habitus_scorer.needs import Condition, Predicate, Source, all_of, any_of
 from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.matching import bounded
 
@@ -120,7 +120,7 @@ class Compiler:
             raise lacking
         if not found:
             return not settles
-        return found[0] if len(found) == 1 else _together(found, settles=settles)
+        return any_of(found) if settles else all_of(found)
 
     def _macro(self, name: str) -> Decided:
         if name in self._open:
@@ -177,13 +177,6 @@ class Compiler:
 
 def _not(test: Predicate) -> Condition:
     return Condition(lambda record: not test(record))
-
-
-def _together(parts: Sequence[Condition], *, settles: bool) -> Condition:
-    tests, needs = [part.holds for part in parts], [part.needs for part in parts]
-    if settles:
-        return Condition(lambda record: any(test(record) for test in tests), either(needs))
-    return Condition(lambda record: all(test(record) for test in tests), every(needs))
 
 
 def _predicate(check: Check, values: Sequence[str], read: fields.Reader) -> Predicate:

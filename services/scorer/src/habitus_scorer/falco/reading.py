@@ -76,6 +76,7 @@ def _rule(item: Item, compiler: Compiler, beside: str) -> Rule:
         test=test.holds,
         source=item.file,
         needs=test.needs,
+        ways=test.ways,
         narrowed=tuple(sorted(compiler.narrowed)),
         version=version_of((item.keys, beside)),
     )

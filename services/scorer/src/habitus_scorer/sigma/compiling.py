@@ -14,7 +14,7 @@ from sigma.conditions import (
 from sigma.rule import SigmaRule
 from sigma.types import SigmaString
 
-from habitus_scorer.needs import Condition, either, every
+from habitus_scorer.needs import Condition, all_of, any_of
 from habitus_scorer.sigma.faults import Unsupported
 from habitus_scorer.sigma.matching import keyword, matches, matches_any
 
@@ -31,15 +31,15 @@ def compiled(rule: SigmaRule, prepare: Callable[[Any], None] | None = None) -> C
     trees = [condition.parsed for condition in rule.detection.parsed_condition]
     for tree in trees if prepare else ():
         prepare(tree)  # type: ignore[misc]  # it is there
-    return _any([_node(tree) for tree in trees])
+    return any_of([_node(tree) for tree in trees])
 
 
 def _node(node: Any) -> Condition:
     match node:
         case ConditionAND(args=args):
-            return _all([_node(arg) for arg in args])
+            return all_of([_node(arg) for arg in args])
         case ConditionOR(args=args):
-            return _any(_alternatives(args))
+            return any_of(_alternatives(args))
         case ConditionNOT(args=[arg]):
             inner = _node(arg).holds
             return Condition(lambda record: not inner(record))
@@ -60,17 +60,3 @@ def _alternatives(args: list[Any]) -> list[Condition]:
         else:
             tests.append(_node(arg))
     return [matches_any(field, values) for field, values in plain.items()] + tests
-
-
-def _all(parts: list[Condition]) -> Condition:
-    tests = [part.holds for part in parts]
-    if len(tests) == 1:
-        return parts[0]
-    return Condition(lambda record: all(test(record) for test in tests), every(part.needs for part in parts))
-
-
-def _any(parts: list[Condition]) -> Condition:
-    tests = [part.holds for part in parts]
-    if len(tests) == 1:
-        return parts[0]
-    return Condition(lambda record: any(test(record) for test in tests), either(part.needs for part in parts))

@@ -83,6 +83,7 @@ def _rule(path: Path, document: Any) -> Rule:
         test=condition.holds,
         source=path,
         needs=condition.needs,
+        ways=condition.ways,
         version=version_of(document),
     )
 
