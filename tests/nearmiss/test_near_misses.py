@@ -9,9 +9,9 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.025, 0.001)
+TUNING = (0.049, 0.0022)
 """Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.175, 0.022)
+REPORTED = (0.143, 0.036)
 
 
 def embed(texts):
