@@ -9,6 +9,7 @@ the reader's to say what it is.
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 from habitus_profiler.hazards import (
@@ -18,20 +19,24 @@ from habitus_profiler.hazards import (
     DESCRIPTIONS,
     DOORS,
     FEATURES,
+    HARMLESS_PAIRS,
     INSIDE,
     KEYED,
+    LEVELS,
     LOOKS,
     NAMES,
     NEGATIONS,
     POWERS,
     PROTECTIONS,
     ROUTES,
+    WATCHING,
 )
 from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "place", "other"]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; where data lie; …"""
+Value = Literal["none", "on", "off", "amount", "format", "number", "word", "setting", "place", "other"]
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; a setting that is mild by
+itself; where data lie; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
 MILD_FLAGS: Final = words(
@@ -92,10 +97,10 @@ _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
-_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*[-_.]?\Z")
 _FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
-_GLOB: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?-]+\Z")
-_LONGEST_WORD: Final = 40
+_MARKED: Final = re.compile(r"\+?(?=.*[A-Za-z0-9])[\w.*?-][\w.*?:+,=%@^~-]*\Z")
+"""A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
+_LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
 
 
@@ -111,8 +116,8 @@ def value_of(kind: str, text: str) -> Value:
     if _FIGURES.match(text):
         return "number"
     if kind == "list":
-        return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
-    is_word = kind == "text" and len(text) <= _LONGEST_WORD and (_PLAIN.match(text) or _GLOB.match(text))
+        return "word" if all(map(_MARKED.match, re.split("[,;]", text))) else "other"
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text)
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
 
 
@@ -128,7 +133,7 @@ def is_mild(flag: str, value: Value, program: str = "") -> bool:
     if value == "other" or not name:
         return False
     if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
-        return value not in {"on", "off"} and are_mild(program, name, value)
+        return are_mild(program, name, "word" if value in {"on", "off"} else value)
     if value == "place" and flag[-1] == "=" and name.isupper() and name.endswith(_SEARCHED):
         return False
     return _is_mild_name(_parts(name), value)
@@ -177,17 +182,29 @@ def _is_mild_name(parts: list[str], value: Value) -> bool:
     if value in {"amount", "number"} and parts[-1] in AMOUNTS:
         # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
         return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
-    if _harms(parts, value):
+    if _harms(parts, value) and not _is_harmless(parts, value):
         return False
-    if value == "place":
+    if value in {"place", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
-    if value not in {"number", "word"} or (value == "word" and _describes(parts)):
+    if value not in {"number", "word"} or (value == "word" and (_describes(parts) or parts[0] in WATCHING)):
         return True
     doors = DOORS if value == "number" else NAMES
     return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
 
 
+def _is_harmless(parts: list[str], value: Value) -> bool:
+    """Say whether the words that would do harm mean something else here: `roll-forward`, `log-level-console`."""
+    if not PROTECTIONS.isdisjoint(parts):
+        return False
+    if value in {"word", "format", "number"} and not LEVELS.isdisjoint(parts):
+        return True
+    at_failure = value == "none" and "on" in parts and parts[-1] == "error"
+    return at_failure or any(pair in HARMLESS_PAIRS for pair in pairwise(parts))
+
+
 def _describes(parts: list[str]) -> bool:
+    if any(pair in HARMLESS_PAIRS for pair in pairwise(parts)):
+        return True
     return parts[-1] in DESCRIPTIONS or (parts[-1] == "key" and not KEYED.isdisjoint(parts[:-1]))
 
 

@@ -25,7 +25,7 @@ def graded(token: Token, text: str) -> Value:
     A host, or a path that lies nowhere that anybody writes, is a slot of its own: it has to be known as well.
     """
     if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
-        return "word"
+        return "setting"
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
         return "word"  # what it holds is read by itself
     if token.kind in REMOTE:

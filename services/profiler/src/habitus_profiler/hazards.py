@@ -39,17 +39,16 @@ KEYED: Final = words("cache field group index json label partition primary routi
 """With `key` behind them these name no secret."""
 DOORS: Final = words(
     """
-    addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
-    umask unix user
+    addr address bind debug gid group host inspect listen mode owner profile profiler socket uid umask unix
+    user
     """
 )
 NAMES: Final = DOORS | words(
     """
-    agent as browser callback chdir class config control cwd dest destination device dir directory editor
-    endpoint extension extensions file folder handler helper home image include ini interpreter key keys
-    launcher lib library load loader location module modules mount network options opts origin out output
-    pager path plugin plugins policy prefix preload profile program registry renderer require role root
-    run server source target template templates uri url workdir wrapper
+    agent as browser callback chdir class config cwd editor endpoint extension extensions handler helper
+    image include ini interpreter key keys launcher lib library load loader module modules network options
+    opts origin pager plugin plugins policy preload profile program registry renderer require role root run
+    server template templates uri url wrapper
     """
 )
 CODE: Final = words(
@@ -88,6 +87,17 @@ DESCRIPTIONS: Final = words(
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""
+HARMLESS_PAIRS: Final = frozenset(
+    {
+        ("roll", "forward"), ("fast", "forward"), ("storage", "class"), ("priority", "class"),
+        ("ingress", "class"), ("page", "cache"), ("dry", "run"), ("push", "gateway"),
+    }
+)  # fmt: skip
+"""Two words together that name something else than either: a storage class is no class of code."""
+LEVELS: Final = words("level loglevel verbosity")
+"""How much is told, wherever it is told: `--log-level-console`."""
+WATCHING: Final = words("watch check test validate show print list poll")
+"""A name that begins so says what is looked at; a plain word behind it, how."""
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
 ROUTES: Final = words(

@@ -104,8 +104,8 @@ SWITCHES: Final = {
 _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abdfjlmnoqtvyzBFNQTWZ")
-_WITH_PLACE: Final = frozenset("abdefiknoqstvwyzBDFNOQTVWZ")
+_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzABCFJLNOQTWYZ")
+_WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
 _MEMORY: Final = re.compile(r"X(?:m[sxn]|ss)\Z")
@@ -131,7 +131,7 @@ def are_mild(command: str, letters: str, value: str) -> bool:
         return False
     if value == "none":
         return _is_mild_alone(command, letters)
-    if value == "format":
+    if value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
     if value in {"amount", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None

@@ -295,7 +295,7 @@ class Profile:
         novelty = leaf.novelty(_exe(event), form, _layer(event))
         if novelty:
             return Miss("novel-slot", path, novelty.detail, novelty.usual)
-        return None if leaf.knows(form) else Ask(leaf, form, path, key)
+        return None if leaf.knows(form) or leaf.is_quiet(form) else Ask(leaf, form, path, key)
 
     # -- figures ------------------------------------------------------------------------------
 
