@@ -57,7 +57,7 @@ MILD_FLAGS: Final = words(
 _SWITCHES: Final = words(
     """
     --verbose --quiet --silent --debug --trace --dry-run --recursive --all --yes --long --follow --once --full
-    --noinput --overwrite --progress --human-readable --reverse --compressed
+    --force --json --noinput --overwrite --progress --human-readable --reverse --compressed
     """
 )
 """Names that in every common tool take no value."""

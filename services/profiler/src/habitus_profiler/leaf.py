@@ -13,7 +13,7 @@ import numpy.typing as npt
 from habitus_profiler import loose
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
-from habitus_profiler.saying import Vocabulary, is_quiet, vocabulary_of
+from habitus_profiler.saying import Vocabulary, acts, is_quiet, vocabulary_of
 from habitus_profiler.slots import WORDS, Slot, SlotBook
 
 Vector = npt.NDArray[np.float32]
@@ -27,13 +27,13 @@ _LAYERS: Final = {"writable": "in the container's writable layer", "memory": "in
 _LENIENCE: Final = 2.0
 
 
-def gated(threshold: float) -> float:
+def gated(threshold: float, lenience: float = _LENIENCE) -> float:
     """Return the cosine that is needed once the slots have found nothing.
 
     A model's threshold is measured for cosine alone. Behind the slots it decides less, so the distance
     that it allows is twice as large (chosen on the tuning half of tests/nearmiss).
     """
-    return 1.0 - (1.0 - threshold) * _LENIENCE
+    return 1.0 - (1.0 - threshold) * lenience
 
 
 class Novelty(NamedTuple):
@@ -137,9 +137,16 @@ class Leaf:
 
     def is_quiet(self, form: Form) -> bool:
         """Say whether a form without a novelty says nothing that was not said before, or only asks."""
+        return is_quiet(form.text, self._vocabulary())
+
+    def needed(self, form: Form, threshold: float) -> float:
+        """Return the cosine that a form without a novelty needs, by the model's threshold."""
+        return threshold if acts(form.text, self._vocabulary()) else gated(threshold)
+
+    def _vocabulary(self) -> Vocabulary:
         if self._said is None or self._said[0] != len(self.forms):
             self._said = len(self.forms), vocabulary_of(self.forms)
-        return is_quiet(form.text, self._said[1])
+        return self._said[1]
 
     def novelty(self, exe: str | None, form: Form, layer: str | None = None) -> Novelty | None:
         """Return what of the program's place, its layer or the slots was never seen here, or None."""

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import is_switch
+from habitus_profiler.letters import is_known_switch
 from habitus_profiler.words import words
 
 LOOKING: Final = words(
@@ -27,6 +28,18 @@ LOOKING: Final = words(
     """
 )
 """Words by which a program is asked something and changes nothing."""
+
+ACTING: Final = words(
+    """
+    attach clean clear decrypt delete deregister destroy detach disable discard download drop dump edit
+    eject enable enc encrypt erase eval exec expose export failover fetch flush forward fresh grant import
+    inject install invoke issue join kill link load lock login mount move mv presign promote proxy publish
+    purge push put register release remove rename reply reset restore revoke rm run save send serve
+    set share shell shutdown sign source stop sub subscribe suspend swap terminate transfer trigger truncate
+    trust tunnel uninstall unlock unset upload wipe write
+    """
+)
+"""Words by which data leave or are lost, code runs, or somebody gets power."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][\w.:@-]*\Z")
 _PARTS: Final = re.compile(r"[^A-Za-z]+")
@@ -73,20 +86,32 @@ def is_quiet(form: str, seen: Vocabulary) -> bool:
     new = list(_new_words(form, seen))
     if not all(map(_PLAIN.match, new)):
         return False
-    return not new or any(map(_looks, new[:_FIRST]))
+    if any(_has_part(ACTING, word) for word in new):
+        return False
+    return not new or any(_has_part(LOOKING, word) for word in new[:_FIRST])
 
 
-def _new_words(form: str, seen: Vocabulary) -> Iterable[str]:
-    flag = ""
+def acts(form: str, seen: Vocabulary) -> bool:
+    """Say whether a word is new in a form by which it may do harm."""
+    return '"' not in form and any(_has_part(ACTING, word) for word in _new_words(form, seen, values=True))
+
+
+def _new_words(form: str, seen: Vocabulary, *, values: bool = False) -> Iterable[str]:
+    """Yield the plain words that are new; `values`: those behind a flag that is new, too."""
+    name, flag = form.partition(" ")[0], ""
     for word in islice(form.split(" "), 1, None):
         if is_flag(word):
             flag = "" if "=" in word else word
             continue
         # What stands behind a flag that takes a value is the flag's, and was graded with it.
-        is_value = flag in seen.given or (flag and flag not in seen.flags and not is_switch(flag))
+        is_value = flag in seen.given or (flag and not values and _may_take(name, flag, seen))
         flag = ""
         if not is_value and word not in seen.plain and not _is_typed(word):
             yield word
+
+
+def _may_take(name: str, flag: str, seen: Vocabulary) -> bool:
+    return flag not in seen.flags and not is_switch(flag) and not is_known_switch(name, flag)
 
 
 def _is_typed(word: str) -> bool:
@@ -94,7 +119,12 @@ def _is_typed(word: str) -> bool:
     return "/" in word or "=" in word or (word[:1] == "<" and word[-1:] == ">")
 
 
+def _has_part(table: frozenset[str], word: str) -> bool:
+    """Say whether a word's first or last part is in a table: `list-modules`, `migrate:fresh`."""
+    parts = _parts(word)
+    return bool(parts) and not table.isdisjoint((parts[0], parts[-1]))
+
+
 @lru_cache(maxsize=4096)
-def _looks(word: str) -> bool:
-    parts = [part.lower() for part in _PARTS.split(word) if part]
-    return bool(parts) and not LOOKING.isdisjoint((parts[0], parts[-1]))
+def _parts(word: str) -> list[str]:
+    return [part.lower() for part in _PARTS.split(word) if part]

@@ -19,7 +19,7 @@ _PARTS: Final = words(
     token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges sudoers wheel
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
-    chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
+    chpasswd fresh keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
     slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
     """
 )
@@ -40,6 +40,7 @@ _PAIR: Final = re.compile(
     r"|--(?:network|net|pid|ipc|uts|userns) host\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_ENTRIES: Final = re.compile(r"[:,=/](?!masters)")
 _LONGEST: Final = 4096
 _LONGEST_PAIR: Final = 40
 
@@ -48,8 +49,9 @@ _LONGEST_PAIR: Final = 40
 def telling(word: str) -> tuple[str, ...]:
     """Return the telling words in an argument, in lower case."""
     word = word[:_LONGEST]
-    if word in _WHOLE:
-        return (word,)
+    whole = tuple(part for part in _ENTRIES.split(word) if part in _WHOLE)
+    if whole:
+        return whole
     parts = map(str.lower, _SPLIT.split(word))
     found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
     found += [match[0].lower() for match in _GIVES.finditer(word)]
