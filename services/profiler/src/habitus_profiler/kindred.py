@@ -59,7 +59,32 @@ _OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docke
 """Folders by whose name another machine's files are reached."""
 _VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
-_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR, "who": _SEVERAL}
+_TREES: Final = (
+    (
+        "workload",
+        words(
+            """
+            cronjob cronjobs daemonset daemonsets deploy deployment deployments job jobs pod pods replicaset
+            replicasets statefulset statefulsets
+            """
+        ),
+        1,
+    ),
+    ("branch", words("bugfix chore docs feat feature fix heads hotfix main origin refs release tags"), 1),
+    (
+        "workspace",
+        words(
+            """
+            app apps assets build charts cmd conf config configs data db dist docs e2e envs environments examples
+            fixtures helm infra internal inventory k8s logs manifests migrations out output overlays packages
+            pkg playbooks reports roles scripts services spec sql src target templates terraform test tests values
+            """
+        ),
+        0,
+    ),
+)
+"""Names before a slash that are of one kind: what Kubernetes runs, how branches are called, where sources lie."""
+_PLAIN: Final = {"package": _SEVERAL, "who": _SEVERAL}
 """kind → how many values of it make any other known."""
 
 
@@ -76,6 +101,9 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
         return (Family(f"*.{extension}", _PAIR),) if extension else _alike(value, _PAIR)
+    if kind == "tree":
+        alike = next((Family(name, needed) for name, group, needed in _TREES if value in group), None)
+        return (Family("*", _PAIR), *((alike,) if alike else ()))
     return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
 
 
@@ -97,7 +125,9 @@ def ordinary(path: str) -> str | None:
     whatever strangers may write to or read from are never ordinary.
     """
     parts = path.split("/")
-    if not path.startswith("/") or "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
+    if not path.startswith("/"):
+        return _relative(path, parts)
+    if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
     if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not _OUTSIDE.isdisjoint(parts):
         return None
@@ -107,6 +137,13 @@ def ordinary(path: str) -> str | None:
         return "data"
     extension = extension_of(parts[-1])
     return extension if extension in _SETTINGS else None
+
+
+def _relative(path: str, parts: list[str]) -> str | None:
+    extension = extension_of(parts[-1])
+    if path[:1] in {".", "~"} or _is_open(path, parts) or extension not in _SETTINGS:
+        return None
+    return f"relative {extension}"
 
 
 def _beside(path: str) -> tuple[Family, ...]:
@@ -120,12 +157,12 @@ def _beside(path: str) -> tuple[Family, ...]:
         return ()
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()
-    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", _SEVERAL),)
+    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", 1 if sensitive else _SEVERAL),)
 
 
 def _like(kind: str, path: str) -> tuple[Family, ...]:
     like = ordinary(path) if kind == "path" else None
-    return (Family(f"ordinary {like}", 1),) if like else ()
+    return (Family(f"ordinary {like}", int(like != "data")),) if like else ()
 
 
 def _below(path: str) -> tuple[Family, ...]:
@@ -165,7 +202,7 @@ def _domains(name: str) -> tuple[Family, ...]:
     found: list[Family] = []
     suffix = suffix_of(name)
     while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
-        needed = 1 if internal else _SEVERAL if found else _PAIR
+        needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))
         suffix = suffix_of(suffix)
     return tuple(found)

@@ -116,8 +116,9 @@ ASKING: Final = frozenset(
 
 TAME: Final = words(
     """
-    basename break cat cd continue cut dirname export expr grep egrep gunzip gzip head let local ls mkdir
-    nproc pwd readonly return seq shift sort stat tail tr uniq wc zcat
+    basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
+    getconf grep gunzip gzip head jq let local ls md5sum mkdir nl nproc paste pgrep pidof pwd readlink readonly
+    realpath return rev seq sha1sum sha256sum shift sort stat tac tail tee touch tr uniq wc zcat zgrep
     """
 )
 """Commands that read, print, pack or make folders: on what they do so is a slot of its own."""

@@ -26,6 +26,7 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TAME,
     WRAPPERS,
     is_shell_flag,
     names_host,
@@ -219,7 +220,8 @@ class Reader:
     def operator(self, text: str, command: str) -> None:
         """Take an operator and the word behind it; what cannot do anything may follow anything."""
         self.texts.append(text)
-        if text != ")" and not (text in SEQUENCES and command in ASKING):
+        is_tame = command in ASKING or command in TAME
+        if text != ")" and not (is_tame and (text in SEQUENCES or text == "|")):
             self.slots[Slot("operator", text)] = None
 
     def simple(self, words: list[str], depth: int) -> None:

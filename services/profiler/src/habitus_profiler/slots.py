@@ -13,7 +13,7 @@ kind make another of the kind known (see `kindred`), and
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
 - `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
   `scheme`: so is the enciphered one of a known one;
-- `sql`: who gave any verb may read;
+- `sql`: who gave any verb may read, who writes rows one way may write them another;
 - `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which
   a file in `/tmp` is given, is news only where such were seen (an old profile has none).
 """
@@ -148,9 +148,17 @@ def _flag(book: SlotBook, value: str) -> bool:
     return name in MILD_FLAGS or command in ASKING or book.has("tuned", value) or book.spells(command, name)
 
 
+def _sql(book: SlotBook, value: str) -> bool:
+    if value == "select":
+        return "sql" in book.seen
+    return value in _WRITES and any(book.has("sql", verb) for verb in _WRITES)
+
+
 def _is_fetcher(book: SlotBook, value: str) -> bool:
     return value in FETCHERS and any(book.has("command", other) for other in FETCHERS)
 
+
+_WRITES: Final = frozenset({"insert", "into", "update", "merge", "replace"})
 
 _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "remote": _remote,
@@ -159,7 +167,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
-    "sql": lambda book, value: value == "select" and "sql" in book.seen,
+    "sql": _sql,
     "who": lambda book, _: "who" not in book.seen,
     "scratch": lambda book, _: "scratch" not in book.seen,
     "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),
