@@ -19,6 +19,7 @@ from habitus_profiler.hazards import (
     DESCRIPTIONS,
     DOORS,
     FEATURES,
+    GAUGES,
     HARMLESS_PAIRS,
     INSIDE,
     KEYED,
@@ -28,15 +29,17 @@ from habitus_profiler.hazards import (
     NEGATIONS,
     POWERS,
     PROTECTIONS,
+    REACHES,
     ROUTES,
+    TEMPORARY,
     WATCHING,
 )
 from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "setting", "place", "other"]
+Value = Literal["none", "on", "off", "amount", "format", "number", "word", "setting", "place", "near", "other"]
 """What stands behind a flag: nothing; a switch; a size or time; a format or level; …; a setting that is mild by
-itself; where data lie; …"""
+itself; where data lie; this machine itself; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
 MILD_FLAGS: Final = words(
@@ -172,6 +175,24 @@ def names_route(flag: str) -> bool:
     return len(parts) > 1 and parts[-1] in {"path", "prefix"} and not ROUTES.isdisjoint(parts[:-1])
 
 
+@lru_cache(maxsize=4096)
+def names_scratch(flag: str) -> bool:
+    """Say whether a flag or variable says where files lie for a moment: `--worker-tmp-dir`, `TMPDIR`."""
+    return not TEMPORARY.isdisjoint(_parts(flag))
+
+
+@lru_cache(maxsize=4096)
+def names_obeyed(flag: str) -> bool:
+    """Say whether what a flag's value leads to is run or obeyed."""
+    return not CODE.isdisjoint(_parts(flag))
+
+
+@lru_cache(maxsize=4096)
+def names_gauge(flag: str) -> bool:
+    """Say whether what answers at a flag's address only tells how a program fares: `--metrics.address`."""
+    return not GAUGES.isdisjoint(_parts(flag))
+
+
 def _parts(name: str) -> list[str]:
     return [part.lower() for part in _PARTS.split(name) if part]
 
@@ -184,7 +205,7 @@ def _is_mild_name(parts: list[str], value: Value) -> bool:
         return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
     if _harms(parts, value) and not _is_harmless(parts, value):
         return False
-    if value in {"place", "setting"}:
+    if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
     if value not in {"number", "word"} or (value == "word" and (_describes(parts) or parts[0] in WATCHING)):
         return True
@@ -198,6 +219,8 @@ def _is_harmless(parts: list[str], value: Value) -> bool:
         return False
     if value in {"word", "format", "number"} and not LEVELS.isdisjoint(parts):
         return True
+    if value == "near" and POWERS.intersection(parts) <= REACHES:
+        return True  # nobody else reaches it, nor is reached
     at_failure = value == "none" and "on" in parts and parts[-1] == "error"
     return at_failure or any(pair in HARMLESS_PAIRS for pair in pairwise(parts))
 

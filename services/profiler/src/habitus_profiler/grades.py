@@ -3,12 +3,20 @@
 
 from typing import Final, NamedTuple
 
-from habitus_profiler.flags import Value, switch_of, value_of
+from habitus_profiler.flags import Value, names_route, names_scratch, switch_of, value_of
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 
 REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 """Kinds of tokens that name a remote."""
+
+
+_NEAR: Final = frozenset({Slot("remote", "loopback")})
+_RUN_TIME: Final = ("/run", "/var/run")
+_RUNTIMES: Final = frozenset(
+    {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
+)
+"""Whoever may speak to the sockets of these owns the node."""
 
 
 class Token(NamedTuple):
@@ -29,12 +37,28 @@ def graded(token: Token, text: str) -> Value:
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
         return "word"  # what it holds is read by itself
     if token.kind in REMOTE:
-        return "place"
+        return "near" if _NEAR.issuperset(token.slots) else "place"
     if token.kind == "path" and text in HARMLESS:
         return "format"
     if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
         return "word" if is_code(text) or is_sensitive(text) else "place"
     return value_of(token.kind, text)
+
+
+def tells_nothing(flag: str, path: str) -> bool:
+    """Say whether what a path behind a flag names is no matter: a route of a server, or scratch for scratch."""
+    if under(path, SCRATCH):
+        return names_scratch(flag) and not is_code(path) and "/." not in path
+    return names_route(flag) and not is_sensitive(path)
+
+
+def is_own(program: str, path: str) -> bool:
+    """Say whether a path is a program's own run-time file: `/run/haproxy.sock` for haproxy."""
+    base = under(path, _RUN_TIME)
+    if base is None or program in _RUNTIMES or not program:
+        return False
+    name = path[len(base) + 1 :].partition("/")[0]
+    return "/." not in path and (name == program or name.startswith((f"{program}.", f"{program}-")))
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

@@ -96,6 +96,10 @@ HARMLESS_PAIRS: Final = frozenset(
 """Two words together that name something else than either: a storage class is no class of code."""
 LEVELS: Final = words("level loglevel verbosity")
 """How much is told, wherever it is told: `--log-level-console`."""
+REACHES: Final = words("connect expose external forward listen proxy public remote")
+"""Powers only where somebody else is at the other end."""
+TEMPORARY: Final = words("tmp temp tmpdir tempdir temporary tmppath temppath scratch")
+GAUGES: Final = words("health healthz liveness metric metrics monitoring prometheus readiness ready telemetry")
 WATCHING: Final = words("watch check test validate show print list poll")
 """A name that begins so says what is looked at; a plain word behind it, how."""
 FEATURES: Final = words("feature features gate gates featuregates")

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from habitus_profiler.addresses import is_internal, suffix_of
-from habitus_profiler.paths import SCRATCH, SENSITIVE, extension_of, place_of, under
+from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, place_of, under
 from habitus_profiler.words import words
 
 
@@ -129,7 +129,7 @@ def ordinary(path: str) -> str | None:
         return _relative(path, parts)
     if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
-    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not _OUTSIDE.isdisjoint(parts):
+    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
         return None
     if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
         return None

@@ -101,6 +101,20 @@ SWITCHES: Final = {
 }
 """Program → letters that take no value and can do no harm."""
 
+VALUED: Final = {
+    "curl": "AmrwyzCY",
+    "wget": "ltwQTU",
+    "ssh": "bcmp",
+    "scp": "cl",
+    "ping": "ciswW",
+    "nc": "iwq",
+    "xargs": "dnsELP",
+    "timeout": "ks",
+    "python": "W",
+    "watch": "n",
+}
+"""Program → letters that take a number or a word and can do no harm: how it names itself, how long it waits."""
+
 _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
@@ -129,6 +143,8 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS:
         return False
+    if value in {"amount", "number", "word"} and letters in VALUED.get(_stem(command), ()) and letters:
+        return True
     if value == "none":
         return _is_mild_alone(command, letters)
     if value == "format" or (value == "setting" and command not in _FAR_REACHING):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from habitus_profiler.flags import switch_of
-from habitus_profiler.programs import CALLS, RUNNING
+from habitus_profiler.programs import CALLS, RUNNING, program
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
@@ -89,6 +89,13 @@ def code(text: str) -> list[Slot]:
 def calls(text: str) -> list[Slot]:
     """Return the names in a text that looks like code by which something would run."""
     return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
+
+
+def runs(text: str) -> str:
+    """Return the program that a text of several words runs as a shell would, or nothing."""
+    first = text.lstrip("\\!. ").split(maxsplit=1)[:1]
+    name = program(first[0].lstrip("'\"")) if first else ""
+    return name if name in RUNNING else ""
 
 
 def is_sql(text: str) -> bool:

@@ -12,8 +12,8 @@ from typing import Final
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
-from habitus_profiler.flags import names_route
-from habitus_profiler.grades import Token
+from habitus_profiler.flags import names_gauge
+from habitus_profiler.grades import Token, is_own, tells_nothing
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
@@ -70,9 +70,10 @@ def _mode(word: str) -> tuple[Slot, ...]:
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
-    if token.kind == "path" and not is_sensitive(word) and (name in ASKING or names_route(flag)):
-        return Token("text", token.text)
-    return token
+    if token.kind != "path":
+        return token
+    is_asked = name in ASKING and not is_sensitive(word)
+    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
 
 
 class Reader:
@@ -93,7 +94,7 @@ class Reader:
             self.slots[named] = None
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
-            if slot == _ANYWHERE:
+            if slot == _ANYWHERE and not names_gauge(flag):
                 self.slots[Slot("listen", f"{prefix} {softened(flag)}".strip())] = None
 
     def add(self, slots: Iterable[Slot]) -> None:
@@ -263,10 +264,8 @@ class Reader:
             self.loose(rest, depth + 1)
             return
         words = text.split()[:MAX_TOKENS]
-        escaped = text.lstrip("\\!. ")
-        first = escaped.split(maxsplit=1)[:1]
-        if first and program(first[0].lstrip("'\"")) in RUNNING:
-            self.script(escaped, depth + 1)
+        if loose.runs(text):
+            self.script(text.lstrip("\\!. "), depth + 1)
             return
         self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
         self.add(loose.operators(text))

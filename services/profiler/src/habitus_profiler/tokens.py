@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import is_mild, names_route
-from habitus_profiler.grades import REMOTE, Token, graded, switched
-from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
+from habitus_profiler.flags import is_mild
+from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
+from habitus_profiler.paths import classed, extension_of, is_code, is_program
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -172,9 +172,8 @@ def _flag(token: str, depth: int) -> Token | None:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
-    if inner.kind == "path" and names_route(name) and not is_sensitive(value):
-        inner = Token("text", inner.text)
-        value = "route"
+    if inner.kind == "path" and tells_nothing(name, value):
+        inner, value = Token("text", inner.text), "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
@@ -200,6 +199,8 @@ def _assignment(token: str, depth: int) -> Token | None:
     key = softened(match[0][:-1])
     value = token[match.end() :]
     inner = typed(value, depth + 1)
+    if inner.kind == "path" and tells_nothing(key, value):
+        inner, value = Token("text", inner.text), "route"
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
     return Token("assignment", f"{key}={inner.text}", (slot, *switched(key, value), *inner.slots))
@@ -281,6 +282,14 @@ def _host(token: str, depth: int) -> Token | None:
     return Token("host", f"{remote}:{inner.text}", (Slot("remote", remote), *inner.slots))
 
 
+def _module(token: str, depth: int) -> Token | None:
+    """Read `mirror.files.svc::videos/x`: a host and what its rsync server calls a folder."""
+    host, colons, rest = token.partition("::")
+    if not colons or depth >= _MAX_DEPTH or not (is_full_name(host) or parsed(host)):
+        return None
+    return Token("host", f"{remote_of(host)}::{softened(rest)}", (Slot("remote", remote_of(host)),))
+
+
 def _behind_colon(token: str, depth: int) -> Token | None:
     """Read `remote:203.0.113.9`: a word before a whole address or name."""
     head, colon, tail = token.partition(":")
@@ -315,6 +324,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon,
-    _path, _hex, _blob, _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _module, _host_path,
+    _behind_colon, _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip
