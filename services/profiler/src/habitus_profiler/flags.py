@@ -32,13 +32,14 @@ from habitus_profiler.hazards import (
     REACHES,
     ROUTES,
     TEMPORARY,
+    WHO,
     WATCHING,
 )
 from habitus_profiler.letters import are_mild
 from habitus_profiler.words import words
 
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "setting", "place", "near", "other"]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; a setting that is mild by
+Value = Literal["none", "on", "off", "amount", "format", "digit", "number", "word", "setting", "place", "near", "other"]
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; one digit; …; a setting that is mild by
 itself; where data lie; this machine itself; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
@@ -110,6 +111,8 @@ _LONGEST_LIST: Final = 400
 def value_of(kind: str, text: str) -> Value:
     """Return the grade of a value by its token's kind and spelling."""
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
+    if by_kind == "number" and len(text) == 1:
+        return "digit"
     if by_kind:
         return by_kind
     if _SEPARATOR.match(text):
@@ -200,13 +203,15 @@ def _parts(name: str) -> list[str]:
 def _is_mild_name(parts: list[str], value: Value) -> bool:
     if not parts:
         return False
-    if value in {"amount", "number"} and parts[-1] in AMOUNTS:
+    if value in {"amount", "digit", "number"} and parts[-1] in AMOUNTS:
         # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
         return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
     if _harms(parts, value) and not _is_harmless(parts, value):
         return False
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
+    if value == "digit":
+        return WHO.isdisjoint(parts)
     if value not in {"number", "word"} or (value == "word" and (_describes(parts) or parts[0] in WATCHING)):
         return True
     doors = DOORS if value == "number" else NAMES
@@ -217,7 +222,7 @@ def _is_harmless(parts: list[str], value: Value) -> bool:
     """Say whether the words that would do harm mean something else here: `roll-forward`, `log-level-console`."""
     if not PROTECTIONS.isdisjoint(parts):
         return False
-    if value in {"word", "format", "number"} and not LEVELS.isdisjoint(parts):
+    if value in {"word", "format", "digit", "number"} and not LEVELS.isdisjoint(parts):
         return True
     if value == "near" and POWERS.intersection(parts) <= REACHES:
         return True  # nobody else reaches it, nor is reached
@@ -238,6 +243,8 @@ def _harms(parts: list[str], value: Value) -> bool:
         protection = not (PROTECTIONS - LOOKS).isdisjoint(parts)
     if value == "format":
         return protection
+    if value == "digit" and INSIDE.search("_".join(parts)):
+        return True  # as good as on or off
     if value not in {"none", "on", "off"}:
         return power or protection
     off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")

@@ -36,6 +36,8 @@ def graded(token: Token, text: str) -> Value:
         return "setting"
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
         return "word"  # what it holds is read by itself
+    if token.kind == "flag" and token.slots and all(slot.kind == "tuned" for slot in token.slots):
+        return "setting"  # options handed on: `--v8-flags=--max-old-space-size=512`
     if token.kind in REMOTE:
         return "near" if _NEAR.issuperset(token.slots) else "place"
     if token.kind == "path" and text in HARMLESS:

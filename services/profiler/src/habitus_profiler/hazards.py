@@ -37,6 +37,8 @@ LOOKS: Final = words("check checking checks checksum validate validation")
 """Protections only where they are switched off: `--check-interval` is none."""
 KEYED: Final = words("cache field group index json label partition primary routing row sort")
 """With `key` behind them these name no secret."""
+WHO: Final = words("gid group mode owner uid umask user users")
+"""Doors even for one digit: `--uid 0`; no port has one."""
 DOORS: Final = words(
     """
     addr address bind debug gid group host inspect listen mode owner profile profiler socket uid umask unix

@@ -89,6 +89,7 @@ SWITCHES: Final = {
     "diff": "abdiqruwBN",
     "jq": "acejnrsCMRS",
     "mkdir": "pv",
+    "make": "ikmnqrstwBRS",
     "cat": "bensvAET",
     **dict.fromkeys(("head", "tail"), "cfnqvzF"),
     "wc": "clmwL",
@@ -117,8 +118,8 @@ VALUED: Final = {
 
 _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
-_WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzABCFJLNOQTWYZ")
+_WITH_NUMBER: Final = frozenset("uUgGlLDRSxXeE")
+_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzBCFJKLNOQTWYZ")
 _WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
@@ -143,13 +144,13 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS:
         return False
-    if value in {"amount", "number", "word"} and letters in VALUED.get(_stem(command), ()) and letters:
+    if value in {"amount", "digit", "number", "word"} and letters in VALUED.get(_stem(command), ()) and letters:
         return True
     if value == "none":
         return _is_mild_alone(command, letters)
     if value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
-    if value in {"amount", "number"}:
+    if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None
         return is_memory or _WITH_NUMBER.isdisjoint(letters)
     if len(letters) > 1:

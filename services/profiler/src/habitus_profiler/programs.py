@@ -111,6 +111,7 @@ CALLS: Final = RUNNING | words(
 
 ASKING: Final = frozenset(
     {"[", "test", "set", "echo", "printf", "true", "false", "sleep", "date", "exit", ":", "wait", "df"}
+    | {"ulimit", "umask", "hash", "times", "shift", "getopts", "unset"}
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
 

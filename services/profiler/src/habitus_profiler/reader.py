@@ -275,6 +275,7 @@ class Reader:
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
         self.add(loose.places(text))
         self.add(loose.settings(text))
+        self.add(loose.addresses(text))
         self.add(loose.named(text))
 
     def bounded(self, text: str) -> str:

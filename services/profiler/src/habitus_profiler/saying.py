@@ -86,14 +86,14 @@ def is_quiet(form: str, seen: Vocabulary) -> bool:
     new = list(_new_words(form, seen))
     if not all(map(_PLAIN.match, new)):
         return False
-    if any(_has_part(ACTING, word) for word in new):
+    if any(map(_is_act, new)):
         return False
     return not new or any(_has_part(LOOKING, word) for word in new[:_FIRST])
 
 
 def acts(form: str, seen: Vocabulary) -> bool:
     """Say whether a word is new in a form by which it may do harm."""
-    return '"' not in form and any(_has_part(ACTING, word) for word in _new_words(form, seen, values=True))
+    return '"' not in form and any(map(_is_act, _new_words(form, seen, values=True)))
 
 
 def _new_words(form: str, seen: Vocabulary, *, values: bool = False) -> Iterable[str]:
@@ -117,6 +117,10 @@ def _may_take(name: str, flag: str, seen: Vocabulary) -> bool:
 def _is_typed(word: str) -> bool:
     """Say whether a slot told of a word (a path, a host, a setting), or nothing in it stays the same."""
     return "/" in word or "=" in word or (word[:1] == "<" and word[-1:] == ">")
+
+
+def _is_act(word: str) -> bool:
+    return _PLAIN.match(word) is not None and _has_part(ACTING, word)
 
 
 def _has_part(table: frozenset[str], word: str) -> bool:

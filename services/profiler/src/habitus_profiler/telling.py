@@ -9,25 +9,25 @@ from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    erase proxy purge remove rm rmdir uninstall wipe
+    .ssh .aws .kube .gnupg .netrc .pgpass .git-credentials .dockercfg .my.cnf kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
+    erase flush proxy purge remove rm rmdir uninstall wipe
     """
 )
 _PARTS: Final = words(
     """
     secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
-    token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges sudoers wheel
+    token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges privileged sudoers wheel
     vault cookie anonymous admin administrator administrators superuser root masters grant revoke
     impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
     chpasswd fresh keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
     slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
     """
 )
-_STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool")
+_STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool", "createsuper", "createuser")
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
-    r"|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    r"|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
