@@ -7,9 +7,10 @@ from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import parsed, remote_of
-from habitus_profiler.flags import Value, is_mild, is_switch, names_obeyed, switch_of, switched_on
+from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
 from habitus_profiler.grades import graded, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
+from habitus_profiler.naming import Value, names_obeyed
 from habitus_profiler.programs import (
     HOST_FLAGS,
     LOAD_FLAGS,
@@ -55,7 +56,7 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
 def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     value: Value = graded(typed(behind), behind) if behind else "none"
     if is_own(program, behind) or (behind[:1] == "/" and tells_nothing(flag, behind)):
-        value = "format"
+        return is_mild(flag, "format", program)
     if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):

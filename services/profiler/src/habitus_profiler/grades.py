@@ -3,7 +3,8 @@
 
 from typing import Final, NamedTuple
 
-from habitus_profiler.flags import Value, names_route, names_scratch, switch_of, value_of
+from habitus_profiler.flags import switch_of, value_of
+from habitus_profiler.naming import Value, names_route, names_scratch
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 
@@ -35,7 +36,7 @@ def graded(token: Token, text: str) -> Value:
     if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
         return "setting"
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
-        return "word"  # what it holds is read by itself
+        return "setting"  # what it holds is read by itself
     if token.kind == "flag" and token.slots and all(slot.kind == "tuned" for slot in token.slots):
         return "setting"  # options handed on: `--v8-flags=--max-old-space-size=512`
     if token.kind in REMOTE:

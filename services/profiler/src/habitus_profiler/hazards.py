@@ -12,6 +12,7 @@ from habitus_profiler.words import words
 
 POWERS: Final = words(
     """
+    askpass dashboard ftp jmx jolokia reset roles suid super telnet tftp vnc webdav
     absolute admin administrator allow allowed allowlist anonymous approve attach basedir bash become
     bypass cleartext cmd codebase command commands console cors credential credentials dangerous
     dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
@@ -27,13 +28,18 @@ POWERS: Final = words(
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs check checking checks checksum gpg hostkey mlock
+    capability caps cert certificate certificates certs check checking checks checksum csrf encrypt encryption firewall gpg grant grants hostkey hsts
+    integrity mlock
     perm permission permissions priv privilege privileges protect protected protection reqcert restriction
     restrictions safe sandbox seccomp secure security selinux sign signature signing ssl tls validate
-    validation verification verify
+    validation verification verify xsrf
     """
 )
-LOOKS: Final = words("check checking checks checksum validate validation")
+LOOKS: Final = words(
+    """
+    check checking checks checksum csrf encrypt encryption firewall hsts integrity validate validation xsrf
+    """
+)
 """Protections only where they are switched off: `--check-interval` is none."""
 KEYED: Final = words("cache field group index json label partition primary routing row sort")
 """With `key` behind them these name no secret."""
@@ -47,16 +53,17 @@ DOORS: Final = words(
 )
 NAMES: Final = DOORS | words(
     """
-    agent as browser callback chdir class config cwd editor endpoint extension extensions handler helper
-    image include ini interpreter key keys launcher lib library load loader module modules network options
-    opts origin pager plugin plugins policy preload profile program registry renderer require role root run
-    server template templates uri url wrapper
+    agent as bash binary browser callback cgi chdir class conf config cwd editor endpoint executable extension
+    extensions handler helper image include ini interpreter jar jars key keys keyserver kubeconfig launcher
+    lib library load loader middleware module modules network options opts origin packages pager plugin
+    plugins preload profile program registry renderer require role root rsh run server sh ssh template
+    templates uri url wrapper
     """
 )
 CODE: Final = words(
     """
     agent basedir chdir class config cwd editor extension extensions handler helper include interpreter
-    launcher lib library load loader module modules pager plugin plugins policy preload profile program python
+    kubeconfig launcher lib library load loader module modules pager plugin plugins policy preload profile program python
     pythonpath registry renderer require root run script scripts template templates workdir wrapper
     """
 )
@@ -65,9 +72,23 @@ CREDENTIALS: Final = words("auth credential credentials passphrase passwd passwo
 """Powers that protect: given nothing, they open."""
 INSIDE: Final = re.compile(
     r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth"
-    r"|no_?safe|no_?sandbox|anonymous"
+    r"|no_?safe|no_?sandbox|anonymous|bind_?(?:ip_)?all|verify_none|plain_?(?:http|text)|load_?module"
+    r"|tls_?(?:min_)?v?1(?:_[01])?\Z|ssl_?v[23]\Z|(?:local_)?file_access|trust_?url"
 )
 """What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
+UNPROTECTED: Final = re.compile(
+    r"(?:tls|ssl|cert|peer|host|sig)[a-z]{0,6}verif|verif[a-z]{0,4}(?:tls|ssl|peer|host|cert)|read_?only"
+    r"|auth_?(?:enabled|required)"
+)
+"""What in such a name protects."""
+ENDINGS: Final = (
+    "import", "preload", "module", "plugin", "command", "script", "exec", "hook", "library", "pythonpath", "classpath",
+)  # fmt: skip
+LOADING: Final = (CODE - {"agent", "policy", "profile"}) | words("eval exec execute group import role user")
+"""By these a word names code or a person wherever they stand in a name."""
+OBEYED: Final = words("authorized ca cacert cert env hba home init key keys startup var work working")
+"""A file or folder of these is obeyed, too, though it lies below the one that a process works in."""
+TIMES: Final = words("delay grace interval limit period timeout ttl")
 NEGATIONS: Final = words(
     """
     accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress
@@ -92,8 +113,9 @@ DESCRIPTIONS: Final = words(
 HARMLESS_PAIRS: Final = frozenset(
     {
         ("roll", "forward"), ("fast", "forward"), ("storage", "class"), ("priority", "class"),
-        ("ingress", "class"), ("page", "cache"), ("dry", "run"), ("push", "gateway"),
-    }
+        ("ingress", "class"), ("page", "cache"), ("dry", "run"), ("push", "gateway"), ("file", "system"),
+        ("heap", "dump"), ("version", "check"), ("user", "agent"), ("user", "timezone"), ("character", "set"), ("offset", "reset"), ("group", "by"), ("order", "by"),
+            }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""
 LEVELS: Final = words("level loglevel verbosity")
@@ -110,3 +132,5 @@ ROUTES: Final = words(
     "api base context health healthz http metrics probe route servlet telemetry uri url web"
 )
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""
+SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
+"""Ends of an environment variable's name that says where code is looked for."""

@@ -41,6 +41,8 @@ SWITCHES: Final = {
     "env": "0iv",
     "xargs": "0rtx",
     "timeout": "v",
+    "tini": "gsv",
+    "sshd": "46Ddeqt",
     "time": "pv",
     "flock": "nosuxF",
     "watch": "cdgt",
@@ -103,9 +105,10 @@ SWITCHES: Final = {
 """Program → letters that take no value and can do no harm."""
 
 VALUED: Final = {
-    "curl": "AmrwyzCY",
+    "curl": "AmrwyzCXY",
     "wget": "ltwQTU",
-    "ssh": "bcmp",
+    "php": "d",
+    "ssh": "bcmop",
     "scp": "cl",
     "ping": "ciswW",
     "nc": "iwq",
@@ -118,7 +121,8 @@ VALUED: Final = {
 
 _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
-_WITH_NUMBER: Final = frozenset("uUgGlLDRSxXeE")
+_GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
+_WITH_NUMBER: Final = frozenset("uUgGeER")
 _WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzBCFJKLNOQTWYZ")
 _WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
@@ -144,7 +148,7 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS:
         return False
-    if value in {"amount", "digit", "number", "word"} and letters in VALUED.get(_stem(command), ()) and letters:
+    if value in _GIVEN and letters and letters in VALUED.get(_stem(command), ()):
         return True
     if value == "none":
         return _is_mild_alone(command, letters)
@@ -152,7 +156,7 @@ def are_mild(command: str, letters: str, value: str) -> bool:
         return True
     if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None
-        return is_memory or _WITH_NUMBER.isdisjoint(letters)
+        return is_memory or (command not in _FAR_REACHING and _WITH_NUMBER.isdisjoint(letters))
     if len(letters) > 1:
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return value in {"word", "place"} and _is_mild_alone(command, letters)

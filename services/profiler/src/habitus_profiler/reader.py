@@ -12,8 +12,8 @@ from typing import Final
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
-from habitus_profiler.flags import names_gauge
 from habitus_profiler.grades import Token, is_own, tells_nothing
+from habitus_profiler.naming import names_gauge
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,

@@ -135,7 +135,7 @@ def _is_cluster(name: str) -> bool:
 
 
 def _remote(book: SlotBook, value: str) -> bool:
-    return len(book.seen.get("remote", ())) >= _ANYBODY or (value == "loopback" and book.has("remote", "any"))
+    return len(book.seen.get("remote", ())) >= _ANYBODY or value == "loopback"
 
 
 def _listen(book: SlotBook, value: str) -> bool:

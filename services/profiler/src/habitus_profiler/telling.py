@@ -37,7 +37,7 @@ _PAIR: Final = re.compile(
     r"|(?:account|access|api|signing|ssh) keys?\Z|keys? list\Z"
     r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"
     r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
-    r"|--(?:network|net|pid|ipc|uts|userns) host\Z"
+    r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
 )
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _ENTRIES: Final = re.compile(r"[:,=/](?!masters)")

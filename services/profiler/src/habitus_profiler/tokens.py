@@ -30,7 +30,7 @@ _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _WRAPPER: Final = re.compile(
     r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
 )
-_FLAG: Final = re.compile(r"-{1,2}[A-Za-z0-9][^\s=]*")
+_FLAG: Final = re.compile(r"-+[^\s=-][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
 _EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
 _PORTED: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
@@ -270,7 +270,8 @@ def _host(token: str, depth: int) -> Token | None:
     if is_program(token):  # `worker.py` is no host in Paraguay
         return None
     ported = _PORTED.match(token)
-    if ported and int(ported[2]) <= _LAST_PORT and is_name(ported[1]) and len(ported[1]) > 1:
+    is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
+    if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
         return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
     if not is_full_name(host) and host != "localhost":
