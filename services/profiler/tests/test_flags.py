@@ -36,6 +36,7 @@ MILD = [
     ("--prefix", "orders-"),
     ("-aH", "/data/"),
     ("-X", ""),
+    ("-p", "8080"),
 ]
 HARMFUL = [
     ("--insecure", ""),
@@ -64,7 +65,6 @@ HARMFUL = [
     ("--include", "*"),
     ("-lvnp", "4444"),
     ("-R", ""),
-    ("-p", "8080"),
     ("-e", "id"),
     ("disable_functions=", "off"),
     ("StrictHostKeyChecking=", "no"),

@@ -123,6 +123,7 @@ _RISKY: Final = frozenset("kADKPR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
 _WITH_NUMBER: Final = frozenset("uUgGeER")
+_LISTENING: Final = frozenset("lp")
 _WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzBCFJKLNOQTWYZ")
 _WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
@@ -156,7 +157,8 @@ def are_mild(command: str, letters: str, value: str) -> bool:
         return True
     if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None
-        return is_memory or (command not in _FAR_REACHING and _WITH_NUMBER.isdisjoint(letters))
+        doors = _WITH_NUMBER if len(letters) == 1 else _WITH_NUMBER | _LISTENING
+        return is_memory or (command not in _FAR_REACHING and doors.isdisjoint(letters))
     if len(letters) > 1:
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return value in {"word", "place"} and _is_mild_alone(command, letters)
