@@ -72,7 +72,7 @@ _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("number", "hex"), "number"),
 }
 _FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
-_MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-]*\Z")
+_MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-]*\$?\Z")
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400

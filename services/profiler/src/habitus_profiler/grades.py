@@ -12,6 +12,8 @@ REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 """Kinds of tokens that name a remote."""
 
 
+_TELLING: Final = frozenset({"path", "remote", "tuned"})
+"""Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
 _RUN_TIME: Final = ("/run", "/var/run")
 _RUNTIMES: Final = frozenset(
@@ -45,6 +47,8 @@ def graded(token: Token, text: str) -> Value:
         return "format"
     if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
         return "word" if is_code(text) or is_sensitive(text) else "place"
+    if token.kind == "list" and token.slots:
+        return "place" if _TELLING.issuperset(slot.kind for slot in token.slots) else "other"
     return value_of(token.kind, text)
 
 

@@ -12,7 +12,7 @@ from habitus_profiler.words import words
 
 POWERS: Final = words(
     """
-    askpass dashboard ftp jmx jolokia reset roles suid super telnet tftp vnc webdav
+    askpass dashboard extensions loader plugin plugins ftp jmx jolokia reset roles suid super telnet tftp vnc webdav
     absolute admin administrator allow allowed allowlist anonymous approve attach basedir bash become
     bypass cleartext cmd codebase command commands console cors credential credentials dangerous
     dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
@@ -114,7 +114,7 @@ HARMLESS_PAIRS: Final = frozenset(
     {
         ("roll", "forward"), ("fast", "forward"), ("storage", "class"), ("priority", "class"),
         ("ingress", "class"), ("page", "cache"), ("dry", "run"), ("push", "gateway"), ("file", "system"),
-        ("heap", "dump"), ("version", "check"), ("user", "agent"), ("user", "timezone"), ("character", "set"), ("offset", "reset"), ("group", "by"), ("order", "by"),
+        ("heap", "dump"), ("version", "check"), ("user", "agent"), ("user", "timezone"), ("character", "set"), ("offset", "reset"), ("incremental", "basedir"), ("group", "by"), ("order", "by"),
             }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""

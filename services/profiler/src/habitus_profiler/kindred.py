@@ -59,6 +59,15 @@ _OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docke
 """Folders by whose name another machine's files are reached."""
 _VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
+_WORKSPACE: Final = words(
+    """
+    app apps artifacts assets build charts checkpoints cmd conf config configs data db dist docs e2e envs environments examples
+    fixtures helm infra internal inventory k8s logs manifests migrations out output overlays packages
+    pkg playbooks reports roles results runs scripts services spec sql src
+    target templates terraform test tests values
+    """
+)
+"""Folders by whose names sources and what is made of them lie."""
 _TREES: Final = (
     (
         "workload",
@@ -73,13 +82,7 @@ _TREES: Final = (
     ("branch", words("bugfix chore docs feat feature fix heads hotfix main origin refs release tags"), 1),
     (
         "workspace",
-        words(
-            """
-            app apps assets build charts cmd conf config configs data db dist docs e2e envs environments examples
-            fixtures helm infra internal inventory k8s logs manifests migrations out output overlays packages
-            pkg playbooks reports roles scripts services spec sql src target templates terraform test tests values
-            """
-        ),
+        _WORKSPACE,
         0,
     ),
 )
@@ -143,7 +146,7 @@ def _relative(path: str, parts: list[str]) -> str | None:
     extension = extension_of(parts[-1])
     if path[:1] in {".", "~"} or _is_open(path, parts) or extension not in _SETTINGS:
         return None
-    return f"relative {extension}"
+    return "data" if parts[0] in _WORKSPACE else f"relative {extension}"
 
 
 def _beside(path: str) -> tuple[Family, ...]:

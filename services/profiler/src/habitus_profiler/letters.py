@@ -91,6 +91,7 @@ SWITCHES: Final = {
     "diff": "abdiqruwBN",
     "jq": "acejnrsCMRS",
     "mkdir": "pv",
+    "deno": "qr",
     "make": "ikmnqrstwBRS",
     "cat": "bensvAET",
     **dict.fromkeys(("head", "tail"), "cfnqvzF"),
@@ -119,12 +120,12 @@ VALUED: Final = {
 }
 """Program → letters that take a number or a word and can do no harm: how it names itself, how long it waits."""
 
-_RISKY: Final = frozenset("kADKPR")
+_RISKY: Final = frozenset("kAR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
 _WITH_NUMBER: Final = frozenset("uUgGeER")
 _LISTENING: Final = frozenset("lp")
-_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwyzBCFJKLNOQTWYZ")
+_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwxyzBCFJKLNOQTWXYZ")
 _WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""

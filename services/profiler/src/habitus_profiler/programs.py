@@ -157,4 +157,6 @@ def names_host(name: str, flag: str, plain: int) -> bool:
     """Say whether the word after `flag` (or the first plain one) of program `name` is a host."""
     if name in TALKERS and not flag and not plain:
         return True
+    if flag == "-x" and name not in TALKERS:
+        return False  # a proxy for few, something to leave out for most
     return flag in HOST_FLAGS and name not in _NOT_HOST and name not in SHELLS

@@ -31,11 +31,11 @@ LOOKING: Final = words(
 
 ACTING: Final = words(
     """
-    attach clean clear decrypt delete deregister destroy detach disable discard download drop dump edit
+    attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump edit
     eject enable enc encrypt erase eval exec expose export failover fetch flush forward fresh grant import
     inject install invoke issue join kill link load lock login mount move mv presign promote proxy publish
     purge push put register release remove rename reply reset restore revoke rm run save send serve
-    set share shell shutdown sign source stop sub subscribe suspend swap terminate transfer trigger truncate
+    set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate
     trust tunnel uninstall unlock unset upload wipe write
     """
 )

@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from habitus_profiler.paths import is_program
 from habitus_profiler.words import words
 
 _WHOLE: Final = words(
@@ -39,6 +40,7 @@ _PAIR: Final = re.compile(
     r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
     r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
 )
+_VERBS: Final = frozenset({"eval", "exec", "execute", "attach"})
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _ENTRIES: Final = re.compile(r"[:,=/](?!masters)")
 _LONGEST: Final = 4096
@@ -54,6 +56,8 @@ def telling(word: str) -> tuple[str, ...]:
         return whole
     parts = map(str.lower, _SPLIT.split(word))
     found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
+    if found and is_program(word):
+        found = [part for part in found if part not in _VERBS]  # `eval.py` evaluates, and is a path by itself
     found += [match[0].lower() for match in _GIVES.finditer(word)]
     return tuple(dict.fromkeys(found))
 
