@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from habitus_profiler.hazards import FEATURES, SEARCHED
+from habitus_profiler.hazards import FEATURES, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
 from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
 from habitus_profiler.words import words
@@ -110,7 +110,7 @@ def is_mild(flag: str, value: Value, program: str = "") -> bool:
         return False
     if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
         return are_mild(program, name, "word" if value in {"on", "off"} else value)
-    if value == "place" and flag[-1] == "=" and name.isupper() and name.endswith(SEARCHED):
+    if flag[-1] == "=" and (VARIABLES.match(name) or (value == "place" and _is_searched(name))):
         return False
     return is_mild_name(parts_of(name), value)
 
@@ -135,10 +135,14 @@ def switch_of(flag: str, text: str) -> str | None:
     name = _named(flag)
     if text in _ANYTHING and name:
         return f"{flag.rstrip('=')}=*"
-    value = _BY_WORD.get(text.lower())
+    value = "off" if text == "0" else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None
     return f"{flag.rstrip('=')}={value}"
+
+
+def _is_searched(name: str) -> bool:
+    return name.isupper() and name.endswith(SEARCHED)
 
 
 def _named(flag: str) -> str:

@@ -51,9 +51,9 @@ DOORS: Final = words(
     user
     """
 )
-NAMES: Final = DOORS | words(
+NAMES: Final = (DOORS - {"debug", "mode"}) | words(
     """
-    agent as bash binary browser callback cgi chdir class conf config cwd editor endpoint executable extension
+    agent agentlib agentpath as bash binary browser callback cgi chdir class conf config cwd editor endpoint executable extension
     extensions handler helper image include ini interpreter jar jars key keys keyserver kubeconfig launcher
     lib library load loader middleware module modules network options opts origin packages pager plugin
     plugins preload profile program registry renderer require role root rsh run server sh ssh template
@@ -77,7 +77,7 @@ INSIDE: Final = re.compile(
 )
 """What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
 UNPROTECTED: Final = re.compile(
-    r"(?:tls|ssl|cert|peer|host|sig)[a-z]{0,6}verif|verif[a-z]{0,4}(?:tls|ssl|peer|host|cert)|read_?only"
+    r"(?:tls|ssl|https?|cert|peer|host|sig)[a-z]{0,6}verif|verif[a-z]{0,4}(?:tls|ssl|peer|host|cert)|read_?only"
     r"|auth_?(?:enabled|required)"
 )
 """What in such a name protects."""
@@ -132,5 +132,11 @@ ROUTES: Final = words(
     "api base context health healthz http metrics probe route servlet telemetry uri url web"
 )
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""
+VARIABLES: Final = re.compile(
+    r"(?:LD|DYLD|GCONV|OPENSSL|LUA|MALLOC)_|GIT_(?:SSH|EXEC|PROXY|EXTERNAL|CONFIG|ASKPASS|TEMPLATE)|HIST(?!CONTROL)"
+    r"|(?:CC|CXX|AR|VISUAL|IFS|ENV|TERMINFO|HOSTALIASES|PATH)\Z"
+    r"|\w*(?:RC|PAGER|EDITOR|LESSOPEN|CA_BUNDLE|PASSFILE|GEMFILE|HOST_CONF|SCAN_DIR|ASKPASS)\Z"
+)
+"""Environment variables whatever they say: by these, code is found, trust is placed or traces are lost."""
 SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
 """Ends of an environment variable's name that says where code is looked for."""
