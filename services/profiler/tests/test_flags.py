@@ -61,7 +61,6 @@ HARMFUL = [
     ("--serverstransport.insecureskipverify", "true"),
     ("-rm", ""),
     ("-k", ""),
-    ("-P", ""),
     ("--include", "*"),
     ("-lvnp", "4444"),
     ("-R", ""),

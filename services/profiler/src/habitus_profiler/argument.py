@@ -25,6 +25,7 @@ from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*\Z")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
@@ -83,7 +84,7 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
 def told(flag: str, word: str) -> Iterator[Slot]:
     """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
     name, equals, value = word.partition("=")
-    said = value if word[:1] == "-" else word
+    said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
     yield from (Slot("word", found) for found in telling(said))
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None

@@ -47,6 +47,7 @@ _WRITABLE: Final = words(
     download downloads drop shm import imports imported attachments avatars userfiles inbox . .. ~
     """
 )
+_LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
@@ -160,7 +161,9 @@ def _beside(path: str) -> tuple[Family, ...]:
         return ()
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()
-    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", 1 if sensitive else _SEVERAL),)
+    # What holds code is a class by its folder elsewhere, and may be loaded by it.
+    needed = 1 if sensitive or extension in _LOADED else _SEVERAL
+    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", needed),)
 
 
 def _like(kind: str, path: str) -> tuple[Family, ...]:

@@ -27,13 +27,13 @@ _LAYERS: Final = {"writable": "in the container's writable layer", "memory": "in
 _LENIENCE: Final = 2.0
 
 
-def gated(threshold: float, lenience: float = _LENIENCE) -> float:
+def gated(threshold: float) -> float:
     """Return the cosine that is needed once the slots have found nothing.
 
     A model's threshold is measured for cosine alone. Behind the slots it decides less, so the distance
     that it allows is twice as large (chosen on the tuning half of tests/nearmiss).
     """
-    return 1.0 - (1.0 - threshold) * lenience
+    return 1.0 - (1.0 - threshold) * _LENIENCE
 
 
 class Novelty(NamedTuple):
