@@ -165,7 +165,8 @@ def test_cosine_decides_only_what_slots_leave_open(vector_of):
     profile = learned(vector_of, *(execed(line, name="git") for line in lines))
     near = ["git", "fetch", "origin", "release-candidate-gamma"]
     assert verdict(profile, execed(near, name="git"), vector_of) is None
-    assert verdict(profile, execed(["git", "hash-objects-quux", "zyxwvut", "plugh"], name="git"), vector_of) == "unknown-argument"
+    far = ["git", *"quux zyxwvut plugh xyzzy grault corge waldo garply thud".split()]
+    assert verdict(profile, execed(far, name="git"), vector_of) == "unknown-argument"
     assert verdict(profile, execed([*near, "--upload-pack=id"], name="git"), vector_of) == "novel-slot"
 
 
