@@ -43,7 +43,7 @@ _POWERFUL: Final = words(
 _SHARED: Final = frozenset({"/run", "/var/run"})
 _WRITABLE: Final = words(
     """
-    upload uploads uploaded tmp temp cache public html htdocs wwwroot www webroot static media incoming spool
+    upload uploads uploaded tmp temp public html htdocs wwwroot www webroot static media incoming spool
     download downloads drop shm import imports imported attachments avatars userfiles inbox . .. ~
     """
 )
@@ -58,7 +58,7 @@ _CLOSED: Final = frozenset({"", "usr", "run", "home", "root", "boot", "lost+foun
 """Top-level folders below which nothing is an ordinary place for data."""
 _OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docker")
 """Folders by whose name another machine's files are reached."""
-_VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
+_VAR_LISTS: Final = (["lib"], ["log"], ["backups"], ["cache"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
 _WORKSPACE: Final = words(
     """

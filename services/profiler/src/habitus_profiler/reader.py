@@ -67,6 +67,11 @@ def _mode(word: str) -> tuple[Slot, ...]:
     return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
 
 
+def _stem(script: str) -> str:
+    """Return the name of the program that a script or module is: `celery`, `npm`, `manage`."""
+    return script.rsplit("/", 1)[-1].partition(".")[0] or script
+
+
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
@@ -102,20 +107,22 @@ class Reader:
 
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
-        flag, plain, script = "", 0, False
+        flag, plain, script = "", 0, ""
         interprets = name in CODE_FLAGS or name in SHELLS
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
-            script = script or (flag in {"", "-m"} and word[:1] != "-")
-            if self.special(name, flag, plain, word, depth, script=script):
+            before = script
+            if interprets and not script and flag in {"", "-m"} and word[:1] != "-":
+                script = _stem(word)
+            if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
             if self.wrapped(name, plain, words, at, depth):
                 return
+            given = before or name
             if word[:1] != "-":
-                self.add(loaded(name, flag, word))
+                self.add(loaded(given, flag, word))
             self.add(told_together(words[at - 1] if at else "", word))
-            given = "" if interprets and script else name
             if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
@@ -123,7 +130,7 @@ class Reader:
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag, equals, value = word.partition("=")
                 if equals:
-                    self.add(loaded(name, flag, value))
+                    self.add(loaded(given, flag, value))
             else:
                 flag, plain = "", plain + ("=" not in word)
 

@@ -36,7 +36,7 @@ ACTING: Final = words(
     inject install invoke issue join kill link load lock login mount move mv presign promote proxy publish
     purge push put register release remove rename reply reset restore revoke rm run save send serve
     set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate
-    trust tunnel uninstall unlock unset upload wipe write
+    trust tunnel uninstall unset upload wipe write
     """
 )
 """Words by which data leave or are lost, code runs, or somebody gets power."""

@@ -11,7 +11,7 @@ from habitus_profiler.words import words
 _WHOLE: Final = words(
     """
     .ssh .aws .kube .gnupg .netrc .pgpass .git-credentials .dockercfg .my.cnf kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    erase flush proxy purge remove rm rmdir uninstall wipe
+    erase downgrade flush proxy publish purge share remove rm rmdir uninstall wipe
     """
 )
 _PARTS: Final = words(
