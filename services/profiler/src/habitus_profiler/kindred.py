@@ -204,6 +204,8 @@ def _domains(name: str) -> tuple[Family, ...]:
     """
     if "." not in name:
         return _alike(name)
+    if name.endswith("/24"):
+        return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
     internal = is_internal(name)
     found: list[Family] = []
     suffix = suffix_of(name)
@@ -211,7 +213,16 @@ def _domains(name: str) -> tuple[Family, ...]:
         needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))
         suffix = suffix_of(suffix)
-    return tuple(found)
+    return (*found, *_elsewhere(name)) if internal else tuple(found)
+
+
+def _elsewhere(name: str) -> tuple[Family, ...]:
+    """Return the families of one Service in many namespaces: `db.*.svc`."""
+    labels = name.split(".")
+    own = next((at for at, label in enumerate(labels) if label in {"svc", "pod"}), len(labels) - 1)
+    if own <= 1:
+        return ()
+    return tuple(Family(".".join((*labels[:at], "*", *labels[at + 1 :])), _SEVERAL) for at in range(1, own))
 
 
 def _alike(name: str, needed: int = _SEVERAL) -> tuple[Family, ...]:

@@ -92,6 +92,8 @@ def classed(path: str) -> PathClass:
         return _absolute(path)
     if path.startswith("~"):
         return _placed(path, path)
+    if "/" not in path and "*" in path:
+        return PathClass(softened(path), None)  # a pattern of names, and no file
     clean = posixpath.normpath(path)
     if clean.startswith(".."):
         return PathClass(softened(clean), "../" + clean.lstrip("./"))

@@ -101,6 +101,8 @@ def _url(token: str, depth: int) -> Token | None:
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
+    if "/." in parts.path and not parts.path.startswith("/.well-known/"):
+        slots.append(Slot("path", "url/.*"))  # what a server hides
     user = "<credentials>@" if parts.username or parts.password else ""
     tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
     return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
