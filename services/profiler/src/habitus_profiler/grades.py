@@ -47,7 +47,7 @@ def graded(token: Token, text: str) -> Value:
         return "format"
     if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
         return "word" if is_code(text) or is_sensitive(text) else "place"
-    if token.kind == "list" and token.slots:
+    if token.kind in {"assignment", "list"} and token.slots:
         return "place" if _TELLING.issuperset(slot.kind for slot in token.slots) else "other"
     return value_of(token.kind, text)
 

@@ -61,16 +61,19 @@ def vocabulary_of(forms: Iterable[str]) -> Vocabulary:
     given: set[str] = set()
     flags: set[str] = set()
     for form in forms:
-        flag = ""
+        name, flag, quoted = form.partition(" ")[0], "", False
         for word in islice(form.split(" "), 1, None):
-            if is_flag(word):
+            quotes = word.count('"')
+            if quoted or quotes:
+                quoted, flag = quoted ^ (quotes % 2 == 1), ""
+            elif is_flag(word):
                 flag = word
                 flags.add(word)
-                continue
-            if flag:
-                given.add(flag)
-            plain.add(word)
-            flag = ""
+            else:
+                if flag and not _is_switch(name, flag):
+                    given.add(flag)
+                plain.add(word)
+                flag = ""
     return Vocabulary(frozenset(plain), frozenset(given), frozenset(flags))
 
 
@@ -111,7 +114,11 @@ def _new_words(form: str, seen: Vocabulary, *, values: bool = False) -> Iterable
 
 
 def _may_take(name: str, flag: str, seen: Vocabulary) -> bool:
-    return flag not in seen.flags and not is_switch(flag) and not is_known_switch(name, flag)
+    return flag not in seen.flags and not _is_switch(name, flag)
+
+
+def _is_switch(name: str, flag: str) -> bool:
+    return is_switch(flag) or is_known_switch(name, flag)
 
 
 def _is_typed(word: str) -> bool:
