@@ -9,9 +9,9 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.049, 0.0022)
+TUNING = (0.022, 0.0013)
 """Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.143, 0.036)
+REPORTED = (0.079, 0.015)
 
 
 def embed(texts):

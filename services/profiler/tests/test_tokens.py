@@ -135,7 +135,7 @@ TABLE = [
     ("\\x90\\x90\\x90\\x90\\xcc", "blob", "<hex-blob>", [("blob", "hex")]),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "blob", "<jwt>", [("blob", "jwt")]),
     ("u+s", "mode", "u+s", [("mode", "setid")]),
-    ("10.0.0.1,redis:6379", "list", "<10.0.0.0/24>,redis:6379", [("remote", "10.0.0.0/24"), ("remote", "redis")]),
+    ("10.0.0.1,redis:79", "list", "<10.0.0.0/24>,redis:79", [("remote", "10.0.0.0/24"), ("remote", "redis")]),
     ("remote:203.0.113.9", "host", "remote:<203.0.113.9>", [("remote", "203.0.113.9")]),
     (
         "sftp:ops@203.0.113.9:/shop",

@@ -81,19 +81,16 @@ _LONGEST_LIST: Final = 400
 def value_of(kind: str, text: str) -> Value:
     """Return the grade of a value by its token's kind and spelling."""
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
-    if by_kind == "number" and len(text) == 1:
-        return "digit"
     if by_kind:
-        return by_kind
+        return "digit" if by_kind == "number" and len(text) == 1 else by_kind
     if _SEPARATOR.match(text):
         return "format"
-    if _CLASS.match(text):
-        return "other"  # the name of code
     if _FIGURES.match(text):
         return "number"
     if kind == "list":
         return "word" if all(map(_MARKED.match, re.split("[,;]", text))) else "other"
-    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text)
+    # A name of code is none, nor is what is written in marks of code.
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text) and not _CLASS.match(text)
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
 
 
@@ -146,7 +143,7 @@ def _is_searched(name: str) -> bool:
 
 
 def _named(flag: str) -> str:
-    """Return a flag's name; that of a setting behind one letter (`-Dserver.port`) stands beside the letter."""
+    """Return a flag's name; that of a setting behind one letter (`-Dserver.port`) is set apart from it."""
     name = flag.lstrip("-").rstrip("=")
     return f"{name[0]}.{name[1:]}" if _LETTERED.match(flag) else name
 

@@ -62,10 +62,10 @@ _VAR_LISTS: Final = (["lib"], ["log"], ["backups"], ["cache"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
 _WORKSPACE: Final = words(
     """
-    app apps artifacts assets build charts checkpoints cmd conf config configs data db dist docs e2e envs environments examples
-    fixtures helm infra internal inventory k8s logs manifests migrations out output overlays packages
-    pkg playbooks reports roles results runs scripts services spec sql src
-    target templates terraform test tests values
+    app apps artifacts assets build charts checkpoints cmd conf config configs data db dist docs e2e envs
+    environments examples fixtures helm infra internal inventory k8s logs manifests migrations out output
+    overlays packages pkg playbooks reports roles results runs scripts services spec sql src target templates
+    terraform test tests values
     """
 )
 """Folders by whose names sources and what is made of them lie."""
@@ -87,7 +87,8 @@ _TREES: Final = (
         0,
     ),
 )
-"""Names before a slash that are of one kind: what Kubernetes runs, how branches are called, where sources lie."""
+"""Names before a slash that are of one kind: what Kubernetes runs, how branches are called, where sources
+lie."""
 _PLAIN: Final = {"package": _SEVERAL, "who": _SEVERAL}
 """kind → how many values of it make any other known."""
 

@@ -118,7 +118,7 @@ VALUED: Final = {
     "python": "W",
     "watch": "n",
 }
-"""Program → letters that take a number or a word and can do no harm: how it names itself, how long it waits."""
+"""Program → letters that take a number or a word and can do no harm: its own name, how long it waits."""
 
 _RISKY: Final = frozenset("kAR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
@@ -148,13 +148,10 @@ def are_mild(command: str, letters: str, value: str) -> bool:
 
     `value` is the grade of that (`flags.Value`).
     """
-    if letters in _COMMANDS:
-        return False
-    if value in _GIVEN and letters and letters in VALUED.get(_stem(command), ()):
-        return True
-    if value == "none":
-        return _is_mild_alone(command, letters)
-    if value == "format" or (value == "setting" and command not in _FAR_REACHING):
+    if letters in _COMMANDS or value == "none":
+        return letters not in _COMMANDS and _is_mild_alone(command, letters)
+    is_valued = value in _GIVEN and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
+    if is_valued or value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
     if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None

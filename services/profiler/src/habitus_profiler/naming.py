@@ -41,11 +41,12 @@ from habitus_profiler.hazards import (
 Value = Literal[
     "none", "on", "off", "amount", "format", "digit", "number", "word", "setting", "place", "near", "other"
 ]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; one digit; a number; a word;
-a setting that is mild by itself; where data lie; this machine itself; anything else."""
+"""What stands behind a flag: nothing; a switch; a size or time; a format or level; one digit; a number; a
+word; a setting that is mild by itself; where data lie; this machine itself; anything else."""
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FILES: Final = ("file", "files", "dir", "path")
+_FIGURES: Final = frozenset({"amount", "digit", "number"})
 _SWITCHING: Final = frozenset({"none", "on", "off"})
 
 
@@ -83,17 +84,15 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     """Say whether a flag of this name can do no harm with a value of this grade."""
     if not parts:
         return False
-    if value in {"amount", "digit", "number"} and (parts[-1] in AMOUNTS or not TIMES.isdisjoint(parts)):
+    if value in _FIGURES and (parts[-1] in AMOUNTS or not TIMES.isdisjoint(parts)):
         # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
         return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
     if harms(parts, value) and not _means_no_harm(parts, value):
         return False
+    if value in _FIGURES:
+        return value == "amount" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(ENDINGS)
-    if value == "digit":
-        return WHO.isdisjoint(parts)
-    if value == "number":
-        return DOORS.isdisjoint(parts)
     return value != "word" or _describes(parts) or not _takes_code(parts)
 
 

@@ -223,9 +223,8 @@ class Profile:
         return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours, needed)
 
     def _needed(self, threshold: float, ask: Ask | None = None) -> float:
-        if self.limits.threshold is not None:
-            return self.limits.threshold
-        return ask.leaf.needed(ask.form, threshold) if ask else gated(threshold)
+        own = ask.leaf.needed(ask.form, threshold) if ask else gated(threshold)
+        return own if self.limits.threshold is None else self.limits.threshold
 
     def _remember(self, key: tuple[object, ...]) -> None:
         if len(self._known) >= _MAX_KNOWN:

@@ -19,7 +19,7 @@ from habitus_profiler.words import words
 
 LOOKING: Final = words(
     """
-    analyze blame catalog cat check checks checking columns compare components count describe df diff du
+    analyze blame cat catalog check checking checks columns compare components count describe df diff du
     explain find fmt graph grep head health healthcheck healthz help history idxstats images info inspect
     integrity lag lint linting list listing lists locate log logs ls lsf lsl members metadata metrics monitor
     outdated peek ping plan plugins preview print processlist progress ps quickcheck ready report reports rtt
@@ -31,12 +31,12 @@ LOOKING: Final = words(
 
 ACTING: Final = words(
     """
-    attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump edit
-    eject enable enc encrypt erase eval exec expose export failover fetch flush forward fresh grant import
-    inject install invoke issue join kill link load lock login mount move mv presign promote proxy publish
-    purge push put register release remove rename reply reset restore revoke rm run save send serve
-    set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate
-    trust tunnel uninstall unset upload wipe write
+    attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
+    edit eject enable enc encrypt erase eval exec export expose failover fetch flush forward fresh grant
+    import inject install invoke issue join kill link load lock login mount move mv presign promote proxy
+    publish purge push put register release remove rename reply reset restore revoke rm run save send serve
+    set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate trust
+    tunnel uninstall unset upload wipe write
     """
 )
 """Words by which data leave or are lost, code runs, or somebody gets power."""

@@ -176,6 +176,7 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
+    "load": lambda book, value: any(seen.startswith(f"{value} ") for seen in book.seen.get("load", ())),
     "sql": _sql,
     "who": lambda book, _: "who" not in book.seen,
     "scratch": lambda book, _: "scratch" not in book.seen,

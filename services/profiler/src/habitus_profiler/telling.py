@@ -10,21 +10,24 @@ from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    .ssh .aws .kube .gnupg .netrc .pgpass .git-credentials .dockercfg .my.cnf kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    erase downgrade flush proxy publish purge share remove rm rmdir uninstall wipe
+    .aws .dockercfg .git-credentials .gnupg .kube .my.cnf .netrc .pgpass .ssh authorized_keys cluster-admin
+    delete destroy downgrade erase flush id_ed25519 id_rsa kube-public kube-system proxy publish purge remove
+    rm rmdir share system:masters uninstall wipe
     """
 )
 _PARTS: Final = words(
     """
-    secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
-    token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges privileged sudoers wheel
-    vault cookie anonymous admin administrator administrators superuser root masters grant revoke
-    impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
-    chpasswd fresh keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
-    slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
+    adduser admin administrator administrators allauthenticatedusers allusers anonymous attach authid backdoor
+    chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval exec execute
+    flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
+    locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
+    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shutdown slaveof sudoers
+    superuser tinker token tokens truncate unseal useradd usermod vault wallet wheel
     """
 )
-_STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool", "createsuper", "createuser")
+_STARTS: Final = (
+    "disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool", "createsuper", "createuser",
+)  # fmt: skip
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
