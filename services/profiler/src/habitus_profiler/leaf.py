@@ -79,8 +79,9 @@ class Leaf:
             return new
         slots = sum(self.slots.learn(slot) for slot in form.slots)
         if len(self.forms) < MAX_FORMS:
+            # The first form of a leaf is news with its leaf, and not once more with its vector.
+            self.pending[form.text] = slots > 0 or not self.forms
             self.forms[form.text] = 1
-            self.pending[form.text] = slots > 0
         return new + slots
 
     def _learn_exe(self, exe: str | None) -> int:
