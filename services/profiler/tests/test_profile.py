@@ -18,7 +18,11 @@ from habitus_profiler.report import detail, summary
 LIMITS = Limits(max_children=4, max_vectors=8, threshold=None)
 RULE = Rule(window_s=60, epsilon=0, min_events=3)
 THRESHOLD = 0.65
-FAR = ["quux", "zyxwvut", "plugh", "xyzzy", "grault", "corge", "waldo", "garply", "thud"]
+FAR = [
+    f"{word}-{tail}"
+    for word in ("quux", "zyxwvut", "plugh", "xyzzy", "garply")
+    for tail in ("ab", "cd", "ef", "gh")
+]
 """Words that are near to none of a few others."""
 
 words = st.sampled_from(
