@@ -90,11 +90,8 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     switch = switch_of(flag, word) if flag else None
     if switch:
         yield Slot("switch", switch)
-    head, colon, tail = said.partition(":")
-    if colon and head in RUNNING and tail.isidentifier():  # a module and its object: `shell:app`
-        yield Slot("command", head)
-    if colon and _READER.match(said) and names_obeyed(name if equals else flag):
-        yield Slot("scheme", head)
+    if ":" in said:
+        yield from _led(name if equals else flag, said)
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
     top, slash, _ = word.partition("/")
@@ -103,6 +100,15 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)
     yield from loose.entries(word)
+
+
+def _led(flag: str, word: str) -> Iterator[Slot]:
+    """Yield what a word before a colon is: a module that runs (`shell:app`), or a reader of what is obeyed."""
+    head, _, tail = word.partition(":")
+    if head in RUNNING and tail.isidentifier():
+        yield Slot("command", head)
+    if _READER.match(word) and names_obeyed(flag):
+        yield Slot("scheme", head)
 
 
 def _addresses(word: str) -> Iterator[Slot]:
