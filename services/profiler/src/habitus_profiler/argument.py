@@ -103,7 +103,7 @@ def told(flag: str, word: str) -> Iterator[Slot]:
 
 
 def _led(flag: str, word: str) -> Iterator[Slot]:
-    """Yield what a word before a colon is: a module that runs (`shell:app`), or a reader of what is obeyed."""
+    """Yield what a word before a colon is: a module that runs (`shell:app`), a reader of what is obeyed."""
     head, _, tail = word.partition(":")
     if head in RUNNING and tail.isidentifier():
         yield Slot("command", head)
