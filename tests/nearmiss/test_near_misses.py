@@ -9,9 +9,9 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.025, 0.001)
+TUNING = (0.022, 0.0013)
 """Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.175, 0.022)
+REPORTED = (0.079, 0.015)
 
 
 def embed(texts):
@@ -26,12 +26,14 @@ def found():
 
 
 def test_the_set_is_large_and_its_halves_share_no_service():
-    """At least 200 pairs over 20 services of 20 learned lines, in each half."""
+    """Over 1,000 pairs to choose by, over 100 to report; at least 20 services of 20 learned lines in each."""
     halves = [list(services(half)) for half in ("tuning", "reported")]
     names = [[service.name for service in half] for half in halves]
     assert not set(names[0]) & set(names[1])
     assert all(len(set(half)) == len(half) >= 20 for half in names)
-    assert all(sum(len(service.pairs) for service in half) >= 200 for half in halves)
+    tuning, reported = (sum(len(service.pairs) for service in half) for half in halves)
+    assert tuning >= 1000
+    assert reported >= 100
     assert all(len(service.learned) == LEARNED >= 20 for half in halves for service in half)
 
 

@@ -65,7 +65,7 @@ def _verdict(service: Service, leaf: Leaf, argv: Argv, embed: Embed, threshold: 
     is_form = form.text in leaf.forms
     is_near = cosine >= threshold
     unseen = _unseen(leaf, form)
-    is_known = leaf.knows(form) or cosine >= gated(threshold)
+    is_known = leaf.knows(form) or leaf.is_quiet(form) or cosine >= leaf.needed(form, threshold)
     known = (is_form, not unseen, is_near, novelty is None and is_known)
     detail = novelty.detail if novelty else f"cosine {cosine:.2f}: {form.text}"
     return Verdict(service.name, argv, known, detail, cosine)

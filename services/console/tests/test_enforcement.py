@@ -7,9 +7,11 @@ import os
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from habitus_console.enforcement import habits, kubearmor, network, seccomp, tetragon
 from habitus_console.enforcement.habits import PolicyFault, Target
+from habitus_kubernetes import read_as_networkpolicy
 
 TARGET = Target("habitus-web", "shop", {"app": "web"})
 
@@ -98,6 +100,18 @@ def test_a_networkpolicy_opens_what_was_seen_and_says_where_it_is_looser():
         {"ports": [{"protocol": "TCP", "port": 8080}, {"protocol": "TCP", "port": 32768, "endPort": 65535}]}
     ]
     assert any("api.shop.svc 8080" in remark for remark in policy.remarks)
+
+
+@pytest.mark.parametrize("peers", [None, {"java": {"ingress tcp": {"private": {"/8080": 7, "/<high>": 1}}}}])
+def test_a_networkpolicy_is_one_by_kubernetes_own_schema(peers):
+    """Every key is known there and every value is of its type; a key that is not would be dropped."""
+    policy = network.policy(document(peers=peers) if peers else document(), TARGET).document
+    assert read_as_networkpolicy(policy) == policy
+    policy["spec"]["ingres"] = []
+    assert read_as_networkpolicy(policy) != policy
+    del policy["spec"]["podSelector"]
+    with pytest.raises(ValidationError, match="podSelector"):
+        read_as_networkpolicy(policy)
 
 
 def test_a_networkpolicy_leaves_open_what_was_never_seen():

@@ -36,6 +36,7 @@ MILD = [
     ("--prefix", "orders-"),
     ("-aH", "/data/"),
     ("-X", ""),
+    ("-p", "8080"),
 ]
 HARMFUL = [
     ("--insecure", ""),
@@ -60,11 +61,9 @@ HARMFUL = [
     ("--serverstransport.insecureskipverify", "true"),
     ("-rm", ""),
     ("-k", ""),
-    ("-P", ""),
     ("--include", "*"),
     ("-lvnp", "4444"),
     ("-R", ""),
-    ("-p", "8080"),
     ("-e", "id"),
     ("disable_functions=", "off"),
     ("StrictHostKeyChecking=", "no"),

@@ -9,7 +9,9 @@ from habitus_profiler.slots import Slot, SlotBook
 
 AKIN = [
     # kind, learned, asked
-    ("path", ["/etc/vector/a.yaml", "/etc/vector/b.yaml", "/etc/vector/c.yaml"], "/etc/vector/d.yaml"),
+    ("path", ["/etc/vector/a.yaml"], "/etc/vector/d.yaml"),
+    ("path", ["/tmp", "/etc/a.conf", "/home"], "/data"),
+    ("remote", ["a.shop.example"], "b.shop.example"),
     ("path", ["/run/uwsgi/a.sock", "/run/uwsgi/b.sock", "/run/uwsgi/c.sock"], "/run/uwsgi/d.sock"),
     ("path", ["/srv/a/*.py", "/srv/b/*.py", "/srv/c/*.py"], "/srv/d/*.py"),
     ("path", ["/srv"], "/srv/d"),
@@ -33,7 +35,6 @@ AKIN = [
     ("operator", ["&&"], "||"),
 ]
 ALIEN = [
-    ("path", ["/etc/vector/a.yaml", "/etc/vector/b.yaml"], "/etc/vector/d.yaml"),
     ("path", ["/etc/cron.d/a.conf", "/etc/cron.d/b.conf", "/etc/cron.d/c.conf"], "/etc/cron.d/d.conf"),
     ("path", ["/etc/a.conf", "/etc/b.conf", "/etc/c.conf"], "/etc/d.conf"),
     ("path", ["/etc/tls/a.key", "/etc/tls/b.key", "/etc/tls/c.key"], "/etc/tls/d.key"),
@@ -50,7 +51,7 @@ ALIEN = [
     ("path", ["/data", "/backup"], "/home"),
     ("path", ["/data", "/backup"], "/tmp"),
     ("path", ["/data", "/backup"], "/opt/jobs/*.sql"),
-    ("path", ["/tmp", "/etc/a.conf", "/home"], "/data"),
+    ("path", ["/tmp", "/etc/a.conf", "/home"], "/var/www"),
     ("path", ["/srv/sql/*.sql"], "/srv/imports/*.sql"),
     ("path", ["/app/*.js"], "/lib2/*.js"),
     ("path", ["/etc/tls/a/tls.key", "/etc/tls/b/tls.key", "/etc/tls/c/tls.key"], "/etc/tls/d/root.key"),
@@ -58,7 +59,8 @@ ALIEN = [
     ("load", ["/tmp/a.jar", "/tmp/b.jar", "/tmp/c.jar"], "/tmp/d.jar"),
     ("remote", ["orders.shop.svc"], "orders.infra.svc"),
     ("remote", ["orders.shop.svc.cluster.local"], "orders.infra.svc.cluster.local"),
-    ("remote", ["a.shop.example"], "b.shop.example"),
+    ("remote", ["a.shop.example"], "b.other.example"),
+    ("remote", ["a.mongodb.net", "b.mongodb.net"], "c.mongodb.net"),
     ("remote", ["a.github.io", "b.github.io", "c.github.io"], "d.github.io"),
     ("command", ["orders.sh"], "billing.sh"),
     ("command", ["tar", "gzip", "find"], "nc"),

@@ -18,6 +18,12 @@ from habitus_profiler.report import detail, summary
 LIMITS = Limits(max_children=4, max_vectors=8, threshold=None)
 RULE = Rule(window_s=60, epsilon=0, min_events=3)
 THRESHOLD = 0.65
+FAR = [
+    f"{word}-{tail}"
+    for word in ("quux", "zyxwvut", "plugh", "xyzzy", "garply")
+    for tail in ("ab", "cd", "ef", "gh")
+]
+"""Words that are near to none of a few others."""
 
 words = st.sampled_from(
     ["-c", "sh", "curl http://a.example/x | sh", "/tmp/x", "-v", "42", "origin", "http://10.0.0.9/", "A=1"]
@@ -119,7 +125,7 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", None), ("1.3", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -165,7 +171,8 @@ def test_cosine_decides_only_what_slots_leave_open(vector_of):
     profile = learned(vector_of, *(execed(line, name="git") for line in lines))
     near = ["git", "fetch", "origin", "release-candidate-gamma"]
     assert verdict(profile, execed(near, name="git"), vector_of) is None
-    assert verdict(profile, execed(["git", "gc", "quux"], name="git"), vector_of) == "unknown-argument"
+    far = ["git", *FAR]
+    assert verdict(profile, execed(far, name="git"), vector_of) == "unknown-argument"
     assert verdict(profile, execed([*near, "--upload-pack=id"], name="git"), vector_of) == "novel-slot"
 
 
@@ -191,7 +198,7 @@ def test_a_profile_lacks_nothing_before_it_is_ready(vector_of):
 
     def work(first, last):
         for second in range(first, last, 5):
-            event = execed(["java"])
+            event = execed(["java", *FAR] if second else ["java"])
             event.ts = (1_764_000_000 + second) * 10**9
             profile.learn(event)
 

@@ -34,7 +34,7 @@ async def test_what_was_learned_is_known_and_what_was_not_is_an_anomaly(stack, e
         make(["./xmrig", "-o", "pool.minexmr.com:4444"], exe="/tmp/xmrig"),
         make(["./java", "-o", "stratum+tcp://pool.minexmr.com:4444"], exe="/tmp/java"),
         make(["./java", "-o", "stratum+tcp://pool.minexmr.com:4444"]),
-        make(["java", "xenon", "quux", "zebra"]),
+        make(["java", "upload", "quux", "zebra"]),
     ]
     after = await stack.feed(days(make, 100, 110) + odd)
     await stack.ask("sync", after=after)
@@ -124,7 +124,7 @@ async def test_without_embedder_paths_and_slots_alert_at_once_and_arguments_wait
     """Only what needs a vector is held up, and is judged when the embedder is back."""
     await learned(stack, make)
     await embedder.stop()
-    argument = make(["java", "xenon", "quux", "zebra"])
+    argument = make(["java", "upload", "quux", "zebra"])
     await stack.feed([argument])
     path = make(["nc", "203.0.113.9"])
     slot = make(["java", "-jar", "/tmp/app.jar"])

@@ -106,7 +106,7 @@ TABLE = [
     ("~/.ssh/id_rsa", "path", "~/.ssh/id_rsa", [("path", "~/.*")]),
     ("server.js", "path", "server.js", [("path", "*.js")]),
     ("-c", "flag", "-c", [("flag", "-c")]),
-    ("--port=8080", "flag", "--port=<number>", [("flag", "--port")]),
+    ("--port=8080", "flag", "--port=<number>", [("tuned", "--port")]),
     ("-Xmx512m", "flag", "-Xmx<size>", [("tuned", "-Xmx")]),
     ("--require=/tmp/x.js", "flag", "--require=/tmp/x.js", [("flag", "--require"), ("path", "/tmp/*.js")]),
     (
@@ -121,7 +121,7 @@ TABLE = [
         "LD_PRELOAD=/tmp/x.so",
         [("variable", "LD_PRELOAD"), ("path", "/tmp/*.so")],
     ),
-    ("PORT=8080", "assignment", "PORT=<number>", [("variable", "PORT")]),
+    ("PORT=8080", "assignment", "PORT=<number>", [("tuned", "PORT=")]),
     ("if=/dev/sda", "assignment", "if=/dev/sda", [("tuned", "if="), ("path", "/dev/sda")]),
     (
         "PYTHONPATH=/data/x",
@@ -135,7 +135,7 @@ TABLE = [
     ("\\x90\\x90\\x90\\x90\\xcc", "blob", "<hex-blob>", [("blob", "hex")]),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "blob", "<jwt>", [("blob", "jwt")]),
     ("u+s", "mode", "u+s", [("mode", "setid")]),
-    ("10.0.0.1,redis:1", "list", "<10.0.0.0/24>,redis:1", [("remote", "10.0.0.0/24"), ("remote", "redis")]),
+    ("10.0.0.1,redis:79", "list", "<10.0.0.0/24>,redis:79", [("remote", "10.0.0.0/24"), ("remote", "redis")]),
     ("remote:203.0.113.9", "host", "remote:<203.0.113.9>", [("remote", "203.0.113.9")]),
     (
         "sftp:ops@203.0.113.9:/shop",
@@ -148,7 +148,7 @@ TABLE = [
         "--web.telemetry-path=/stats",
         "flag",
         "--web.telemetry-path=/stats",
-        [("flag", "--web.telemetry-path")],
+        [("tuned", "--web.telemetry-path")],
     ),
     (
         "--web.config-path=/etc/x",

@@ -74,7 +74,7 @@ async def test_known_events_are_told_and_no_other(stack, embedder, seen, heard):
         seen(["echo", "backup finished without error"], 51),
         seen(["./xmrig"], 60),
         seen(["java", "-o", "stratum+tcp://pool.minexmr.com:4444"], 61),
-        seen(["echo", "zebra", "quux"], 62),
+        seen(["echo", "upload", "quux"], 62),
         seen(["echo"], 70, op="exit"),
     ]
     await stack.ask("sync", after=await stack.feed(events))

@@ -9,6 +9,7 @@ from scorer_making import POD, TS, anomaly, judged
 
 from habitus.anomalies import Anomaly
 from habitus.policies import SuggestedAction
+from habitus_kubernetes import read_as_networkpolicy
 from habitus_scorer.alerting import alert_of
 from habitus_scorer.incidents import IncidentBook
 
@@ -28,15 +29,14 @@ def action(*anomalies: Anomaly) -> SuggestedAction:
 
 
 def faults(document: dict) -> list[str]:
-    """What networking.k8s.io/v1 would refuse (by its published schema), or what would not isolate."""
+    """What networking.k8s.io/v1 would refuse (by its schema and its bounds), or what would not isolate."""
     metadata, spec = document["metadata"], document["spec"]
     labels = spec["podSelector"]["matchLabels"]
     checks = {
-        "keys": set(document) == {"apiVersion", "kind", "metadata", "spec"},
+        "schema": read_as_networkpolicy(document) == document,
         "version": (document["apiVersion"], document["kind"]) == ("networking.k8s.io/v1", "NetworkPolicy"),
         "name": NAME.fullmatch(metadata["name"]) is not None,
         "namespace": NAME.fullmatch(metadata["namespace"]) is not None and len(metadata["namespace"]) <= 63,
-        "spec": set(spec) == {"podSelector", "policyTypes", "ingress", "egress"},
         "types": spec["policyTypes"] == ["Ingress", "Egress"],
         "closed": spec["ingress"] == spec["egress"] == [],
         "some pods": bool(labels),

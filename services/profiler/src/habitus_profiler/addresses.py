@@ -24,13 +24,19 @@ _MIN_SUFFIX_LABELS: Final = 2
 # Under these, neighbours belong to strangers: a suffix learned from two of them says nothing.
 _SHARED: Final = words(
     """
-    co.uk org.uk ac.uk gov.uk com.cn net.cn org.cn com.au net.au co.jp ne.jp co.kr com.br com.tw co.in
-    com.tr com.mx co.za com.sg com.hk amazonaws.com s3.amazonaws.com cloudfront.net elasticbeanstalk.com
-    github.io githubusercontent.com gitlab.io herokuapp.com netlify.app vercel.app pages.dev workers.dev
-    web.app firebaseapp.com appspot.com run.app azurewebsites.net blob.core.windows.net cloudapp.net
+    co.uk org.uk ac.uk gov.uk com.cn net.cn org.cn com.au net.au co.jp ne.jp co.kr com.br com.tw co.in com.tr
+    com.mx co.za com.sg com.hk amazonaws.com s3.amazonaws.com cloudfront.net elasticbeanstalk.com github.io
+    githubusercontent.com gitlab.io herokuapp.com netlify.app vercel.app pages.dev workers.dev web.app
+    firebaseapp.com appspot.com run.app azurewebsites.net blob.core.windows.net cloudapp.net
     digitaloceanspaces.com onrender.com fly.dev ngrok.io ngrok.app ngrok-free.app trycloudflare.com
-    duckdns.org no-ip.org ddns.net nip.io sslip.io blogspot.com wordpress.com aliyuncs.com myqcloud.com
-    in-addr.arpa ip6.arpa
+    mongodb.net supabase.co r2.dev cloudflarestorage.com backblazeb2.com wasabisys.com linodeobjects.com
+    slack.com atlassian.net zendesk.com sharepoint.com service-now.com salesforce.com snowflakecomputing.com
+    oast.pro oast.live oast.fun oast.me interact.sh requestbin.net pipedream.net webhook.site beeceptor.com
+    myshopify.com webflow.io surge.sh replit.app repl.co glitch.me loca.lt serveo.net hopto.org ddns.me
+    telebit.io localhost.run azurefd.net azureedge.net trafficmanager.net edgekey.net akamaized.net b-cdn.net
+    fastly.net netlify.com hubspot.com readthedocs.io hf.space gradio.live streamlit.app deno.dev duckdns.org
+    no-ip.org ddns.net nip.io sslip.io blogspot.com wordpress.com aliyuncs.com myqcloud.com in-addr.arpa
+    ip6.arpa
     """
 )
 # A last label that makes a dotted word a host name and not a file or a module.

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from habitus_profiler import loose, shell
-from habitus_profiler.flags import Value, is_mild, is_switch, switch_of, switched_on
-from habitus_profiler.grades import graded
+from habitus_profiler.addresses import parsed, remote_of
+from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
+from habitus_profiler.grades import graded, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
+from habitus_profiler.naming import Value, names_obeyed
 from habitus_profiler.programs import (
     HOST_FLAGS,
     LOAD_FLAGS,
@@ -23,11 +25,17 @@ from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*\Z")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _LONGEST_FLAG: Final = 200
 _LONGEST_LOAD: Final = 300
+_READER: Final = re.compile(r"[a-z]{2,12}:(?!//)\S")
+"""What reads the rest of a word: `env:NAME`, `yaml:a::b`."""
+_ADDRESS: Final = re.compile(r"(?:[:=@,]|\.[a-z]{2,}/)((?:\d{1,3}\.){3}\d{1,3})(?![\w.])")
+"""An address within a word: `/shop.example/203.0.113.9`."""
+_DOTS: Final = 3
 _ONE_LETTER: Final = len("-x")
 _INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
 _PLACES: Final = frozenset({"url", "host", "ip"})
@@ -48,6 +56,8 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
 
 def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     value: Value = graded(typed(behind), behind) if behind else "none"
+    if is_own(program, behind) or (behind[:1] == "/" and tells_nothing(flag, behind)):
+        return is_mild(flag, "format", program)
     if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
@@ -64,25 +74,47 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
     if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
         token = typed(word)
         tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
-        if token.kind not in _INERT and not tells and not loose.is_sql(word):
+        if " " in word and loose.runs(word):
+            # A command line of its own: its words are slots of their own.
+            yield Slot("load", loose.runs(word))
+        elif token.kind not in _INERT and not tells and not loose.is_sql(word):
             yield Slot("load", token.text[:_LONGEST_LOAD])
 
 
 def told(flag: str, word: str) -> Iterator[Slot]:
     """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
     name, equals, value = word.partition("=")
-    said = value if word[:1] == "-" else word
+    said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
     yield from (Slot("word", found) for found in telling(said))
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
     if switch:
         yield Slot("switch", switch)
+    if ":" in said:
+        yield from _led(name if equals else flag, said)
+    if said.count(".") >= _DOTS:
+        yield from _addresses(said)
     top, slash, _ = word.partition("/")
     if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)
     yield from loose.entries(word)
+
+
+def _led(flag: str, word: str) -> Iterator[Slot]:
+    """Yield what a word before a colon is: a module that runs (`shell:app`), a reader of what is obeyed."""
+    head, _, tail = word.partition(":")
+    if head in RUNNING and tail.isidentifier():
+        yield Slot("command", head)
+    if _READER.match(word) and names_obeyed(flag):
+        yield Slot("scheme", head)
+
+
+def _addresses(word: str) -> Iterator[Slot]:
+    for found in _ADDRESS.findall(word):
+        if parsed(found):
+            yield Slot("remote", remote_of(found))
 
 
 def told_together(before: str, word: str) -> Iterator[Slot]:

@@ -17,8 +17,8 @@ from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 
 KIND: Final = "profile"
-SCHEMA: Final = "1.1"
-_BEFORE_TELLING: Final = "1.0"  # as in `snapshot`
+SCHEMA: Final = "1.2"
+_BEFORE_TELLING: Final = frozenset({"1.0", "1.1"})  # as in `snapshot`
 _NAMES: Final = {"exes": "programs", "forms": "arguments", "texts": "compared"}
 _OPTIONAL: Final[Mapping[str, Any]] = {"absorbed": [], "pending": {}, "texts": []}
 _OWN: Final = ("process", "file", "network", "image_key", "state", "model")
@@ -71,7 +71,7 @@ def imported(document: Mapping[str, Any], limits: Limits, rule: Rule) -> Importe
         raise BillFault(f"a profile of schema {schema[:20]!r}; this service reads {SCHEMA}")
     try:
         found = _imported(document, limits, rule)
-        if schema == _BEFORE_TELLING:
+        if schema in _BEFORE_TELLING:
             for leaf in found.profile.leaves():
                 leaf.retell()
     except (

@@ -9,29 +9,12 @@ the reader's to say what it is.
 
 import re
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
-from habitus_profiler.hazards import (
-    AMOUNTS,
-    CODE,
-    CREDENTIALS,
-    DESCRIPTIONS,
-    DOORS,
-    FEATURES,
-    INSIDE,
-    KEYED,
-    LOOKS,
-    NAMES,
-    NEGATIONS,
-    POWERS,
-    PROTECTIONS,
-    ROUTES,
-)
+from habitus_profiler.hazards import FEATURES, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
+from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
 from habitus_profiler.words import words
-
-Value = Literal["none", "on", "off", "amount", "format", "number", "word", "place", "other"]
-"""What stands behind a flag: nothing; a switch; a size or time; a format or level; …; where data lie; …"""
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
 MILD_FLAGS: Final = words(
@@ -52,7 +35,7 @@ MILD_FLAGS: Final = words(
 _SWITCHES: Final = words(
     """
     --verbose --quiet --silent --debug --trace --dry-run --recursive --all --yes --long --follow --once --full
-    --noinput --overwrite --progress --human-readable --reverse --compressed
+    --force --json --noinput --overwrite --progress --human-readable --reverse --compressed
     """
 )
 """Names that in every common tool take no value."""
@@ -64,7 +47,7 @@ IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info v
 _FORMATS: Final = words(
     """
     json yaml table wide csv tsv text plain xml short long html prometheus pretty compact raw simple trace
-    debug info notice warn warning error critical fatal verbose quiet auto
+    debug info notice warn warning error critical fatal verbose quiet auto graceful
     """
 )
 _ON: Final = words("true yes on always required require full strict")
@@ -74,15 +57,11 @@ _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_ON, "on"),
     **dict.fromkeys(_OFF, "off"),
 }
-_PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SWITCH: Final = re.compile(
     r"--(?:no|enable|disable|with|without|skip|ignore|keep|if|prefer|trace|show|print|warn|list|validate|check"
     r"|test)-[a-z]|-XX:[+-]"
 )
-_ENDINGS: Final = ("path", "dir", "file", "preload")
-_SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
-"""Ends of an environment variable's name that says where code is looked for."""
-_CODE_ENDINGS: Final = ("preload", "pythonpath", "classpath")
+_LETTERED: Final = re.compile(r"-[DEPX][a-z_]{2}")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
@@ -92,10 +71,10 @@ _BY_KIND: Final[dict[str, Value]] = {
     **dict.fromkeys(("size", "duration", "date", "timestamp", "uuid", "version"), "amount"),
     **dict.fromkeys(("number", "hex"), "number"),
 }
-_PLAIN: Final = re.compile(r"\.?[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*[-_.]?\Z")
 _FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
-_GLOB: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?-]+\Z")
-_LONGEST_WORD: Final = 40
+_MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-]*\$?\Z")
+"""A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
+_LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
 
 
@@ -103,16 +82,15 @@ def value_of(kind: str, text: str) -> Value:
     """Return the grade of a value by its token's kind and spelling."""
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
-        return by_kind
+        return "digit" if by_kind == "number" and len(text) == 1 else by_kind
     if _SEPARATOR.match(text):
         return "format"
-    if _CLASS.match(text):
-        return "other"  # the name of code
     if _FIGURES.match(text):
         return "number"
     if kind == "list":
-        return "word" if all(map(_PLAIN.match, re.split("[,;]", text))) else "other"
-    is_word = kind == "text" and len(text) <= _LONGEST_WORD and (_PLAIN.match(text) or _GLOB.match(text))
+        return "word" if all(map(_MARKED.match, re.split("[,;]", text))) else "other"
+    # A name of code is none, nor is what is written in marks of code.
+    is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text) and not _CLASS.match(text)
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
 
 
@@ -124,24 +102,24 @@ def is_switch(flag: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_mild(flag: str, value: Value, program: str = "") -> bool:
     """Say whether a flag or variable with such a value can do no harm that the value itself does not tell."""
-    name = flag.lstrip("-").rstrip("=")
+    name = _named(flag)
     if value == "other" or not name:
         return False
     if len(name) == 1 or (flag[:1] == "-" and flag[:2] != "--" and not _is_word(name)):
-        return value not in {"on", "off"} and are_mild(program, name, value)
-    if value == "place" and flag[-1] == "=" and name.isupper() and name.endswith(_SEARCHED):
+        return are_mild(program, name, "word" if value in {"on", "off"} else value)
+    if flag[-1] == "=" and (VARIABLES.match(name) or (value == "place" and _is_searched(name))):
         return False
-    return _is_mild_name(_parts(name), value)
+    return is_mild_name(parts_of(name), value)
 
 
 @lru_cache(maxsize=4096)
 def switched_on(flag: str, value: str) -> tuple[str, ...]:
     """Return which of the features that a flag switches on (`--enable-feature=a,b`) could do harm."""
-    parts = _parts(flag)
+    parts = parts_of(flag)
     if not parts or parts[-1] not in FEATURES:
         return ()
     names = (name.removesuffix("=true") for name in value[:_LONGEST_LIST].split(","))
-    return tuple(name for name in names if _harms(_parts(name), "none"))
+    return tuple(name for name in names if harms(parts_of(name), "none"))
 
 
 @lru_cache(maxsize=4096)
@@ -151,60 +129,23 @@ def switch_of(flag: str, text: str) -> str | None:
     That anything goes (`--email-domain=*`) switches, too. A flag may be known and yet never have been given
     this value.
     """
-    name = flag.lstrip("-").rstrip("=")
+    name = _named(flag)
     if text in _ANYTHING and name:
         return f"{flag.rstrip('=')}=*"
-    value = _BY_WORD.get(text.lower())
-    if value not in {"on", "off"} or len(name) <= 1 or not _harms(_parts(name), value):
+    value = "off" if text == "0" else _BY_WORD.get(text.lower())
+    if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None
     return f"{flag.rstrip('=')}={value}"
 
 
-@lru_cache(maxsize=4096)
-def names_route(flag: str) -> bool:
-    """Say whether a flag's value is where a server answers, and no file: `--web.telemetry-path`."""
-    parts = _parts(flag)
-    return len(parts) > 1 and parts[-1] in {"path", "prefix"} and not ROUTES.isdisjoint(parts[:-1])
+def _is_searched(name: str) -> bool:
+    return name.isupper() and name.endswith(SEARCHED)
 
 
-def _parts(name: str) -> list[str]:
-    return [part.lower() for part in _PARTS.split(name) if part]
-
-
-def _is_mild_name(parts: list[str], value: Value) -> bool:
-    if not parts:
-        return False
-    if value in {"amount", "number"} and parts[-1] in AMOUNTS:
-        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
-        return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
-    if _harms(parts, value):
-        return False
-    if value == "place":
-        return CODE.isdisjoint(parts) and not parts[-1].endswith(_CODE_ENDINGS)
-    if value not in {"number", "word"} or (value == "word" and _describes(parts)):
-        return True
-    doors = DOORS if value == "number" else NAMES
-    return doors.isdisjoint(parts) and (value == "number" or not parts[-1].endswith(_ENDINGS))
-
-
-def _describes(parts: list[str]) -> bool:
-    return parts[-1] in DESCRIPTIONS or (parts[-1] == "key" and not KEYED.isdisjoint(parts[:-1]))
-
-
-def _harms(parts: list[str], value: Value) -> bool:
-    """Say whether a power is switched on or a protection off, or either is given a value of another kind."""
-    power, protection = not POWERS.isdisjoint(parts), not PROTECTIONS.isdisjoint(parts)
-    if value not in {"none", "on", "off"}:
-        protection = not (PROTECTIONS - LOOKS).isdisjoint(parts)
-    if value == "format":
-        return protection
-    if value not in {"none", "on", "off"}:
-        return power or protection
-    off = (not NEGATIONS.isdisjoint(parts)) != (value == "off")
-    if value == "off" and not CREDENTIALS.isdisjoint(parts):
-        return True
-    power = power or INSIDE.search("_".join(parts)) is not None
-    return (protection and off) or (power and (protection or not off))
+def _named(flag: str) -> str:
+    """Return a flag's name; that of a setting behind one letter (`-Dserver.port`) is set apart from it."""
+    name = flag.lstrip("-").rstrip("=")
+    return f"{name[0]}.{name[1:]}" if _LETTERED.match(flag) else name
 
 
 def _is_word(name: str) -> bool:

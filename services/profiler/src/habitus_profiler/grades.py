@@ -3,12 +3,24 @@
 
 from typing import Final, NamedTuple
 
-from habitus_profiler.flags import Value, switch_of, value_of
+from habitus_profiler.flags import switch_of, value_of
+from habitus_profiler.naming import Value, names_route, names_scratch
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 
 REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 """Kinds of tokens that name a remote."""
+
+
+_COMPOSED: Final = frozenset({"assignment", "flag", "list"})
+_TELLING: Final = frozenset({"path", "remote", "tuned"})
+"""Kinds of slots that tell by themselves what a list holds."""
+_NEAR: Final = frozenset({Slot("remote", "loopback")})
+_RUN_TIME: Final = ("/run", "/var/run")
+_RUNTIMES: Final = frozenset(
+    {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
+)
+"""Whoever may speak to the sockets of these owns the node."""
 
 
 class Token(NamedTuple):
@@ -24,17 +36,45 @@ def graded(token: Token, text: str) -> Value:
 
     A host, or a path that lies nowhere that anybody writes, is a slot of its own: it has to be known as well.
     """
-    if token.kind == "assignment" and all(slot.kind == "tuned" for slot in token.slots):
-        return "word"
-    if not token.slots and (" " in text or text[:1] in {"{", "["}):
-        return "word"  # what it holds is read by itself
     if token.kind in REMOTE:
-        return "place"
-    if token.kind == "path" and text in HARMLESS:
+        return "near" if _NEAR.issuperset(token.slots) else "place"
+    if token.kind == "path":
+        return _of_path(token, text)
+    if not token.slots and (" " in text or text[:1] in {"{", "["}):
+        return "setting"  # what it holds is read by itself
+    if token.kind in _COMPOSED and token.slots:
+        kinds = {slot.kind for slot in token.slots}
+        if kinds == {"tuned"} and token.kind != "list":
+            return "setting"  # also options handed on: `--v8-flags=--max-old-space-size=512`
+        if token.kind != "flag":
+            return "place" if kinds <= _TELLING else "other"
+    return value_of(token.kind, text)
+
+
+def _of_path(token: Token, text: str) -> Value:
+    if text in HARMLESS:
         return "format"
-    if token.kind == "path" and under(text, SCRATCH) is None and "/." not in text:
+    if not token.slots and (" " in text or text[:1] in {"{", "["}):
+        return "setting"
+    if under(text, SCRATCH) is None and "/." not in text:
         return "word" if is_code(text) or is_sensitive(text) else "place"
     return value_of(token.kind, text)
+
+
+def tells_nothing(flag: str, path: str) -> bool:
+    """Say whether what a path behind a flag names is no matter: a server's route, or scratch for scratch."""
+    if under(path, SCRATCH):
+        return names_scratch(flag) and not is_code(path) and "/." not in path
+    return names_route(flag) and not is_sensitive(path)
+
+
+def is_own(program: str, path: str) -> bool:
+    """Say whether a path is a program's own run-time file: `/run/haproxy.sock` for haproxy."""
+    base = under(path, _RUN_TIME)
+    if base is None or program in _RUNTIMES or not program:
+        return False
+    name = path[len(base) + 1 :].partition("/")[0]
+    return "/." not in path and (name == program or name.startswith((f"{program}.", f"{program}-")))
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

@@ -2,7 +2,8 @@
 """Words in the names of flags and variables by which they can do harm, in lower case.
 
 `POWERS` do something when they are on, `PROTECTIONS` when they are off. The others matter by what
-stands behind them: `DOORS` with a number, `NAMES` with a word.
+stands behind them: `DOORS` with a number, `NAMES` with a word, `CODE` with a place. A name without any of
+these marks is mild (docs/decisions/0033).
 """
 
 import re
@@ -12,51 +13,59 @@ from habitus_profiler.words import words
 
 POWERS: Final = words(
     """
-    absolute admin administrator allow allowed allowlist anonymous approve attach basedir bash become
-    bypass cleartext cmd codebase command commands console cors credential credentials dangerous
-    dangerously debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
-    execute expose external forward functions grant guest hook hooks impersonate import infile insecure
-    inspect interactive invalid javaagent jdwp jmxremote jndi keyring kill libraries lifecycle listen
-    lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override pass passphrase
-    passwd password perl5db perl5opt pid plaintext pprof privileged prompt proxy public purge push
-    pythonhome pythonstartup remote remove replicaof restore rmi root rubyopt script scripts secret
-    secrets shell shutdown skipverify slaveof sudo superuser symlinks system token tokens traversal trust
-    trustall trusted tunnel unlock unprivileged unrestricted unsafe unsafely upload whitelist wipe zdotdir
+    absolute admin administrator allow allowed allowlist anonymous approve askpass attach basedir bash become
+    bypass cleartext cmd codebase command commands console cors credential credentials dangerous dangerously
+    dashboard debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
+    execute expose extensions external forward ftp functions grant guest hook hooks impersonate import infile
+    insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia keyring kill libraries
+    lifecycle listen loader lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override
+    pass passphrase passwd password perl5db perl5opt pid plaintext plugin plugins pprof privileged prompt
+    proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore rmi roles root
+    rubyopt script scripts secret secrets shell shutdown skipverify slaveof sudo suid super superuser symlinks
+    system telnet tftp token tokens traversal trust trustall trusted tunnel unlock unprivileged unrestricted
+    unsafe unsafely upload vnc webdav whitelist wipe zdotdir
     """
 )
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs check checking checks checksum gpg hostkey mlock
-    perm permission permissions priv privilege privileges protect protected protection reqcert restriction
-    restrictions safe sandbox seccomp secure security selinux sign signature signing ssl tls validate
-    validation verification verify
+    capability caps cert certificate certificates certs check checking checks checksum csrf encrypt encryption
+    firewall gpg grant grants hostkey hsts integrity mlock perm permission permissions priv privilege
+    privileges protect protected protection reqcert restriction restrictions safe sandbox seccomp secure
+    security selinux sign signature signing ssl tls validate validation verification verify xsrf
     """
 )
-LOOKS: Final = words("check checking checks checksum validate validation")
+LOOKS: Final = words(
+    """
+    check checking checks checksum csrf encrypt encryption firewall hsts integrity validate validation xsrf
+    """
+)
 """Protections only where they are switched off: `--check-interval` is none."""
 KEYED: Final = words("cache field group index json label partition primary routing row sort")
 """With `key` behind them these name no secret."""
+WHO: Final = words("gid group mode owner uid umask user users")
+"""Doors even for one digit: `--uid 0`; no port has one."""
 DOORS: Final = words(
     """
-    addr address bind debug fd gid group host inspect listen mode owner port profile profiler socket uid
-    umask unix user
+    addr address bind debug gid group host inspect listen mode owner profile profiler socket uid umask unix
+    user
     """
 )
-NAMES: Final = DOORS | words(
+NAMES: Final = (DOORS - {"debug", "mode"}) | words(
     """
-    agent as browser callback chdir class config control cwd dest destination device dir directory editor
-    endpoint extension extensions file folder handler helper home image include ini interpreter key keys
-    launcher lib library load loader location module modules mount network options opts origin out output
-    pager path plugin plugins policy prefix preload profile program registry renderer require role root
-    run server source target template templates uri url workdir wrapper
+    agent agentlib agentpath as bash binary browser callback cgi chdir class conf config cwd editor endpoint
+    executable extension extensions handler helper image include ini interpreter jar jars key keys keyserver
+    kubeconfig launcher lib library load loader middleware module modules network options opts origin packages
+    pager plugin plugins preload profile program registry renderer require role root rsh run server sh ssh
+    template templates uri url wrapper
     """
 )
 CODE: Final = words(
     """
     agent basedir chdir class config cwd editor extension extensions handler helper include interpreter
-    launcher lib library load loader module modules pager plugin plugins policy preload profile program python
-    pythonpath registry renderer require root run script scripts template templates workdir wrapper
+    kubeconfig launcher lib library load loader module modules pager plugin plugins policy preload profile
+    program python pythonpath registry renderer require root run script scripts template templates workdir
+    wrapper
     """
 )
 """What a place behind these holds is run or obeyed; any other place tells by itself."""
@@ -64,13 +73,27 @@ CREDENTIALS: Final = words("auth credential credentials passphrase passwd passwo
 """Powers that protect: given nothing, they open."""
 INSIDE: Final = re.compile(
     r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth"
-    r"|no_?safe|no_?sandbox|anonymous"
+    r"|no_?safe|no_?sandbox|anonymous|bind_?(?:ip_)?all|verify_none|plain_?(?:http|text)|load_?module"
+    r"|tls_?(?:min_)?v?1(?:_[01])?\Z|ssl_?v[23]\Z|(?:local_)?file_access|trust_?url"
 )
 """What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
+UNPROTECTED: Final = re.compile(
+    r"(?:tls|ssl|https?|cert|peer|host|sig)[a-z]{0,6}verif|verif[a-z]{0,4}(?:tls|ssl|peer|host|cert)|read_?only"
+    r"|auth_?(?:enabled|required)"
+)
+"""What in such a name protects."""
+ENDINGS: Final = (
+    "import", "preload", "module", "plugin", "command", "script", "exec", "hook", "library", "pythonpath",
+    "classpath",
+)  # fmt: skip
+LOADING: Final = (CODE - {"agent", "policy", "profile"}) | words("eval exec execute group import role user")
+"""By these a word names code or a person wherever they stand in a name."""
+OBEYED: Final = words("authorized ca cacert cert env hba home init key keys startup var work working")
+"""A file or folder of these is obeyed, too, though it lies below the one that a process works in."""
+TIMES: Final = words("delay grace interval limit period timeout ttl")
 NEGATIONS: Final = words(
     """
-    accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress
-    without
+    accept deny disable disabled exclude ignore never no non not off omit refuse reject skip suppress without
     """
 )
 AMOUNTS: Final = words(
@@ -82,15 +105,43 @@ AMOUNTS: Final = words(
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 DESCRIPTIONS: Final = words(
     """
-    algo algorithm category charset codec column columns compression encoding field fields filter format
-    label labels lang locale mode order pattern prefix priority query regex severity sort strategy style
-    suffix tag tags title type unit zone
+    algo algorithm category charset codec column columns compression encoding field fields filter format label
+    labels lang locale mode order pattern prefix priority query regex severity sort strategy style suffix tag
+    tags title type unit zone
     """
 )
 """What a word describes says nothing either: `--key-type ecdsa` names no key."""
+HARMLESS_PAIRS: Final = frozenset(
+    {
+        ("roll", "forward"), ("fast", "forward"), ("storage", "class"), ("priority", "class"),
+        ("ingress", "class"), ("page", "cache"), ("dry", "run"), ("push", "gateway"), ("file", "system"),
+        ("heap", "dump"), ("version", "check"), ("user", "agent"), ("user", "timezone"), ("character", "set"),
+        ("offset", "reset"), ("incremental", "basedir"), ("group", "by"), ("order", "by"),
+    }
+)  # fmt: skip
+"""Two words together that name something else than either: a storage class is no class of code."""
+LEVELS: Final = words("level loglevel verbosity")
+"""How much is told, wherever it is told: `--log-level-console`."""
+REACHES: Final = words("connect expose external forward listen proxy public remote")
+"""Powers only where somebody else is at the other end."""
+TEMPORARY: Final = words("tmp temp tmpdir tempdir temporary tmppath temppath scratch")
+GAUGES: Final = words(
+    "health healthz liveness metric metrics monitoring prometheus readiness ready telemetry"
+)
+WATCHING: Final = words("watch check test validate show print list poll")
+"""A name that begins so says what is looked at; a plain word behind it, how."""
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
 ROUTES: Final = words(
     "api base context health healthz http metrics probe route servlet telemetry uri url web"
 )
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""
+VARIABLES: Final = re.compile(
+    r"(?:LD|DYLD|GCONV|OPENSSL|LUA)_|MALLOC_(?!ARENA)|HIST(?!CONTROL)"
+    r"|GIT_(?:SSH|EXEC|PROXY|EXTERNAL|CONFIG|ASKPASS|TEMPLATE)"
+    r"|(?:CC|CXX|AR|VISUAL|IFS|ENV|TERMINFO|HOSTALIASES|PATH)\Z"
+    r"|\w*(?:RC|PAGER|EDITOR|LESSOPEN|CA_BUNDLE|PASSFILE|GEMFILE|HOST_CONF|SCAN_DIR|ASKPASS)\Z"
+)
+"""Environment variables whatever they say: by these, code is found, trust is placed or traces are lost."""
+SEARCHED: Final = ("PATH", "LIB", "HOME", "ENV")
+"""Ends of an environment variable's name that says where code is looked for."""

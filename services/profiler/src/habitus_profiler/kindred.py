@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from habitus_profiler.addresses import is_internal, suffix_of
-from habitus_profiler.paths import SCRATCH, SENSITIVE, extension_of, place_of, under
+from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, place_of, under
 from habitus_profiler.words import words
 
 
@@ -43,10 +43,11 @@ _POWERFUL: Final = words(
 _SHARED: Final = frozenset({"/run", "/var/run"})
 _WRITABLE: Final = words(
     """
-    upload uploads uploaded tmp temp cache public html htdocs wwwroot www webroot static media incoming spool
+    upload uploads uploaded tmp temp public html htdocs wwwroot www webroot static media incoming spool
     download downloads drop shm import imports imported attachments avatars userfiles inbox . .. ~
     """
 )
+_LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
@@ -57,9 +58,38 @@ _CLOSED: Final = frozenset({"", "usr", "run", "home", "root", "boot", "lost+foun
 """Top-level folders below which nothing is an ordinary place for data."""
 _OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docker")
 """Folders by whose name another machine's files are reached."""
-_VAR_LISTS: Final = (["lib"], ["log"], ["backups"])
+_VAR_LISTS: Final = (["lib"], ["log"], ["backups"], ["cache"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
-_PLAIN: Final = {"package": _SEVERAL, "tree": _PAIR, "who": _SEVERAL}
+_WORKSPACE: Final = words(
+    """
+    app apps artifacts assets build charts checkpoints cmd conf config configs data db dist docs e2e envs
+    environments examples fixtures helm infra internal inventory k8s logs manifests migrations out output
+    overlays packages pkg playbooks reports roles results runs scripts services spec sql src target templates
+    terraform test tests values
+    """
+)
+"""Folders by whose names sources and what is made of them lie."""
+_TREES: Final = (
+    (
+        "workload",
+        words(
+            """
+            cronjob cronjobs daemonset daemonsets deploy deployment deployments job jobs pod pods replicaset
+            replicasets statefulset statefulsets
+            """
+        ),
+        1,
+    ),
+    ("branch", words("bugfix chore docs feat feature fix heads hotfix main origin refs release tags"), 1),
+    (
+        "workspace",
+        _WORKSPACE,
+        0,
+    ),
+)
+"""Names before a slash that are of one kind: what Kubernetes runs, how branches are called, where sources
+lie."""
+_PLAIN: Final = {"package": _SEVERAL, "who": _SEVERAL}
 """kind → how many values of it make any other known."""
 
 
@@ -76,6 +106,9 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
         return (Family(f"*.{extension}", _PAIR),) if extension else _alike(value, _PAIR)
+    if kind == "tree":
+        alike = next((Family(name, needed) for name, group, needed in _TREES if value in group), None)
+        return (Family("*", _PAIR), *((alike,) if alike else ()))
     return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
 
 
@@ -97,9 +130,11 @@ def ordinary(path: str) -> str | None:
     whatever strangers may write to or read from are never ordinary.
     """
     parts = path.split("/")
-    if not path.startswith("/") or "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
+    if not path.startswith("/"):
+        return _relative(path, parts)
+    if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
-    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not _OUTSIDE.isdisjoint(parts):
+    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
         return None
     if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
         return None
@@ -107,6 +142,13 @@ def ordinary(path: str) -> str | None:
         return "data"
     extension = extension_of(parts[-1])
     return extension if extension in _SETTINGS else None
+
+
+def _relative(path: str, parts: list[str]) -> str | None:
+    extension = extension_of(parts[-1])
+    if path[:1] in {".", "~"} or _is_open(path, parts) or extension not in _SETTINGS:
+        return None
+    return "data" if parts[0] in _WORKSPACE else f"relative {extension}"
 
 
 def _beside(path: str) -> tuple[Family, ...]:
@@ -120,12 +162,14 @@ def _beside(path: str) -> tuple[Family, ...]:
         return ()
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()
-    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", _SEVERAL),)
+    # What holds code is a class by its folder elsewhere, and may be loaded by it.
+    needed = 1 if sensitive or extension in _LOADED else _SEVERAL
+    return (Family(f"{folder}/*.{extension}" if extension else f"{folder}/*", needed),)
 
 
 def _like(kind: str, path: str) -> tuple[Family, ...]:
     like = ordinary(path) if kind == "path" else None
-    return (Family(f"ordinary {like}", 1),) if like else ()
+    return (Family(f"ordinary {like}", int(like != "data")),) if like else ()
 
 
 def _below(path: str) -> tuple[Family, ...]:
@@ -161,14 +205,25 @@ def _domains(name: str) -> tuple[Family, ...]:
     """
     if "." not in name:
         return _alike(name)
+    if name.endswith("/24"):
+        return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
     internal = is_internal(name)
     found: list[Family] = []
     suffix = suffix_of(name)
     while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
-        needed = 1 if internal else _SEVERAL if found else _PAIR
+        needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))
         suffix = suffix_of(suffix)
-    return tuple(found)
+    return (*found, *_elsewhere(name)) if internal else tuple(found)
+
+
+def _elsewhere(name: str) -> tuple[Family, ...]:
+    """Return the families of one Service in many namespaces: `db.*.svc`."""
+    labels = name.split(".")
+    own = next((at for at, label in enumerate(labels) if label in {"svc", "pod"}), len(labels) - 1)
+    if own <= 1:
+        return ()
+    return tuple(Family(".".join((*labels[:at], "*", *labels[at + 1 :])), _SEVERAL) for at in range(1, own))
 
 
 def _alike(name: str, needed: int = _SEVERAL) -> tuple[Family, ...]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from habitus_profiler import loose
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
+from habitus_profiler.saying import Vocabulary, acts, is_quiet, vocabulary_of
 from habitus_profiler.slots import WORDS, Slot, SlotBook
 
 Vector = npt.NDArray[np.float32]
@@ -23,14 +24,14 @@ _USUAL: Final = 8
 _LAYERS: Final = {"writable": "in the container's writable layer", "memory": "in memory only"}
 
 
-_LENIENCE: Final = 1.5
+_LENIENCE: Final = 2.0
 
 
 def gated(threshold: float) -> float:
     """Return the cosine that is needed once the slots have found nothing.
 
     A model's threshold is measured for cosine alone. Behind the slots it decides less, so the distance
-    that it allows grows by half (chosen on the tuning half of tests/nearmiss).
+    that it allows is twice as large (chosen on the tuning half of tests/nearmiss).
     """
     return 1.0 - (1.0 - threshold) * _LENIENCE
 
@@ -50,7 +51,7 @@ class Leaf:
     row i of `vectors` (float16, unit rows).
     """
 
-    __slots__ = ("absorbed", "exes", "forms", "pending", "slots", "texts", "vectors")
+    __slots__ = ("_said", "absorbed", "exes", "forms", "pending", "slots", "texts", "vectors")
 
     def __init__(self) -> None:
         self.exes: dict[str, int] = {}
@@ -61,6 +62,7 @@ class Leaf:
         """form → whether its slots were new too (then it is news, whatever its vector says)"""
         self.texts: list[str] = []
         self.vectors: npt.NDArray[np.float16] = np.zeros((0, 0), np.float16)
+        self._said: tuple[int, Vocabulary] | None = None
 
     def learn(self, exe: str | None, form: Form, layer: str | None = None) -> int:
         """Add one observation; return how many programs and slots are new.
@@ -77,8 +79,9 @@ class Leaf:
             return new
         slots = sum(self.slots.learn(slot) for slot in form.slots)
         if len(self.forms) < MAX_FORMS:
+            # The first form of a leaf is news with its leaf, and not once more with its vector.
+            self.pending[form.text] = slots > 0 or not self.forms
             self.forms[form.text] = 1
-            self.pending[form.text] = slots > 0
         return new + slots
 
     def _learn_exe(self, exe: str | None) -> int:
@@ -132,6 +135,19 @@ class Leaf:
     def knows(self, form: Form) -> bool:
         """Say whether a form needs no vector: it was seen, or does nothing but tell of the program."""
         return form.idle or form.text in self.forms
+
+    def is_quiet(self, form: Form) -> bool:
+        """Say whether a form without a novelty says nothing that was not said before, or only asks."""
+        return is_quiet(form.text, self._vocabulary())
+
+    def needed(self, form: Form, threshold: float) -> float:
+        """Return the cosine that a form without a novelty needs, by the model's threshold."""
+        return threshold if acts(form.text, self._vocabulary()) else gated(threshold)
+
+    def _vocabulary(self) -> Vocabulary:
+        if self._said is None or self._said[0] != len(self.forms):
+            self._said = len(self.forms), vocabulary_of(self.forms)
+        return self._said[1]
 
     def novelty(self, exe: str | None, form: Form, layer: str | None = None) -> Novelty | None:
         """Return what of the program's place, its layer or the slots was never seen here, or None."""

@@ -41,6 +41,8 @@ SWITCHES: Final = {
     "env": "0iv",
     "xargs": "0rtx",
     "timeout": "v",
+    "tini": "gsv",
+    "sshd": "46Ddeqt",
     "time": "pv",
     "flock": "nosuxF",
     "watch": "cdgt",
@@ -89,6 +91,8 @@ SWITCHES: Final = {
     "diff": "abdiqruwBN",
     "jq": "acejnrsCMRS",
     "mkdir": "pv",
+    "deno": "qr",
+    "make": "ikmnqrstwBRS",
     "cat": "bensvAET",
     **dict.fromkeys(("head", "tail"), "cfnqvzF"),
     "wc": "clmwL",
@@ -101,11 +105,28 @@ SWITCHES: Final = {
 }
 """Program → letters that take no value and can do no harm."""
 
-_RISKY: Final = frozenset("kADKPR")
+VALUED: Final = {
+    "curl": "AmrwyzCXY",
+    "wget": "ltwQTU",
+    "php": "d",
+    "ssh": "bcmop",
+    "scp": "cl",
+    "ping": "ciswW",
+    "nc": "iwq",
+    "xargs": "dnsELP",
+    "timeout": "ks",
+    "python": "W",
+    "watch": "n",
+}
+"""Program → letters that take a number or a word and can do no harm: its own name, how long it waits."""
+
+_RISKY: Final = frozenset("kAR")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
-_WITH_NUMBER: Final = frozenset("pPuUgGlLDRSxXeE")
-_WITH_WORD: Final = frozenset("abdfjlmnoqtvyzBFNQTWZ")
-_WITH_PLACE: Final = frozenset("abdefiknoqstvwyzBDFNOQTVWZ")
+_GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
+_WITH_NUMBER: Final = frozenset("uUgGeER")
+_LISTENING: Final = frozenset("lp")
+_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwxyzBCFJKLNOQTWXYZ")
+_WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
 _MEMORY: Final = re.compile(r"X(?:m[sxn]|ss)\Z")
@@ -127,15 +148,15 @@ def are_mild(command: str, letters: str, value: str) -> bool:
 
     `value` is the grade of that (`flags.Value`).
     """
-    if letters in _COMMANDS:
-        return False
-    if value == "none":
-        return _is_mild_alone(command, letters)
-    if value == "format":
+    if letters in _COMMANDS or value == "none":
+        return letters not in _COMMANDS and _is_mild_alone(command, letters)
+    is_valued = value in _GIVEN and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
+    if is_valued or value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
-    if value in {"amount", "number"}:
+    if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None
-        return is_memory or _WITH_NUMBER.isdisjoint(letters)
+        doors = _WITH_NUMBER if len(letters) == 1 else _WITH_NUMBER | _LISTENING
+        return is_memory or (command not in _FAR_REACHING and doors.isdisjoint(letters))
     if len(letters) > 1:
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return value in {"word", "place"} and _is_mild_alone(command, letters)

@@ -5,8 +5,9 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from habitus_profiler.addresses import parsed, remote_of
 from habitus_profiler.flags import switch_of
-from habitus_profiler.programs import CALLS, RUNNING
+from habitus_profiler.programs import CALLS, RUNNING, program
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
@@ -27,6 +28,7 @@ _BY_NAME: Final = CALLS - {"import"} | {
     "const_get",
     "constructor",
 }
+_ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
@@ -52,6 +54,12 @@ def settings(text: str) -> list[Slot]:
     """Return the slots of hosts that stand as values in a text (`Server=db.example;User Id=sa`)."""
     found = (typed(value) for value in _SETTING.findall(text)[:_ENOUGH])
     return [slot for token in found for slot in token.slots if slot.kind == "remote"]
+
+
+def addresses(text: str) -> list[Slot]:
+    """Return the addresses that stand anywhere in a text (`image = "203.0.113.4/x"`)."""
+    found = (match for match in _ADDRESS.findall(text)[:_ENOUGH] if parsed(match))
+    return [Slot("remote", remote_of(match)) for match in found]
 
 
 def named(text: str) -> list[Slot]:
@@ -89,6 +97,13 @@ def code(text: str) -> list[Slot]:
 def calls(text: str) -> list[Slot]:
     """Return the names in a text that looks like code by which something would run."""
     return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
+
+
+def runs(text: str) -> str:
+    """Return the program that a text of several words runs as a shell would, or nothing."""
+    first = text.lstrip("\\!. ").split(maxsplit=1)[:1]
+    name = program(first[0].lstrip("'\"")) if first else ""
+    return name if name in RUNNING else ""
 
 
 def is_sql(text: str) -> bool:

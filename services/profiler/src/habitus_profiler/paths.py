@@ -35,6 +35,8 @@ HARMLESS: Final = frozenset(
 )
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
+RUN_FROM: Final = words("bin sbin libexec hooks")
+"""Folders whose files are run, whatever they are called: a file's class names them, too."""
 _LONGEST: Final = 10
 _TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
 _PROGRAMS: Final = words(
@@ -90,6 +92,8 @@ def classed(path: str) -> PathClass:
         return _absolute(path)
     if path.startswith("~"):
         return _placed(path, path)
+    if "/" not in path and "*" in path:
+        return PathClass(softened(path), None)  # a pattern of names, and no file
     clean = posixpath.normpath(path)
     if clean.startswith(".."):
         return PathClass(softened(clean), "../" + clean.lstrip("./"))
@@ -165,9 +169,9 @@ def place_of(path: str) -> str:
 
 
 def _served(path: str) -> str:
-    """Return the first folder of a path, below its place, that is handed out to strangers, as `/public`."""
+    """Return the first folder of a path, below its place, that is handed out or run from, as `/public`."""
     below = path[len(place_of(path)) :].split("/")[1:-1]
-    return next((f"/{part}" for part in below if part in SERVED), "")
+    return next((f"/{part}" for part in below if part in SERVED or part in RUN_FROM), "")
 
 
 def _is_hidden(part: str) -> bool:

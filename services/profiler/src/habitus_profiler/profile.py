@@ -212,7 +212,7 @@ class Profile:
 
     def settle(self, ask: Ask, vector: Vector, threshold: float) -> Miss | None:
         """Decide by the vector of `ask.form.text`; the leaf must have none pending."""
-        needed = self._needed(threshold)
+        needed = self._needed(threshold, ask)
         nearest = ask.leaf.nearest(vector, 3)
         if nearest and nearest[0][1] >= needed:
             self._remember(ask.key)
@@ -222,8 +222,9 @@ class Profile:
         detail = f"arguments never seen here: best cosine {best} (needs {needed:.2f})"
         return Miss("unknown-argument", ask.path, detail, ask.leaf.usual(), neighbours, needed)
 
-    def _needed(self, threshold: float) -> float:
-        return gated(threshold) if self.limits.threshold is None else self.limits.threshold
+    def _needed(self, threshold: float, ask: Ask | None = None) -> float:
+        own = ask.leaf.needed(ask.form, threshold) if ask else gated(threshold)
+        return own if self.limits.threshold is None else self.limits.threshold
 
     def _remember(self, key: tuple[object, ...]) -> None:
         if len(self._known) >= _MAX_KNOWN:
@@ -295,7 +296,7 @@ class Profile:
         novelty = leaf.novelty(_exe(event), form, _layer(event))
         if novelty:
             return Miss("novel-slot", path, novelty.detail, novelty.usual)
-        return None if leaf.knows(form) else Ask(leaf, form, path, key)
+        return None if leaf.knows(form) or leaf.is_quiet(form) else Ask(leaf, form, path, key)
 
     # -- figures ------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from typing import Final
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
-from habitus_profiler.flags import names_route
-from habitus_profiler.grades import Token
+from habitus_profiler.grades import Token, is_own, tells_nothing
+from habitus_profiler.naming import names_gauge
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
@@ -26,6 +26,7 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TAME,
     WRAPPERS,
     is_shell_flag,
     names_host,
@@ -66,12 +67,18 @@ def _mode(word: str) -> tuple[Slot, ...]:
     return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
 
 
+def _stem(script: str) -> str:
+    """Return the name of the program that a script or module is: `celery`, `npm`, `manage`."""
+    return script.rsplit("/", 1)[-1].partition(".")[0] or script
+
+
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
-    if token.kind == "path" and not is_sensitive(word) and (name in ASKING or names_route(flag)):
-        return Token("text", token.text)
-    return token
+    if token.kind != "path":
+        return token
+    is_asked = name in ASKING and not is_sensitive(word)
+    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
 
 
 class Reader:
@@ -92,7 +99,7 @@ class Reader:
             self.slots[named] = None
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
-            if slot == _ANYWHERE:
+            if slot == _ANYWHERE and not names_gauge(flag):
                 self.slots[Slot("listen", f"{prefix} {softened(flag)}".strip())] = None
 
     def add(self, slots: Iterable[Slot]) -> None:
@@ -100,20 +107,22 @@ class Reader:
 
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
-        flag, plain, script = "", 0, False
+        flag, plain, script = "", 0, ""
         interprets = name in CODE_FLAGS or name in SHELLS
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
-            script = script or (flag in {"", "-m"} and word[:1] != "-")
-            if self.special(name, flag, plain, word, depth, script=script):
+            before = script
+            if interprets and not script and flag in {"", "-m"} and word[:1] != "-":
+                script = _stem(word)
+            if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
             if self.wrapped(name, plain, words, at, depth):
                 return
+            given = before or name
             if word[:1] != "-":
-                self.add(loaded(name, flag, word))
+                self.add(loaded(given, flag, word))
             self.add(told_together(words[at - 1] if at else "", word))
-            given = "" if interprets and script else name
             if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
@@ -121,7 +130,7 @@ class Reader:
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag, equals, value = word.partition("=")
                 if equals:
-                    self.add(loaded(name, flag, value))
+                    self.add(loaded(given, flag, value))
             else:
                 flag, plain = "", plain + ("=" not in word)
 
@@ -219,7 +228,8 @@ class Reader:
     def operator(self, text: str, command: str) -> None:
         """Take an operator and the word behind it; what cannot do anything may follow anything."""
         self.texts.append(text)
-        if text != ")" and not (text in SEQUENCES and command in ASKING):
+        is_tame = command in ASKING or command in TAME
+        if text != ")" and not (is_tame and (text in SEQUENCES or text == "|")):
             self.slots[Slot("operator", text)] = None
 
     def simple(self, words: list[str], depth: int) -> None:
@@ -261,10 +271,8 @@ class Reader:
             self.loose(rest, depth + 1)
             return
         words = text.split()[:MAX_TOKENS]
-        escaped = text.lstrip("\\!. ")
-        first = escaped.split(maxsplit=1)[:1]
-        if first and program(first[0].lstrip("'\"")) in RUNNING:
-            self.script(escaped, depth + 1)
+        if loose.runs(text):
+            self.script(text.lstrip("\\!. "), depth + 1)
             return
         self.add(slot for word in words[:1] for slot in typed(word).slots if slot.kind == "scheme")
         self.add(loose.operators(text))
@@ -274,6 +282,7 @@ class Reader:
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
         self.add(loose.places(text))
         self.add(loose.settings(text))
+        self.add(loose.addresses(text))
         self.add(loose.named(text))
 
     def bounded(self, text: str) -> str:

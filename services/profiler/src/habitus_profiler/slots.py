@@ -10,10 +10,11 @@ kind make another of the kind known (see `kindred`), and
 - `flag`: a cluster of short flags (`-xf`) is known when each of its letters was seen; names that only
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
-- `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is;
+- `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is, what
+  writes into a place (`>`) where another one does that writes there (`>>`);
 - `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
   `scheme`: so is the enciphered one of a known one;
-- `sql`: who gave any verb may read;
+- `sql`: who gave any verb may read, who writes rows one way may write them another;
 - `tree`, `who`, `scratch`: the first name of a relative path, whom a command acts as, or the flag by which
   a file in `/tmp` is given, is news only where such were seen (an old profile has none).
 """
@@ -135,7 +136,7 @@ def _is_cluster(name: str) -> bool:
 
 
 def _remote(book: SlotBook, value: str) -> bool:
-    return len(book.seen.get("remote", ())) >= _ANYBODY or (value == "loopback" and book.has("remote", "any"))
+    return len(book.seen.get("remote", ())) >= _ANYBODY or value == "loopback"
 
 
 def _listen(book: SlotBook, value: str) -> bool:
@@ -148,9 +149,25 @@ def _flag(book: SlotBook, value: str) -> bool:
     return name in MILD_FLAGS or command in ASKING or book.has("tuned", value) or book.spells(command, name)
 
 
+def _operator(book: SlotBook, value: str) -> bool:
+    if value in SEQUENCES:
+        return any(book.has("operator", at) for at in SEQUENCES)
+    sign, space, place = value.partition(" ")
+    return bool(space) and sign in _INTO and any(book.has("operator", f"{at} {place}") for at in _INTO)
+
+
+def _sql(book: SlotBook, value: str) -> bool:
+    if value == "select":
+        return "sql" in book.seen
+    return value in _WRITES and any(book.has("sql", verb) for verb in _WRITES)
+
+
 def _is_fetcher(book: SlotBook, value: str) -> bool:
     return value in FETCHERS and any(book.has("command", other) for other in FETCHERS)
 
+
+_INTO: Final = frozenset({">", ">>", ">|", "&>"})
+_WRITES: Final = frozenset({"insert", "into", "update", "merge", "replace"})
 
 _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "remote": _remote,
@@ -159,11 +176,12 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "tuned": lambda *_: True,
     "variable": lambda book, value: book.has("tuned", f"{value}="),
     "tree": lambda book, _: "tree" not in book.seen,
-    "sql": lambda book, value: value == "select" and "sql" in book.seen,
+    "load": lambda book, value: any(seen.startswith(f"{value} ") for seen in book.seen.get("load", ())),
+    "sql": _sql,
     "who": lambda book, _: "who" not in book.seen,
     "scratch": lambda book, _: "scratch" not in book.seen,
     "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),
-    "operator": lambda book, value: value in SEQUENCES and any(book.has("operator", at) for at in SEQUENCES),
+    "operator": _operator,
     "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
 }
 """kind → what else than its like makes a value known."""

@@ -5,29 +5,33 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from habitus_profiler.paths import is_program
 from habitus_profiler.words import words
 
 _WHOLE: Final = words(
     """
-    kube-system kube-public cluster-admin system:masters authorized_keys id_rsa id_ed25519 delete destroy
-    erase proxy purge remove rm rmdir uninstall wipe
+    .aws .dockercfg .git-credentials .gnupg .kube .my.cnf .netrc .pgpass .ssh authorized_keys cluster-admin
+    delete destroy downgrade erase flush id_ed25519 id_rsa kube-public kube-system proxy publish purge remove
+    rm rmdir share system:masters uninstall wipe
     """
 )
 _PARTS: Final = words(
     """
-    secret secrets serviceaccount serviceaccounts credential credentials password passwords passwd shadow
-    token tokens kubeconfig htpasswd htaccess keystore privkey authid priv privs privileges sudoers wheel
-    vault cookie anonymous admin administrator administrators superuser root masters grant revoke
-    impersonate keychain wallet eval exec execute attach tinker disable backdoor adduser useradd usermod
-    chpasswd keylogger miner drop truncate unseal dbconsole dbshell clusterrolebinding flushall flushdb
-    slaveof replicaof shutdown portforward locked ransom iam allusers allauthenticatedusers
+    adduser admin administrator administrators allauthenticatedusers allusers anonymous attach authid backdoor
+    chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval exec execute
+    flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
+    locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
+    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shutdown slaveof sudoers
+    superuser tinker token tokens truncate unseal useradd usermod vault wallet wheel
     """
 )
-_STARTS: Final = ("disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool")
+_STARTS: Final = (
+    "disable", "decommission", "deleteall", "removeall", "dropdb", "rmpool", "createsuper", "createuser",
+)  # fmt: skip
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
-    r"|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    r"|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
@@ -37,9 +41,11 @@ _PAIR: Final = re.compile(
     r"|(?:account|access|api|signing|ssh) keys?\Z|keys? list\Z"
     r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"
     r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
-    r"|--(?:network|net|pid|ipc|uts|userns) host\Z"
+    r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
 )
+_VERBS: Final = frozenset({"eval", "exec", "execute", "attach"})
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_ENTRIES: Final = re.compile(r"[:,=/](?!masters)")
 _LONGEST: Final = 4096
 _LONGEST_PAIR: Final = 40
 
@@ -48,10 +54,13 @@ _LONGEST_PAIR: Final = 40
 def telling(word: str) -> tuple[str, ...]:
     """Return the telling words in an argument, in lower case."""
     word = word[:_LONGEST]
-    if word in _WHOLE:
-        return (word,)
+    whole = tuple(part for part in _ENTRIES.split(word) if part in _WHOLE)
+    if whole:
+        return whole
     parts = map(str.lower, _SPLIT.split(word))
     found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
+    if found and is_program(word):
+        found = [part for part in found if part not in _VERBS]  # `eval.py` evaluates, and is a path by itself
     found += [match[0].lower() for match in _GIVES.finditer(word)]
     return tuple(dict.fromkeys(found))
 

