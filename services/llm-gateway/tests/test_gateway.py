@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from habitus.judging import JudgeReply
 from habitus.llm_settings import LlmSettings, ProviderSettings
-from habitus.plugins import PluginFault
 from habitus_llm_gateway.faces import answer
 from habitus_llm_gateway.gateway import Gateway
-from habitus_llm_gateway.ledger import Ledger, Spend
 from habitus_llm_gateway.providers import Completion
 
 NOTE = "no LLM provider is set; see HABITUS_LLM_PROVIDER"
@@ -263,42 +261,6 @@ async def test_many_at_once_do_not_overrun_the_budget(gatewayed):
     gateway, _ = await gatewayed(usd_per_day=0.03)
     await asyncio.gather(*(gateway.judge(request(f"./p{number}")) for number in range(40)))
     assert 0 < gateway.state["budget"]["usd"] <= 0.03
-
-
-def test_what_is_only_set_aside_refuses_a_question_and_does_not_end_the_day():
-    book = Ledger(tokens=100, today=lambda: "2026-11-24")
-    assert book.reserve(Spend(tokens=80))
-    assert not book.reserve(Spend(tokens=80))
-    assert book.state["state"] == "open"
-    book.settle(Spend(tokens=80), Spend(tokens=30))
-    assert not book.reserve(Spend(tokens=80))
-    assert book.state["state"] == "spent"
-    assert book.reserve(Spend(tokens=60))
-    assert book.state["state"] == "open"
-
-
-def test_a_budget_in_dollars_needs_prices(tmp_path):
-    (tmp_path / "key").write_text("k")
-    chosen = LlmSettings(provider="openai", model="m", key_file=tmp_path / "key", usd_per_day=1)
-    with pytest.raises(PluginFault, match=r"llm\.usd_per_day needs the prices of provider 'openai'"):
-        Gateway.opened(chosen)
-
-
-def test_the_day_s_spend_outlives_a_restart_and_ends_with_the_day(tmp_path):
-    day = ["2026-11-24"]
-    file = tmp_path / "spend.json"
-    book = Ledger(usd=1, file=file, today=lambda: day[0])
-    assert book.reserve(Spend(0.9, 10))
-    book.settle(Spend(0.9, 10), Spend(0.8, 10))
-    again = Ledger(usd=1, file=file, today=lambda: day[0])
-    assert not again.reserve(Spend(0.3, 1))
-    assert again.state["state"] == "spent"
-    day[0] = "2026-11-25"
-    assert again.state["state"] == "open"
-    assert again.reserve(Spend(0.3, 1))
-    assert Ledger(usd=1, file=file, today=lambda: day[0]).state["usd"] == 0
-    file.write_text("{")
-    assert Ledger(usd=1, file=file, today=lambda: "2026-11-24").state["usd"] == 0
 
 
 async def test_a_rate_limit_of_ours_holds(gatewayed):

@@ -162,7 +162,8 @@ class Chain:
             if time.monotonic() >= deadline:
                 question.faults.append("the question's deadline has passed")
                 break
-            if not link.breaker.enter():
+            entry = link.breaker.enter()
+            if entry == "refused":
                 question.note(link, f"is resting: {link.breaker.why}")
                 continue
             try:
@@ -170,7 +171,7 @@ class Chain:
             except (ProviderFault, AnswerFault, _Spent) as fault:
                 question.note(link, str(fault))
             finally:
-                link.breaker.leave()
+                link.breaker.leave(entry)
         last = self.links[-1].place.name if self.links else None
         raise NoAnswer("; ".join(question.faults), question.spent, last)
 
