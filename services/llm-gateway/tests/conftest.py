@@ -5,9 +5,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from habitus_testing import ServiceProcess
+
+# Timings never decide a test.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 sys.path.insert(0, str(Path(__file__).parent))  # what these tests share: gateway_wire, gateway_making
 

@@ -60,9 +60,9 @@ def library(monkeypatch):
     return module
 
 
-def asked(library, likes, opening="Q: miner?\nA: ", most=100):
+def asked(library, likes, opening="Q: miner?\nA: ", most=100, *, usual_known=True):
     library.model = Bytes(likes) if callable(likes) else likes
-    prompt = Prompt("", (("user", opening),), {}, most, str, "small")
+    prompt = Prompt("", (("user", opening),), {}, most, str, "small", usual_known)
     return decided(library.model, opening, prompt, lambda: False)
 
 
@@ -83,13 +83,19 @@ def leaning(odds: float, sentence: bytes = b"It mines.\n"):
 
 
 @pytest.mark.parametrize(
-    ("odds", "verdict"), [(3, "malicious"), (-0.3, "suspicious"), (-0.6, "benign"), (-4, "benign")]
+    ("odds", "verdict"), [(3, "malicious"), (0.1, "suspicious"), (-0.4, "benign"), (-4, "benign")]
 )
 def test_the_verdict_is_the_likelier_word(library, odds, verdict):
     said = json.loads(asked(library, leaning(odds))[0])
     assert said["verdict"] == verdict
     assert 0.5 <= said["confidence"] <= 1
     assert parsed(json.dumps(said), "small").verdict == verdict
+
+
+def test_without_the_usual_lines_the_words_are_weighed_by_another_scale(library):
+    """By the development split: less is new to the model, so it leans to `benign`."""
+    weighed = [json.loads(asked(library, leaning(-0.7), usual_known=known)[0]) for known in (True, False)]
+    assert [said["verdict"] for said in weighed] == ["benign", "suspicious"]
 
 
 def test_an_attack_has_a_category_of_the_list_and_one_sentence(library):

@@ -117,3 +117,11 @@ def test_an_unknown_provider_is_one_clear_line_and_exit_1(start):
     assert process.log.read_text().startswith(
         "habitus llm-gateway: no plugin 'nix' in group 'habitus.providers'"
     )
+
+
+def test_a_template_that_cannot_be_used_is_one_clear_line_and_exit_1(start, tmp_path):
+    (tmp_path / "question.en.j2").write_text("{# version: 1 #}\n{% if %}\n")
+    process = start(HABITUS_LLM_PROMPTS=str(tmp_path))
+    assert process.child.wait(30) == 1
+    assert process.log.read_text().startswith("habitus llm-gateway: prompt question.en.j2: line 2: ")
+    assert process.log.read_text().count("\n") == 1

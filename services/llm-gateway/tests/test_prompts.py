@@ -4,9 +4,10 @@
 from typing import get_args
 
 import pytest
-from gateway_making import request
+from gateway_making import opened, request, settings_for
+from gateway_wire import Wire
 
-from habitus.judging import Verdict
+from habitus.judging import JudgeRequest, Verdict
 from habitus.llm_settings import LlmSettings
 from habitus_llm_gateway import prompts as module
 from habitus_llm_gateway.answer import SCHEMA, Action, parsed
@@ -42,20 +43,52 @@ def test_the_examples_in_our_templates_are_valid_answers(language):
 
 def test_no_template_is_left_over():
     found = {path.name for path in module._OWN.glob("*.j2")}
-    small = [f"{name}.small" for name in NAMES["small"] if name != "repair"]
-    assert found == {
-        f"{name}.{language}.j2" for name in (*NAMES["full"], *small) for language in ("en", "zh")
-    }
+    full = {f"{name}.{language}.j2" for name in NAMES["full"] for language in ("en", "zh")}
+    assert found == full | {f"{name}.small.j2" for name in NAMES["small"] if name != "repair"}
 
 
+@pytest.mark.parametrize("style", NAMES)
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_small_prompt_is_the_same_up_to_the_code_and_the_data(language):
-    prompts = Prompts(language, style="small")
+def test_every_field_of_every_template_stands_behind_the_fence(style, language):
+    prompts = Prompts(language, style=style)
+    asked = prompts.render(module._probe())
+    lines = asked.question.split("\n")
+    holding = [line for line in lines if module._PROBE in line]
+    assert len(holding) == len(prompts._facts(module._probe()))
+    if style == "small":
+        assert all(line.startswith(f"{asked.fence} ") for line in lines)
+    else:
+        first, last = (number for number, line in enumerate(lines) if line == asked.fence)
+        assert holding == lines[first + 1 : last]
+
+
+def test_the_probe_fills_every_field():
+    names = [name for name, _ in module._fields(module._probe())]
+    assert names == [name for name, _ in module._FIELDS]
+
+
+def test_the_small_prompt_is_the_same_up_to_the_code_and_the_data():
+    prompts = Prompts("en", style="small")
     one, other = prompts.render(request("./a")), prompts.render(request("./b", usual=["./c"]))
     assert (one.system, one.turns[:-1]) == (other.system, other.turns[:-1])
-    assert one.fence not in one.system + "".join(text for _, text in one.turns[:-1])
     assert [role for role, _ in one.turns] == ["user", "assistant"] * 4 + ["user"]
     assert {text for role, text in one.turns if role == "assistant"} == {"malicious", "benign"}
+
+
+def test_each_example_of_the_small_prompt_has_a_code_of_its_own():
+    turns = Prompts("en", style="small").render(request()).turns[:-1]
+    codes = [{line.split(" ")[0] for line in text.split("\n")} for role, text in turns if role == "user"]
+    assert [len(code) for code in codes] == [1, 1, 1, 1]
+    assert len(set.union(*codes)) == 4
+
+
+def test_a_small_model_is_instructed_in_english_whatever_the_language():
+    texts = []
+    for language in ("en", "zh"):
+        one = Prompts(language, style="small").render(request())
+        texts.append((one.system, one.turns[:-1], one.question.replace(one.fence, "")))
+    assert texts[0] == texts[1]
+    assert texts[0][0].isascii()
 
 
 def test_the_small_prompt_says_what_is_new_beside_the_usual_lines():
@@ -69,8 +102,8 @@ def test_the_small_prompt_says_what_is_new_beside_the_usual_lines():
 
 @pytest.mark.parametrize("order", ["=== question\na\n", "=== answer\na\n=== question\nb\n"])
 def test_examples_that_do_not_take_turns_are_named(order, tmp_path):
-    (tmp_path / "examples.small.en.j2").write_text("{# version: 1 #}\n" + order)
-    with pytest.raises(PromptFault, match=r"examples\.small\.en\.j2: questions and answers must take turns"):
+    (tmp_path / "examples.small.j2").write_text("{# version: 1 #}\n" + order)
+    with pytest.raises(PromptFault, match=r"examples\.small\.j2: questions and answers must take turns"):
         Prompts("en", tmp_path, "small")
 
 
@@ -78,6 +111,12 @@ def test_the_profile_s_usual_behaviour_is_part_of_the_question():
     asked = Prompts("en").render(request(nearest=[{"text": "java -jar b.jar", "cosine": 0.9}])).question
     assert 'usual_here: ["java -jar app.jar"]' in asked
     assert "java -jar b.jar" in asked
+
+
+def test_a_provider_is_told_whether_the_question_shows_what_is_usual():
+    gateway = Gateway.opened(LlmSettings())
+    asked = [gateway._prompt(request(usual=usual), "small").usual_known for usual in (["java"], [])]
+    assert asked == [True, False]
 
 
 def test_a_folder_stands_in_for_ours_and_changes_the_version(tmp_path):
@@ -105,6 +144,36 @@ def test_a_template_that_cannot_be_used_stops_the_start_and_is_named(template, s
     (tmp_path / "question.en.j2").write_text(template)
     with pytest.raises(PromptFault, match=says):
         Gateway.opened(LlmSettings(prompts=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{{ name }}: {{ value }}", "each line of them begin with it"),
+        ("{{ fence }}{{ name }}: {{ value }}", "each line of them begin with it"),
+        ("{{ fence }} {{ name }}: {{ value }}\n{{ value }}", "data stand outside of the fence"),
+        ("{% if name != 'new' %}{{ fence }} {% endif %}{{ name }}: {{ value }}", "outside of the fence"),
+    ],
+)
+def test_a_small_question_with_a_bare_field_stops_the_start(line, says, tmp_path):
+    every = "{# version: 1 #}\n{% for name, value in fields -%}\n" + line + "\n{% endfor %}"
+    (tmp_path / "question.small.j2").write_text(every)
+    with pytest.raises(PromptFault, match=rf"question\.small\.j2: .*{says}"):
+        Gateway.opened(LlmSettings(prompts=tmp_path))
+
+
+async def test_a_template_that_fails_on_some_data_is_an_abstention_that_names_it(tmp_path):
+    """The probe cannot find everything: the question is lost to the model, not to the caller."""
+    only_here = "{% if fields | length < 6 %}{{ 1 / 0 }}{% endif %}"
+    (tmp_path / "question.en.j2").write_text(GOOD + only_here)
+    wire = Wire()
+    async with wire.serving():
+        gateway = opened(settings_for(wire, tmp_path, prompts=tmp_path))
+        reply = await gateway.judge(JudgeRequest(image="a", reason="b"))
+        assert (reply.abstained, reply.note) == (True, "prompt question.en.j2: ZeroDivisionError")
+        assert (await gateway.judge(request())).verdict == "malicious"
+        await gateway.close()
+    assert len(wire.calls) == 1
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):

@@ -3,8 +3,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 Clock = Callable[[], float]
+Entry = Literal["refused", "entered", "trial"]
 
 
 class Breaker:
@@ -31,23 +33,24 @@ class Breaker:
             return "closed"
         return "open" if self._clock() < self._open_until else "half-open"
 
-    def enter(self) -> bool:
-        """Tell whether a question may be asked now."""
+    def enter(self) -> Entry:
+        """Tell whether a question may be asked now, and whether it is the one that tries."""
         state = self.state
         if state == "closed":
-            return True
+            return "entered"
         if state == "open" or self._trying:
-            return False
+            return "refused"
         self._trying = True
-        return True
+        return "trial"
 
     def succeed(self) -> None:
         """Note an answer: the circuit closes."""
         self._failures, self.why, self._trying = 0, "", False
 
-    def leave(self) -> None:
-        """Note that a question ended without telling anything of the provider."""
-        self._trying = False
+    def leave(self, entry: Entry) -> None:
+        """Note that a question ended: a trial that told nothing of the provider makes room for the next."""
+        if entry == "trial":
+            self._trying = False
 
     def fail(self, why: str, *, lasting: bool = False, rest_s: float | None = None) -> None:
         """Note a failure. A lasting one opens at once; `rest_s` is the provider's own wish."""

@@ -18,6 +18,7 @@ from habitus.llm_settings import LlmSettings
 from habitus.plugins import PluginFault
 from habitus_llm_gateway.answer import Answer, AnswerFault, parsed
 from habitus_llm_gateway.breaker import Breaker, Rate
+from habitus_llm_gateway.escaping import without_marks
 from habitus_llm_gateway.ledger import Ledger, Spend, priced
 from habitus_llm_gateway.metrics import Metrics
 from habitus_llm_gateway.providers import (
@@ -161,7 +162,8 @@ class Chain:
             if time.monotonic() >= deadline:
                 question.faults.append("the question's deadline has passed")
                 break
-            if not link.breaker.enter():
+            entry = link.breaker.enter()
+            if entry == "refused":
                 question.note(link, f"is resting: {link.breaker.why}")
                 continue
             try:
@@ -169,7 +171,7 @@ class Chain:
             except (ProviderFault, AnswerFault, _Spent) as fault:
                 question.note(link, str(fault))
             finally:
-                link.breaker.leave()
+                link.breaker.leave(entry)
         last = self.links[-1].place.name if self.links else None
         raise NoAnswer("; ".join(question.faults), question.spent, last)
 
@@ -317,7 +319,9 @@ class _Question:
 
 
 def _mended(prompt: Prompt, said: str, fault: str) -> Prompt:
-    turns = (*prompt.turns, ("assistant", said[:_REPAIRED_CHARACTERS] or "-"), ("user", prompt.repair(fault)))
+    # A model may repeat marks of turns out of the data, unescaped: they must not become turns now.
+    before = without_marks(said[:_REPAIRED_CHARACTERS]) or "-"
+    turns = (*prompt.turns, ("assistant", before), ("user", prompt.repair(fault)))
     return replace(prompt, turns=turns)
 
 

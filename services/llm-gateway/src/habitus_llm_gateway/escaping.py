@@ -38,7 +38,7 @@ def as_data(value: Any) -> str:
 
     The result parses as JSON and gives the value back.
     """
-    return _escaped(json.dumps(value, ensure_ascii=False, default=str))
+    return without_marks(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def bounded(value: Any) -> Any:
@@ -94,7 +94,8 @@ def _digest(value: Any) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _escaped(text: str) -> str:
+def without_marks(text: str) -> str:
+    """Return a text with everything that could frame an instruction written as JSON's own escape."""
     text = _MARKS.sub(lambda found: _code(found[0]), text)
     if text.isascii() and text.isprintable():
         return text

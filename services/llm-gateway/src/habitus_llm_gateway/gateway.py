@@ -164,7 +164,8 @@ class Gateway:
         prompts = self.prompts[style]
         rendered = prompts.render(clean)
         most = self._settings.max_tokens
-        return Prompt(rendered.system, rendered.turns, SCHEMA, most, prompts.repair, style)
+        known = bool(clean.usual)
+        return Prompt(rendered.system, rendered.turns, SCHEMA, most, prompts.repair, style, known)
 
     def _reply(self, outcome: Outcome) -> JudgeReply:
         about = {

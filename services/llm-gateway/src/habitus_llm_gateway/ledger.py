@@ -64,16 +64,21 @@ class Ledger:
         self._day = today()
         self._spent = self._read()
         self._reserved = Spend()
+        self._short = False
 
     def reserve(self, most: Spend) -> bool:
         """Set aside what a question may cost; False when the day's budget does not hold it."""
         self._turn()
-        wanted = self._spent + self._reserved + most
-        usd, tokens = self._most
-        if (usd is not None and wanted.usd > usd) or (tokens is not None and wanted.tokens > tokens):
+        # What is only set aside may come back: it refuses a question, and does not yet end the day.
+        self._short = self._beyond(self._spent + most)
+        if self._beyond(self._spent + self._reserved + most):
             return False
         self._reserved += most
         return True
+
+    def _beyond(self, spend: Spend) -> bool:
+        usd, tokens = self._most
+        return (usd is not None and spend.usd > usd) or (tokens is not None and spend.tokens > tokens)
 
     def settle(self, reserved: Spend, spent: Spend) -> None:
         """Give back what was set aside and book what was spent."""
@@ -85,19 +90,17 @@ class Ledger:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What `/v1/providers` shows of it."""
+        """What `/v1/providers` shows of it; `spent`: what is left did not hold the last question."""
         self._turn()
         usd, tokens = self._most
-        over = (usd is not None and self._spent.usd >= usd) or (
-            tokens is not None and self._spent.tokens >= tokens
-        )
         limits = {"usd_per_day": usd, "tokens_per_day": tokens}
-        return {"day": self._day, **asdict(self._spent), **limits, "state": "spent" if over else "open"}
+        state = "spent" if self._short or self._beyond(self._spent + Spend(tokens=1)) else "open"
+        return {"day": self._day, **asdict(self._spent), **limits, "state": state}
 
     def _turn(self) -> None:
         day = self._today()
         if day != self._day:
-            self._day, self._spent = day, Spend()
+            self._day, self._spent, self._short = day, Spend(), False
 
     def _read(self) -> Spend:
         if self._file is None or not self._file.exists():

@@ -4,13 +4,12 @@
 A folder named by `llm.prompts` may hold templates of the same names (`system.en.j2`, …), which then
 stand in for ours. They are checked at start by `Prompts.lint`, the same that tests run on ours.
 
-A small model has templates of its own (`system.small.en.j2`, …): plain words, examples as turns, the
+A small model has templates of its own (`system.small.j2`, …): plain words, examples as turns, the
 facts that matter in few lines. What is the same in every question stands first, so that llama.cpp
-keeps what it has read of it. It has no random code: see docs/decisions/0023.
+keeps what it has read of it. They are in English alone, which small models follow best.
 """
 
 import re
-import secrets
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,9 +19,10 @@ import jinja2
 from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from habitus.judging import JudgeRequest
+from habitus.judging import JudgeRequest, Near
 from habitus.text import printable
 from habitus_llm_gateway.escaping import as_data, fitted
+from habitus_llm_gateway.prompts.fences import drawn
 from habitus_llm_gateway.providers import Style
 
 Turn = tuple[Literal["user", "assistant"], str]
@@ -42,6 +42,7 @@ _MAY_USE: Final[dict[str, set[str]]] = {
 _TURN: Final = re.compile(r"^=== (question|answer)\n", re.MULTILINE)
 _ROLES: Final[dict[str, Literal["user", "assistant"]]] = {"question": "user", "answer": "assistant"}
 _FENCES: Final = 2
+_PROBE: Final = "probe7f3a"
 _MOST_USUAL: Final = 8
 
 # Where a field stands in the request → the name that a model reads, in reading order.
@@ -118,13 +119,13 @@ class Prompts:
         self.lint()
         found = _VERSION.search(self._sources["question"])
         digest = blake2b("\0".join(self._sources.values()).encode(), digest_size=4).hexdigest()
-        kind = language if style == "full" else f"{style}-{language}"
-        self.version = f"{kind}-{found[1] if found else '0'}-{digest}"
+        self.version = f"{language if style == 'full' else style}-{found[1] if found else '0'}-{digest}"
 
     def render(self, request: JudgeRequest) -> Rendered:
         """Return the prompt for one request, which must be redacted already."""
-        fence = _Trusted(f"data-{secrets.token_hex(8)}")
-        question = self._written("question", fence=fence, fields=self._facts(request))
+        fields = self._facts(request)
+        fence = _Trusted(drawn(self.style, "\n".join(as_data(value) for _, value in fields)))
+        question = self._written("question", fence=fence, fields=fields)
         return Rendered(self._system, (*self._examples, ("user", question)), fence)
 
     def repair(self, fault: str) -> str:
@@ -149,8 +150,7 @@ class Prompts:
         self._written("repair", fault="probe")
         if "examples" in self._sources:
             self._examples = self._turns()
-        if self.style == "full":
-            self._check_fence()
+        self._check_fence()
 
     def _turns(self) -> tuple[Turn, ...]:
         """Return the examples; a line `=== question` or `=== answer` begins a turn."""
@@ -161,17 +161,21 @@ class Prompts:
         return turns
 
     def _check_fence(self) -> None:
-        probe = "probe7f3a"
-        whole = JudgeRequest(
-            image=probe, reason=probe, path=[probe], detail=probe, usual=[probe], findings=[probe],
-            event={"op": probe, "process": {"argv": [probe], "exe": probe}},
-        )  # fmt: skip
-        rendered = self.render(whole)
+        """Check that each line of data stands between two lines of the fence, or begins with it."""
+        rendered = self.render(_probe())
         lines = rendered.question.split("\n")
         at = [number for number, line in enumerate(lines) if line == rendered.fence]
-        if len(at) != _FENCES or not any(probe in line for line in lines[at[0] : at[1]]):
-            raise PromptFault(f"{self._file('question')}: the data must stand between two lines of the fence")
-        if any(probe in line for line in (*lines[: at[0]], *lines[at[1] :])):
+        inside = range(at[0], at[1]) if len(at) == _FENCES else range(0)
+        data = [(number, line) for number, line in enumerate(lines) if _PROBE in line]
+        fenced = [
+            number for number, line in data if number in inside or line.startswith(f"{rendered.fence} ")
+        ]
+        if not fenced:
+            raise PromptFault(
+                f"{self._file('question')}: the data must stand between two lines of the fence, "
+                "or each line of them begin with it"
+            )
+        if len(fenced) < len(data):
             raise PromptFault(f"{self._file('question')}: data stand outside of the fence")
 
     def _source(self, name: str) -> str:
@@ -191,8 +195,25 @@ class Prompts:
             raise PromptFault(f"{self._file(name)}: {type(error).__name__}") from None
 
     def _file(self, name: str) -> str:
-        kind = "" if self.style == "full" or name == "repair" else f".{self.style}"
-        return f"{name}{kind}.{self.language}.j2"
+        own = self.style != "full" and name != "repair"
+        return f"{name}.{self.style if own else self.language}.j2"
+
+
+def _probe() -> JudgeRequest:
+    """Return a request that holds the probe wherever a template's fields come from."""
+    event: dict[str, Any] = {}
+    for _, place in _FIELDS:
+        if place[0] == "event":
+            outer, last = place[1:-1], place[-1]
+            table = event
+            for key in outer:
+                table = table.setdefault(key, {})
+            table[last] = [_PROBE] if last == "argv" else _PROBE
+    return JudgeRequest(
+        image=_PROBE, reason=_PROBE, detail=_PROBE, path=[_PROBE], usual=[f"{_PROBE}-usual"],
+        findings=[_PROBE], labels={_PROBE: _PROBE}, nearest=[Near(text=_PROBE, cosine=1)],
+        related=[{"op": _PROBE}], event=event,
+    )  # fmt: skip
 
 
 def _fields(request: JudgeRequest) -> list[tuple[str, Any]]:

@@ -57,6 +57,7 @@ class Prompt:
         style: which of our prompts this is; `small` wants one word, and `answer.ShortAnswer` of the provider.
         max_tokens: of the answer.
         repair: turns what is wrong with an answer into the turn that asks once more.
+        usual_known: whether the question shows what is usual; without it a small model leans to `benign`.
     """
 
     system: str
@@ -65,6 +66,7 @@ class Prompt:
     max_tokens: int
     repair: Callable[[str], str]
     style: Style = "full"
+    usual_known: bool = True
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,6 @@ from numpy.typing import NDArray
 from habitus_llm_gateway.answer import Category, is_english
 from habitus_llm_gateway.providers import Prompt, ProviderFault
 
-_BIAS: Final = -0.4
-_SLOPE: Final = 2.8
-"""Platt scaling of the log-odds of `malicious` (Platt, 1999) for our examples and Qwen2.5-Coder 1.5B, by
-the development split of tests/llm."""
 _SURE: Final = 0.75
 """Calibrated chance from which an attack is called malicious and not suspicious."""
 _LONGEST_SENTENCE: Final = 28
@@ -35,6 +31,24 @@ _NO_REASON: Final = "The model gave no reason in English."
 _HOSTILE: Final = tuple(
     name for name in get_args(Category) if name not in {_QUIET, "administration", "policy-violation"}
 )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Platt scaling of the log-odds of `malicious` (Platt, 1999)."""
+
+    bias: float
+    slope: float
+
+    def chance(self, odds: float) -> float:
+        """Return the calibrated chance of an attack."""
+        return 1 / (1 + math.exp(-self.slope * (odds - self.bias)))
+
+
+# For our examples and Qwen2.5-Coder 1.5B, by the development split of tests/llm; without the usual lines
+# the same deeds get lower odds, and are told apart at another place.
+_USUAL_KNOWN: Final = _Scale(0.0, 2.4)
+_USUAL_UNKNOWN: Final = _Scale(-1.0, 3.1)
 
 
 @dataclass
@@ -100,7 +114,8 @@ def decided(model: Any, opening: str, prompt: Prompt, given_up: Callable[[], boo
     reader = Reader(model, given_up)
     reader.read(opening, special=True)
     tokens_in = len(reader.tokens)
-    verdict, confidence = _called(_chance(reader))
+    scale = _USUAL_KNOWN if prompt.usual_known else _USUAL_UNKNOWN
+    verdict, confidence = _called(scale.chance(_odds(reader)))
     said = {"verdict": verdict, "confidence": confidence, "category": _QUIET, "explanation_en": _ORDINARY}
     if verdict == "benign":
         return json.dumps(said), tokens_in, 1
@@ -111,11 +126,11 @@ def decided(model: Any, opening: str, prompt: Prompt, given_up: Callable[[], boo
     return json.dumps(said), tokens_in, written + 2
 
 
-def _chance(reader: Reader) -> float:
-    """Return the calibrated chance that the model calls it an attack."""
+def _odds(reader: Reader) -> float:
+    """Return the model's log-odds of `malicious` over `benign`."""
     scores = reader.next()
     bad, good = (float(scores[reader.encoded(word)[0]]) for word in ("malicious", "benign"))
-    return 1 / (1 + math.exp(-_SLOPE * (bad - good - _BIAS)))
+    return bad - good
 
 
 def _called(hostile: float) -> tuple[str, float]:
