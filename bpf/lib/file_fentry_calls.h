@@ -88,41 +88,87 @@ AT_CALL_32(on, on_rare, sys_init_module, 128)
 AT_CALL_32(on, on_rare, sys_finit_module, 350)
 AT_CALL_32(on, on_rare, sys_delete_module, 129)
 
-AT_CALL(use, on_passage, read, __NR_read)
-AT_CALL(use, on_passage, pread64, __NR_pread64)
-AT_CALL(use, on_passage, readv, __NR_readv)
-AT_CALL(use, on_passage, preadv, __NR_preadv)
-AT_CALL(use, on_passage, preadv2, __NR_preadv2)
-AT_CALL(use, on_passage, write, __NR_write)
-AT_CALL(use, on_passage, pwrite64, __NR_pwrite64)
-AT_CALL(use, on_passage, writev, __NR_writev)
-AT_CALL(use, on_passage, pwritev, __NR_pwritev)
-AT_CALL(use, on_passage, pwritev2, __NR_pwritev2)
-AT_CALL(use, on_passage, sendfile64, __NR_sendfile)
-AT_CALL(use, on_passage, copy_file_range, __NR_copy_file_range)
-AT_CALL(use, on_passage, splice, __NR_splice)
-AT_CALL(use, on_over, close, __NR_close)
-AT_CALL(use, on_over, close_range, __NR_close_range)
-AT_CALL(use, on_over, dup2, __NR_dup2)
-AT_CALL(use, on_over, dup3, __NR_dup3)
+/*
+ * Reads and writes, and what ends the use of descriptors. The kernel checks all that a program calls
+ * anew for each function that it hangs on, so those that hang there are short and go over to one that
+ * is checked once. It is attached nowhere itself (libbpf.py), and loaded for a function like theirs:
+ * since 6.12 all of them must be of one prototype.
+ */
+SEC("fexit/__x64_sys_read")
+int BPF_PROG(then_use, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 number = (__u32)regs->orig_ax & ~X32_BIT;
+	struct arguments is;
 
-AT_CALL_32(use, on_passage, sys_read, 3)
-AT_CALL_32(use, on_passage, sys_write, 4)
-AT_CALL_32(use, on_passage, sys_readv, 145)
-AT_CALL_32(use, on_passage, sys_writev, 146)
-AT_CALL_32(use, on_passage, sys_ia32_pread64, 180)
-AT_CALL_32(use, on_passage, sys_ia32_pwrite64, 181)
-AT_CALL_32(use, on_passage, compat_sys_sendfile, 187)
-AT_CALL_32(use, on_passage, sys_sendfile64, 239)
-AT_CALL_32(use, on_passage, sys_splice, 313)
-AT_CALL_32(use, on_passage, compat_sys_preadv, 333)
-AT_CALL_32(use, on_passage, compat_sys_pwritev, 334)
+	barrier_var(number); /* or clang looks up with another register than the one that it checked */
+	if (number >= NUMBERS_MAX || !take(&is, regs, task, number))
+		return 0;
+	if (numbers[is.number & (NUMBERS_MAX - 1)] & NUMBER_ENDS)
+		return on_over(&is, result);
+	return on_passage(&is, result);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, int(void *));
+} go_over SEC(".maps") = {
+	.values = { [0] = (void *)&then_use },
+};
+
+/* `hook`: "?fexit", where not every kernel has the function. `when`: what can be asked before. */
+#define GO_OVER(hook, function, when)                                                      \
+	SEC(hook "/__" #function)                                                          \
+	int BPF_PROG(use_##function, struct pt_regs *regs, long result)                    \
+	{                                                                                  \
+		if (when)                                                                  \
+			bpf_tail_call(ctx, &go_over, 0);                                   \
+		return 0;                                                                  \
+	}
+#define PASSES(call) GO_OVER("fexit", x64_sys_##call, result > 0)
+#define PASSES_32(call) GO_OVER("?fexit", ia32_##call, result > 0)
+#define IS_END (result >= 0 && *(volatile __u64 *)&uses_open)
+#define ENDS(call) GO_OVER("fexit", x64_sys_##call, IS_END)
+#define ENDS_32(call) GO_OVER("?fexit", ia32_##call, IS_END)
+
+PASSES(read)
+PASSES(pread64)
+PASSES(readv)
+PASSES(preadv)
+PASSES(preadv2)
+PASSES(write)
+PASSES(pwrite64)
+PASSES(writev)
+PASSES(pwritev)
+PASSES(pwritev2)
+PASSES(sendfile64)
+PASSES(splice)
+ENDS(close)
+ENDS(close_range)
+ENDS(dup2)
+ENDS(dup3)
+PASSES_32(sys_read)
+PASSES_32(sys_write)
+PASSES_32(sys_readv)
+PASSES_32(sys_writev)
+PASSES_32(sys_ia32_pread64)
+PASSES_32(sys_ia32_pwrite64)
+PASSES_32(compat_sys_sendfile)
+PASSES_32(sys_sendfile64)
+PASSES_32(sys_splice)
+PASSES_32(compat_sys_preadv)
+PASSES_32(compat_sys_pwritev)
+PASSES_32(compat_sys_preadv2)
+PASSES_32(compat_sys_pwritev2)
+ENDS_32(sys_close)
+ENDS_32(sys_close_range)
+ENDS_32(sys_dup2)
+ENDS_32(sys_dup3)
+
+/* Of another prototype: a kernel may be built without it. */
+AT_CALL(use, on_passage, copy_file_range, __NR_copy_file_range)
 AT_CALL_32(use, on_passage, sys_copy_file_range, 377)
-AT_CALL_32(use, on_passage, compat_sys_preadv2, 378)
-AT_CALL_32(use, on_passage, compat_sys_pwritev2, 379)
-AT_CALL_32(use, on_over, sys_close, 6)
-AT_CALL_32(use, on_over, sys_dup2, 63)
-AT_CALL_32(use, on_over, sys_dup3, 330)
-AT_CALL_32(use, on_over, sys_close_range, 436)
 
 #endif

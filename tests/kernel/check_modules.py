@@ -6,10 +6,11 @@ Named so that only `make test-vm` runs it: it changes the kernel that it runs on
 
 import lzma
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from tests.kernel.test_files import run, seen
+from tests.kernel.test_files import run
 
 from habitus_collector import rungs
 
@@ -28,9 +29,8 @@ content = os.read(module, 1 << 24)
 assert call(313, module, b"", 0) == 0, "finit_module"
 assert call(313, module, b"", 0) == -17, "it is there already"
 assert call(176, b"crc7", 0) == 0, "delete_module"
-assert call(175, content, ctypes.c_ulong(len(content)), b"") == 0, "init_module"
-assert call(176, b"crc7", 0) == 0, "delete_module"
 assert call(176, b"crc7", 0) == -2, "it is gone already"
+assert call(175, content, ctypes.c_ulong(len(content)), b"") == 0, "init_module"
 """
 
 
@@ -41,7 +41,8 @@ def module(tmp_path):
     content = packed.read_bytes()
     path = tmp_path / f"{NAME}.ko"
     path.write_bytes(lzma.decompress(content) if packed.suffix == ".xz" else content)
-    return path
+    yield path
+    subprocess.run(["rmmod", NAME], check=True)
 
 
 @pytest.mark.parametrize("rung", [rungs.FENTRY, rungs.SYS_EXIT])
@@ -50,12 +51,10 @@ async def test_a_module_is_told_when_it_comes_and_when_it_goes(collect, new_cont
 
     run(container, WORK.format(path=str(module)))
 
-    await seen(recorder, container, NAME, 4)
-    loads = [event.file for event in await recorder.of(container, "load", 4)]
+    loads = [event.file for event in await recorder.of(container, "load", 3)]
     assert [(Path(file.path).name, "unload" in file.flags) for file in loads] == [
         ("crc7.ko", False),
         ("crc7", True),
         ("memory", False),
-        ("crc7", True),
     ]
     assert loads[0].path == str(module)
