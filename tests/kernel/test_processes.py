@@ -272,7 +272,7 @@ async def test_what_the_ring_cannot_take_is_counted(collect, new_container):
     assert recorder.loader.status().ring > 0.99
     seen = await recorder.of(container, count=250)
     status = recorder.loader.status()
-    assert status.ring == 0
+    assert status.ring < 0.5
     image, counts = status.lost_of[container.folder.stat().st_ino]
     lost = counts["process"]
     assert image == f"unresolved:{container.id[:12]}"
