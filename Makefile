@@ -26,9 +26,9 @@ test: setup-tests bpf check ## all checks and tests that this machine can run
 test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18"; none: and more on 6.12)
 	$(VENV)/pytest -q tests/vm/check_machine.py
 	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 1500 --tests wide)
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 1500 --tests "files sys_exit")
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests "files fentry")
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests wide)
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests "files sys_exit")
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 3600 --tests "files fentry")
 
 .PHONY: check
 check: setup ## lint, types, import contract, lock file
