@@ -26,7 +26,9 @@ test: setup-tests bpf check ## all checks and tests that this machine can run
 test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 6.12 6.18"; none: and more on 6.12)
 	$(VENV)/pytest -q tests/vm/check_machine.py
 	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 1500 --tests wide)
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests wide)
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests "files sys_exit")
+	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 3600 --tests "files fentry")
 
 .PHONY: check
 check: setup ## lint, types, import contract, lock file
@@ -81,6 +83,11 @@ fixture-models: setup-models ## write the small model of the embedder's tests an
 .PHONY: bench-rings
 bench-rings: setup ## one ring buffer for all sensors, or one each (root)
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.rings
+
+.PHONY: bench-file-rungs
+bench-file-rungs: setup-vm bpf ## instructions that each rung of the file sensor costs, in a machine that counts them
+	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --count --limit 1800 --command \
+		'PYTHONPATH=tests/support:tests/bench exec .venv/bin/python -m habitus_bench.file_rungs'
 
 .PHONY: bench-gateway
 bench-gateway: setup ## what the LLM gateway adds to its provider, and a storm of 100 Pods

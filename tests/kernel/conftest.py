@@ -90,6 +90,7 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
     """Start the core loader, or another, with some settings; it is stopped at the end."""
     stop = asyncio.Event()
     running = []
+    loaders: list[CoreLoader] = []
 
     async def start(loader: type[CoreLoader] = CoreLoader, **settings: object) -> Recorder:
         quiet: dict[str, object] = {
@@ -101,6 +102,7 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
             **settings,
         }
         recorder = Recorder(loader(CollectorSettings.model_validate(quiet)))
+        loaders.append(recorder.loader)
         started = asyncio.Event()
         task = asyncio.create_task(recorder.loader.run(recorder, started, stop))
         running.append(task)
@@ -113,7 +115,11 @@ async def collect(objects: Path) -> AsyncIterator[Callable[..., "asyncio.Future[
 
     yield start  # type: ignore[misc]  # an async function, called as one
     stop.set()
-    await asyncio.gather(*running)
+    try:
+        await asyncio.gather(*running)
+    finally:
+        for each in loaders:
+            each.close()
 
 
 @pytest.fixture

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Asks the kernel for file work through io_uring, one request at a time, without liburing:
+ * Asks the kernel for work through io_uring, one request at a time, without liburing:
  * ring [-p | -w] (open PATH FLAGS | unlink PATH | rmdir PATH | mkdir PATH | rename A B | refused A B |
- * link A B | symlink A B | use A B) …
+ * link A B | symlink A B | use A B | connect ADDRESS PORT | unix PATH) …
  * `refused` is a rename that the ring does not take. `use` reads A twice by system calls, closes it by
- * the ring, and does the same with B under the same descriptor, but for the close.
+ * the ring, and does the same with B under the same descriptor, but for the close. `connect` is of IPv4
+ * by TCP; that and `unix` only connect by the ring, the socket is made by a system call.
  * -p: a thread of the kernel polls the ring. Ends with the first request's error, or 0.
  * -w: one request, taken at once and said so, done once there is something to read on standard input;
  * nothing is told of its end. Does not end.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define ENTRIES 4
@@ -93,12 +97,40 @@ static int use(const char *path, const char *other)
 	return next == file && read(next, room, 2) == 2 && read(next, room, 2) == 2 ? 0 : -95;
 }
 
+static int connect_by_ring(const void *address, size_t size)
+{
+	struct io_uring_sqe request = { .opcode = IORING_OP_CONNECT, .addr = (uintptr_t)address, .off = size };
+
+	request.fd = socket(*(const sa_family_t *)address, SOCK_STREAM, 0);
+	return request.fd < 0 ? -94 : ask(request);
+}
+
+static int connect_to(const char *address, const char *port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(strtol(port, NULL, 0)) };
+
+	inet_pton(AF_INET, address, &to.sin_addr);
+	return connect_by_ring(&to, sizeof(to));
+}
+
+static int connect_to_path(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+	strncpy(to.sun_path, path, sizeof(to.sun_path) - 1);
+	return connect_by_ring(&to, sizeof(to));
+}
+
 static int perform(const char *what, const char *path, const char *other)
 {
 	struct io_uring_sqe request;
 
 	if (!strcmp(what, "use"))
 		return use(path, other);
+	if (!strcmp(what, "connect"))
+		return connect_to(path, other);
+	if (!strcmp(what, "unix"))
+		return connect_to_path(path);
 	if (!strcmp(what, "open")) {
 		request = named(IORING_OP_OPENAT, path, NULL);
 		request.open_flags = strtol(other, NULL, 0);
@@ -127,6 +159,11 @@ static int perform(const char *what, const char *path, const char *other)
 	return ask(named(IORING_OP_SYMLINKAT, path, other));
 }
 
+static int takes_one(const char *what)
+{
+	return !strcmp(what, "mkdir") || !strcmp(what, "unlink") || !strcmp(what, "rmdir") || !strcmp(what, "unix");
+}
+
 int main(int count, char **words)
 {
 	int i = 1, result;
@@ -147,7 +184,7 @@ int main(int count, char **words)
 	if (rings == MAP_FAILED || requests == MAP_FAILED)
 		return 98;
 	while (i + 1 < count) {
-		int one = !strcmp(words[i], "mkdir") || !strcmp(words[i], "unlink") || !strcmp(words[i], "rmdir");
+		int one = takes_one(words[i]);
 
 		result = perform(words[i], words[i + 1], one ? NULL : words[i + 2]);
 		if (result < 0)

@@ -2,11 +2,11 @@
 """What containers make, cut, mount and change their root to, and calls of 32-bit programs."""
 
 import os
-import shutil
-import subprocess
 
 import pytest
 from tests.kernel.test_files import run, seen
+
+from habitus_old_calls import built
 
 pytestmark = pytest.mark.kernel
 
@@ -228,20 +228,8 @@ async def test_what_moves_elsewhere_makes_no_repeat_news(watched, tmp_path):
     ]
 
 
-OLD_CALLS = r"""
-static int call(int number, const void *a, long b, long c)
-{
-    int result;
-
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c)
-                     : "memory", "r8", "r9", "r10", "r11");
-    return result;
-}
-
-void _start(void)
-{
+OLD_CALLS = """
     static char old[] = "old", new[] = "new", folder[] = "folder", soft[] = "soft";
-    int failed = 0;
 
     failed |= call(5, old, 0101, 0600) < 0;                 /* open */
     failed |= call(38, old, (long)new, 0) < 0;              /* rename */
@@ -252,28 +240,15 @@ void _start(void)
     failed |= call(295, (void *)-100, (long)new, 2) < 0;    /* openat */
     failed |= call(10, new, 0, 0) < 0;                      /* unlink */
     failed |= call(40, folder, 0, 0) < 0;                   /* rmdir */
-    call(1, (void *)(long)failed, 0, 0);
-}
 """
 
 
-@pytest.fixture(scope="module")
-def old_calls(tmp_path_factory):
-    """A program of 64 bits that makes 32-bit system calls."""
-    compiler = shutil.which("clang-19") or shutil.which("clang") or shutil.which("gcc")
-    assert compiler, "no compiler: apt-get install clang-19"
-    folder = tmp_path_factory.mktemp("old")
-    (folder / "old.c").write_text(OLD_CALLS)
-    flags = ["-nostdlib", "-static", "-no-pie", "-fno-pie", "-O1", "-fno-stack-protector"]
-    subprocess.run([compiler, *flags, "-o", folder / "old", folder / "old.c"], check=True)
-    return folder / "old"
-
-
-async def test_calls_of_32_bits_are_seen(watched, tmp_path, old_calls):
+async def test_calls_of_32_bits_are_seen(watched, tmp_path, tmp_path_factory):
     recorder, container = watched
     here = str(tmp_path)
+    program = built(tmp_path_factory.mktemp("old"), OLD_CALLS)
 
-    _, status = container.run([bytes(old_calls)], before=lambda: os.chdir(here))
+    _, status = container.run([bytes(program)], before=lambda: os.chdir(here))
 
     assert status == 0
     assert await seen(recorder, container, here, 9) == [

@@ -63,18 +63,19 @@ async def test_a_refused_connect_is_seen(watching):
     assert parts(event) == ("egress", "tcp", "127.0.0.1", port)
 
 
-async def test_a_server_is_seen_to_listen_and_to_accept(watching):
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+async def test_a_server_is_seen_to_listen_and_to_accept(watching, host, family):
     recorder, container = await watching()
     ready, go = os.pipe()
     code = (
-        "import os, socket; s = socket.create_server(('127.0.0.1', 0))\n"
+        f"import os, socket; s = socket.create_server(({host!r}, 0), family={int(family)})\n"
         f"os.write({go}, b'%d' % s.getsockname()[1]); s.accept()"
     )
 
     os.set_inheritable(go, True)
     running = asyncio.create_task(asyncio.to_thread(run, container, code))
     port = int(await asyncio.to_thread(os.read, ready, 16))
-    with socket.create_connection(("127.0.0.1", port)) as client:
+    with socket.create_connection((host, port)) as client:
         own = client.getsockname()[1]
         assert await running == 0
     os.close(ready)
@@ -82,7 +83,7 @@ async def test_a_server_is_seen_to_listen_and_to_accept(watching):
 
     listens, accepts, *_ = await recorder.of(container, count=2)
     assert (listens.op, parts(listens)) == ("listen", ("ingress", "tcp", None, None))
-    assert (accepts.op, parts(accepts)) == ("accept", ("ingress", "tcp", "127.0.0.1", own))
+    assert (accepts.op, parts(accepts)) == ("accept", ("ingress", "tcp", host, own))
     assert listens.network.local_port == accepts.network.local_port == port
     assert accepts.process.pid == listens.process.pid
     assert accepts.process.name == listens.process.name

@@ -70,6 +70,17 @@ async def test_lineage_ends_at_the_container(collect, new_container):
     assert true.process.ppid == bash.process.pid
 
 
+async def test_eight_ancestors_are_named_and_no_more(collect, new_container):
+    recorder, container = await collect(), new_container()
+    deeper = b'[ $1 = 10 ] && exec /bin/true; $0 -c "$2" $0 $(($1 + 1)) "$2"; exit 0'
+
+    container.run([SH.encode(), b"-c", deeper, SH.encode(), b"0", deeper])
+
+    *_, last = await recorder.of(container, "exec", 12)
+    assert last.process.name == "true"
+    assert last.process.ancestors == [Path(SH).name] * 8
+
+
 async def test_an_exec_tells_when_its_parent_was_started(collect, new_container):
     """By its fork, which is before its own exec; a parent outside of the container is not told of."""
     recorder, container = await collect(), new_container()
@@ -258,8 +269,10 @@ async def test_what_the_ring_cannot_take_is_counted(collect, new_container):
     for number in range(runs):
         container.run([b"/bin/true", str(number).encode(), b"x" * 17_000])
 
+    assert recorder.loader.status().ring > 0.99
     seen = await recorder.of(container, count=250)
     status = recorder.loader.status()
+    assert status.ring < 0.5
     image, counts = status.lost_of[container.folder.stat().st_ino]
     lost = counts["process"]
     assert image == f"unresolved:{container.id[:12]}"

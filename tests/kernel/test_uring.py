@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a container asks of files through io_uring is seen, though no system call tells of it."""
+"""What a container asks of the kernel through io_uring is seen, though no system call tells of it."""
 
+import contextlib
 import os
+import socket
 
 import pytest
+
+from habitus_flows import listener
+from habitus_loopback import parts
 
 pytestmark = pytest.mark.kernel
 
@@ -82,3 +87,30 @@ async def test_the_same_within_a_second_is_sent_once(ask):
     events = await ask(*("open", "/etc/passwd", "0") * 50)
 
     assert len(events) == 1
+
+
+async def test_a_connect_through_the_ring_is_one_like_any_other(watching, ring):
+    recorder, container = await watching()
+
+    with listener() as server:
+        port = server.getsockname()[1]
+        _, status = container.run([ring.encode(), b"connect", b"127.0.0.1", str(port).encode()])
+
+    assert status == 0
+    (event,) = await recorder.of(container, "connect")
+    assert parts(event) == ("egress", "tcp", "127.0.0.1", port)
+    assert event.process.name == "ring"
+
+
+async def test_a_connect_to_a_unix_socket_through_the_ring_is_one_too(watching, ring, tmp_path):
+    recorder, container = await watching()
+    path = os.fspath(tmp_path / "containerd.sock")
+
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(path)
+        server.listen()
+        _, status = container.run([ring.encode(), b"unix", path.encode()])
+
+    assert status == 0
+    (event,) = await recorder.of(container, "connect")
+    assert (event.network.protocol, event.network.path) == ("unix", path)

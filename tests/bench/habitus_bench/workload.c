@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,26 @@ static void open_close(long i)
 	if (fd < 0)
 		die(names[i % FILES]);
 	close(fd);
+}
+
+/* One byte of a file that stays open. */
+static void read_one(long i)
+{
+	static int fd = -1;
+	char byte;
+
+	(void)i;
+	if (fd < 0)
+		fd = open(names[0], O_RDONLY);
+	if (pread(fd, &byte, 1, 0) != 1)
+		die(names[0]);
+}
+
+/* A system call that has nothing to do with files. */
+static void call(long i)
+{
+	(void)i;
+	syscall(SYS_getppid);
 }
 
 static void spawn(long i)
@@ -137,6 +158,7 @@ static const struct mode {
 	long warm;
 } modes[] = {
 	{ "open", open_close, 2000 }, { "spawn", spawn, 10 },   { "connect", connect_close, 100 },
+	{ "read", read_one, 100 },  { "call", call, 100 },
 	{ "mixed", mixed, 8 },	      { "fresh", fresh, 0 },	{ "steady", steady, 0 },
 };
 

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tests", default="", help="these tests only, as pytest's arguments")
     parser.add_argument("--limit", type=float, default=900, help="seconds that one kernel may take")
     parser.add_argument("--accelerator", default=Size().accelerator, help="QEMU's -accel")
+    parser.add_argument("--count", action="store_true", help="one CPU, and a clock that counts instructions")
     parser.add_argument("--refresh", action="store_true", help="look for a newer release of each kernel")
     return parser
 
@@ -82,7 +83,7 @@ def _boot(series: str, kernel: Kernel, arguments: argparse.Namespace) -> Row:
             f"cd {shlex.quote(str(checkout))} || exit\n{command}\n",
             scratch,
             limit_s=arguments.limit,
-            size=Size(accelerator=arguments.accelerator),
+            size=Size.counting() if arguments.count else Size(accelerator=arguments.accelerator),
             mounts=_mounts(checkout, Path(sys.base_prefix)),
             hear=hear,
         )

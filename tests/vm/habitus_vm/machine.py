@@ -33,6 +33,13 @@ class Size:
     memory_mb: int = 2560
     cpus: int = 2
     accelerator: str = "tcg,thread=multi,tb-size=512"
+    counts: bool = False
+    """The machine's clock counts instructions, one a nanosecond; `cpus` must be 1 then."""
+
+    @classmethod
+    def counting(cls) -> Self:
+        """Return a machine whose clock counts instructions."""
+        return cls(cpus=1, accelerator="tcg,thread=single,tb-size=512", counts=True)
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,8 @@ def _qemu(kernel: Kernel, image: Path, scratch: Path, size: Size) -> list[str]:
         "-serial", f"file:{scratch / 'console'}",
         "-netdev", "user,id=network,restrict=on", "-device", "virtio-net-pci,netdev=network",
     ]  # fmt: skip
+    if size.counts:
+        command += ["-icount", "shift=0"]
     for tag in ("host", "kernel", "work"):
         command += ["-chardev", f"socket,id={tag},path={scratch / tag}.socket"]
         command += ["-device", f"vhost-user-fs-pci,chardev={tag},tag={tag},queue-size=1024"]

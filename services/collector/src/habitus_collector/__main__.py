@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ async def run(service: Service) -> None:
         await _brought(service, loader, backlog)
     finally:
         backlog.close()
+        loader.close()  # last: it may take longer than a service has to stop
 
 
 async def _brought(service: Service, loader: Loader, backlog: Backlog) -> None:
@@ -51,9 +53,10 @@ async def _brought(service: Service, loader: Loader, backlog: Backlog) -> None:
     ]
     async with _beside(helpers, service.stop):
         await loader.run(outlet, started, service.stop)
+    ended = time.time_ns()  # from here on nobody saw anything: whoever starts next tells of it
     reporter.look()
     await outlet.finish(_LAST_FLUSH_S)
-    await reporter.write()
+    await reporter.write(ended)
 
 
 async def _announce(service: Service, started: asyncio.Event) -> None:

@@ -17,6 +17,8 @@ _NAME: Final = "libbpf.so.1"
 ADVICE: Final = f"{_NAME} is missing: apt-get install libbpf1"
 _WARN: Final = 0
 _OWN_ERRORS: Final = 4000
+_GONE_OVER_TO: Final = "then_"
+"""Names of programs that others go over to begin so: they are loaded, and attached nowhere."""
 _VA_LIST: Final = 32  # bytes that hold a va_list of x86-64 (24) and of arm64 (32)
 
 
@@ -228,8 +230,8 @@ class BpfObject:
     def _attach(self, program: int, name: str) -> None:
         lib = self._library.lib
         descriptor = lib.bpf_program__fd(program)
-        if descriptor < 0:
-            return  # left out
+        if descriptor < 0 or name.startswith(_GONE_OVER_TO):
+            return  # left out, or run by others
         if lib.bpf_program__section_name(program).startswith(b"cgroup"):
             self._for_cgroups[name] = program
         else:

@@ -57,9 +57,13 @@ class StatusReporter:
         self._outlet.lost(self._losses.notices(loader.lost, loader.images, loader.lost_of))
         self._storms.look(self._outlet.events.total(), self._outlet.queued)
 
-    async def write(self) -> None:
-        """Write once; a broker that is away is left to the bus to report."""
+    async def write(self, seen_until: int | None = None) -> None:
+        """Write once; a broker that is away is left to the bus to report.
+
+        `seen_until`: when the loader ended (nanoseconds since the epoch), where it has.
+        """
         status = self.status()
+        status.updated = seen_until or status.updated
         self._report_losses(status.lost)
         if not self._bus.nc.is_connected:
             return  # the client would keep it in memory, and it would be old when it goes

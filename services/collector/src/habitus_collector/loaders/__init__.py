@@ -66,3 +66,10 @@ class Loader(Protocol):
     def status(self) -> LoaderStatus:
         """Return counts since the start."""
         ...
+
+    def close(self) -> None:
+        """Let go of the source once `run` is over; safe to call at any time.
+
+        A kernel may take longer for it than a service has to stop: what was seen is on its way before.
+        """
+        ...

@@ -2,6 +2,7 @@
 """Events from the running kernel, by CO-RE objects and libbpf."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Coroutine
@@ -52,6 +53,7 @@ class CoreLoader:
         self._attribution = Attribution(settings, self.addresses, self._late)
         self.verdicts: VerdictCache | None = None
         self._sensors: KernelSide
+        self._held = contextlib.ExitStack()
         self._watch: Watch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._malformed = 0
@@ -59,7 +61,7 @@ class CoreLoader:
         self._last = LoaderStatus()
 
     async def run(self, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
-        """Watch the containers of this node until `stop`.
+        """Watch the containers of this node until `stop`. What was loaded stays so until `close`.
 
         Raises:
             ServiceFault: this machine lacks something; one line says what.
@@ -85,7 +87,11 @@ class CoreLoader:
             await self._scan_until(stop, tree)
         finally:
             pump.stop()
-            await self._close()
+            await self._end()
+
+    def close(self) -> None:
+        """Detach and unload what `run` loaded. By `fentry` the kernel takes seconds for it."""
+        self._held.close()
 
     def select(self, targets: Targets) -> None:
         """Put another target set in force."""
@@ -133,6 +139,7 @@ class CoreLoader:
         except LibbpfFault as fault:
             log.debug("%s", fault.log)
             raise ServiceFault(str(fault)) from None
+        self._held.callback(self._sensors.close)
         return tree
 
     def _take(self, raw: bytes) -> None:
@@ -213,7 +220,7 @@ class CoreLoader:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _close(self) -> None:
+    async def _end(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -221,5 +228,4 @@ class CoreLoader:
         self._last, self._watch = self.status(), None
         if self.verdicts:
             self.verdicts.close()
-        self._sensors.close()
         await self._attribution.close()

@@ -46,6 +46,9 @@ class ReplayLoader:
         """A file has neither hooks nor losses."""
         return LoaderStatus()
 
+    def close(self) -> None:
+        """The file was let go of when it was read."""
+
     async def _publish(self, path: Path, outlet: Outlet, started: asyncio.Event, stop: asyncio.Event) -> None:
         with path.open("rb") as lines:
             started.set()
