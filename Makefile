@@ -27,8 +27,11 @@ test-vm: setup-vm bpf ## the sensors on other kernels, under QEMU (KERNELS="6.1 
 	$(VENV)/pytest -q tests/vm/check_machine.py
 	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm $(KERNELS)
 	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests wide)
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests "files sys_exit")
-	$(if $(KERNELS),,PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 3600 --tests "files fentry")
+
+.PHONY: test-vm-files
+test-vm-files: setup-vm bpf ## all tests of the file sensor on both of its rungs, on 6.12 (an hour)
+	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 2400 --tests "files sys_exit"
+	PYTHONPATH=tests/vm $(VENV)/python -m habitus_vm 6.12 --limit 3600 --tests "files fentry"
 
 .PHONY: check
 check: setup ## lint, types, import contract, lock file
