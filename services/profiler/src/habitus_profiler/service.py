@@ -58,6 +58,7 @@ def _tuning(settings: ProfilerSettings) -> Tuning:
 
 async def run(service: Service) -> None:
     """Serve until `service.stop`."""
+    room.collect_seldom()
     settings = service.settings.profiler
     limits, rule = _bounds(settings)
     guarding = Guarding(settings.guard, settings.replicas)
