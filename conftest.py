@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test shares: a real nats-server, and the rule that a skip is no pass where it matters."""
 
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -29,6 +30,16 @@ def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.startswith("HABITUS_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_set_up_by_another_test() -> Iterator[None]:
+    """What a command's `main` sets up for its process ends with the test that called it."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture
