@@ -12,7 +12,6 @@ from habitus_scorer import advice, containing, severity
 from habitus_scorer.glance import cut_list, summary_of, where_of, who_of
 from habitus_scorer.incident import Incident, Kept
 
-_MODEL: Final = "llm"
 _LONG_ARGUMENTS: Final = 6144
 """Characters of an event's arguments in an alert: fifty of them still fit one message of the broker."""
 
@@ -36,7 +35,7 @@ def alert_of(incident: Incident, newest: Anomaly, now: int) -> Alert:
         severity=best.severity,
         title=Bilingual(en=f"{label.en}: {title.en}", zh=f"{label.zh}：{title.zh}"),
         advice=advice.advice_of(finding.advice if finding else None, action, incident.alert_id),
-        explanation=_explanation(best.engines.get(_MODEL)),
+        explanation=_explanation(best.engines.get(severity.MODEL)),
         score=best.score,
         engines=dict(best.engines),
         techniques=_techniques(incident),

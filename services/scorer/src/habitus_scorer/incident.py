@@ -12,7 +12,7 @@ from habitus.anomalies import Anomaly
 from habitus.engines import EngineScore, total
 from habitus.events import Container
 from habitus_scorer.deeds import container_of, deed_of, pattern_of
-from habitus_scorer.severity import severity_of, techniques
+from habitus_scorer.severity import MODEL, severity_of, techniques
 
 KEPT: Final = 50
 """Anomalies that an incident keeps whole; the rest is counted."""
@@ -32,6 +32,8 @@ class Judged:
 
     Attributes:
         weighs: it is of weight by itself, rather than a faint departure.
+        accuses: what its process starts from now on belongs to it. A weight that a language model alone
+            gave to a file or a flow speaks of that step, and accuses no process that is itself ordinary.
         pattern, deed: see `deeds`.
         records: by engine, what stands behind its points for the evidence alone.
     """
@@ -41,6 +43,7 @@ class Judged:
     score: float
     severity: Severity
     weighs: bool
+    accuses: bool
     pattern: str
     deed: str
     records: Mapping[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,9 +59,19 @@ class Judged:
             }
         score = total(engines)
         severity = severity_of(score, engines)
-        weighs = severity.rank >= Severity.MEDIUM.rank
+        weighs = _weighs(severity)
+        accuses = weighs and (anomaly.event.op == "exec" or _weighs_without_model(engines))
         repeats = pattern_of(anomaly, weighs=weighs), deed_of(anomaly)
-        return cls(anomaly, engines, score, severity, weighs, *repeats, records)
+        return cls(anomaly, engines, score, severity, weighs, accuses, *repeats, records)
+
+
+def _weighs(severity: Severity) -> bool:
+    return severity.rank >= Severity.MEDIUM.rank
+
+
+def _weighs_without_model(engines: Mapping[str, EngineScore]) -> bool:
+    others = {name: score for name, score in engines.items() if name != MODEL}
+    return _weighs(severity_of(total(others), others))
 
 
 class Term(NamedTuple):
@@ -105,6 +118,7 @@ class Incident:
 
     Attributes:
         containers: those it has reached, by id, the first one first.
+        accused: whether any of its anomalies accuses, see `Judged`.
         deeds: what was done, see `deeds.deed_of`; `grave`: those among them of severity high or above.
         told, told_containers, told_deeds, told_grave, told_score: as they stood in the newest alert.
         told_before: anomalies of the alert that a former scorer raised; what it did not score comes again.
@@ -116,6 +130,7 @@ class Incident:
     best: Judged
     kept: list[Kept] = field(default_factory=list)
     count: int = 0
+    accused: bool = False
     containers: dict[str, Seen] = field(default_factory=dict)
     deeds: set[str] = field(default_factory=set)
     grave: set[str] = field(default_factory=set)
@@ -151,6 +166,7 @@ class Incident:
     def add(self, judged: Judged) -> None:
         """Take one anomaly in; the first are kept, then the first of each deed, and the weightiest always."""
         self.count += 1
+        self.accused |= judged.accuses
         better = (judged.severity.rank, judged.score) > (self.best.severity.rank, self.best.score)
         if better:
             self.best = judged
@@ -194,6 +210,7 @@ class Incident:
         for at, kept in enumerate(self.kept):
             if kept.anomaly.id == judged.anomaly.id:
                 self.kept[at] = Kept.of(judged)
+        self.accused |= judged.accuses
         best = self.best
         better = (judged.severity.rank, judged.score) > (best.severity.rank, best.score)
         if better or best.anomaly.id == judged.anomaly.id:

@@ -2,7 +2,7 @@
 """Folds anomalies into incidents: one attack, one incident, in however many containers of an image.
 
 Pure and without clock: the same anomalies in the same order give the same incidents and ids.
-What belongs together is in docs/decisions/0019-one-attack-in-many-containers.md and 0028.
+What belongs together is in docs/decisions/0019-one-attack-in-many-containers.md, 0028 and 0035.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from habitus.anomalies import Anomaly
 from habitus_scorer.deeds import container_of, digest
 from habitus_scorer.incident import Incident, Judged
 from habitus_scorer.links import Links
-from habitus_scorer.runs import Runs
+from habitus_scorer.runs import RUN_S, Runs
 
 LINEAGE_S: Final = 3600.0
 """A process of an incident draws its children in for so long after the last departure."""
@@ -47,9 +47,11 @@ class IncidentBook:
         self._cooldown_s = cooldown_s
         self._across = across
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
-        # Of a process whether it is a culprit: its departure weighs, or its parent is one.
+        # Of a process whether it is a culprit: its departure accuses it, or its parent is one.
         self._by_pid: Links[tuple[str, int], bool] = Links(_LINKS_OF_ONE)
         self._by_chain: Links[tuple[str, ...], None] = Links(_LINKS_OF_ONE)
+        # Of a process when it last started what is accused.
+        self._by_start: Links[tuple[str, int], int] = Links(_LINKS_OF_ONE)
         self._by_run = Runs(_LINKS_OF_ONE)
         self._by_pattern: Links[tuple[str, str], None] = Links(_LINKS_OF_ONE)
         self._by_deed: Links[str, None] = Links(_LINKS_OF_ONE)
@@ -57,6 +59,7 @@ class IncidentBook:
             self._by_pid,
             self._by_chain,
             self._by_run,
+            self._by_start,
             self._by_pattern,
             self._by_deed,
         )
@@ -80,6 +83,18 @@ class IncidentBook:
         if incident is None:
             incident = self._opened(self._told_of(container, judged) or own, judged)
         return self._add(incident, judged)
+
+    def amend(self, incident: Incident, judged: Judged) -> tuple[Incident, bool]:
+        """Put the later judgement of an anomaly in place.
+
+        Returns: the incident that the anomaly is in now, and whether it speaks for it. A step that only a
+        language model calls grave, and that nobody was told of, belongs to what its process started.
+        """
+        beside = self._beside(judged) if incident.raised is None else None
+        if beside is not None and beside is not incident:
+            self._add(beside, judged)
+            return beside, beside.best is judged
+        return incident, incident.amend(judged)
 
     def restore(self, judged: Judged, incident_id: str) -> None:
         """Put one anomaly back into the incident that it was folded into before a restart."""
@@ -122,8 +137,10 @@ class IncidentBook:
         return (
             self._elsewhere(judged)
             or self._of_run(container, judged)
+            or self._beside(judged)
             or related
             or self._lasting(self._by_pattern.of((container, judged.pattern)), judged)
+            or self._led_in(container, judged)
         )
 
     def _elsewhere(self, judged: Judged) -> Incident | None:
@@ -140,6 +157,33 @@ class IncidentBook:
     def _of_run(self, container: str, judged: Judged) -> Incident | None:
         """Return the incident that another step of the same run is in."""
         return self._incidents.get(self._by_run.led_to(container, judged.anomaly))
+
+    def _led_in(self, container: str, judged: Judged) -> Incident | None:
+        """Return the incident of a step of the parent that the model alone gave weight, while fresh.
+
+        It led to the first accused child; what the parent starts after that is a story of its own.
+        """
+        process = judged.anomaly.event.process
+        if process is None or not judged.accuses or judged.anomaly.event.op != "exec":
+            return None
+        incident = self._incidents.get(self._by_pid.of((container, process.ppid or 0)))
+        if incident is None or not incident.weighs or incident.accused or len(incident.containers) > 1:
+            return None
+        return incident if _within(incident.last_seen, judged.anomaly.event.ts, RUN_S) else None
+
+    def _beside(self, judged: Judged) -> Incident | None:
+        """Return the incident of what the process started about when it did what only a model calls grave.
+
+        A script that is run is read to its end, and told of, after what it started.
+        """
+        process = judged.anomaly.event.process
+        if process is None or not judged.weighs or judged.accuses:
+            return None
+        key = (container_of(judged.anomaly), process.pid or 0)
+        started = self._by_start.note(key)
+        if started is None or abs(started - judged.anomaly.event.ts) > RUN_S * 1e9:
+            return None
+        return self._incidents.get(self._by_start.of(key))
 
     def _related(self, container: str, judged: Judged) -> Incident | None:
         """Return the incident that the process has a part in, or a culprit among its ancestors."""
@@ -219,12 +263,14 @@ class IncidentBook:
         if judged.weighs or not incident.weighs:
             self._by_deed.link(judged.deed, incident.id, None)
         process = anomaly.event.process
+        if judged.accuses and process and process.ppid and anomaly.event.op == "exec":
+            self._by_start.link((container, process.ppid), incident.id, anomaly.event.ts)
         if process and process.pid and with_process:
             link, parent = (container, process.pid), (container, process.ppid or 0)
             inherited = any(
                 self._by_pid.of(one) == incident.id and self._by_pid.note(one) for one in (link, parent)
             )
-            self._by_pid.link(link, incident.id, judged.weighs or inherited)
+            self._by_pid.link(link, incident.id, judged.accuses or inherited)
             if judged.weighs and anomaly.event.class_ == "process" and anomaly.reason == "unknown-path":
                 chain = (container, anomaly.event.process_name, *(process.ancestors or ()))
                 self._by_chain.link(chain, incident.id, None)

@@ -135,7 +135,7 @@ class Line:
     async def _amended(self, incident: Incident, anomaly: Anomaly, verdict: Verdict) -> Awaitable[None]:
         """Wait for the engines that are late, bring the alert up to date, and only then store the score."""
         judged = Judged.of(anomaly, await verdict.completed())
-        speaks = incident.amend(judged)
+        incident, speaks = self._book.amend(incident, judged)
         changed = speaks and incident.raised is not None
         await self._teller.look(incident, anomaly, changed=changed, late=True)
         return await self._publish(judged, incident)

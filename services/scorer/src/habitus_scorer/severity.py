@@ -9,7 +9,8 @@ from habitus.engines import EngineScore, Finding
 from habitus_scorer.rules_model import LEVELS
 
 _FLOORS: Final = ((90, Severity.CRITICAL), (70, Severity.HIGH), (40, Severity.MEDIUM), (20, Severity.LOW))
-_MODEL: Final = "llm"
+MODEL: Final = "llm"
+"""The engine that gives a language model's word."""
 
 
 def severity_of(score: float, engines: Mapping[str, EngineScore]) -> Severity:
@@ -28,7 +29,7 @@ def severity_of(score: float, engines: Mapping[str, EngineScore]) -> Severity:
 
 def speaking(engines: Mapping[str, EngineScore]) -> Finding | None:
     """Return the finding that names the alert: the highest level of the engines other than the model."""
-    found = [finding for name, finding in _findings(engines) if name != _MODEL]
+    found = [finding for name, finding in _findings(engines) if name != MODEL]
     return max(found, key=_rank, default=None)
 
 

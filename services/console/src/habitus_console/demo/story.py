@@ -147,10 +147,7 @@ class _Story:
         seen = "; ".join(_seen(alert) for alert in raised) or "no alert"
         title = f"({letter}) ./{name} from bash in {pod.name}"
         asked = self._options.llm.provider is not None
-        # What a model alone speaks for, such as the script's upload, is told as well; it is no second alert
-        # on the mining.
-        mining = [alert for alert in raised if not (asked and _by_model_alone(alert))]
-        held = len(mining) == 1 and _complete(mining[0], pod, name, asked=asked)
+        held = len(raised) == 1 and _complete(raised[0], pod, name, asked=asked)
         return Step(title, "exactly one alert: High, mining", seen, held)
 
     async def _alerts_of(self, pod: Pod, name: str) -> list[Alert]:
@@ -191,10 +188,6 @@ def _about(alerts: list[Alert], pod: Pod, name: str) -> list[Alert]:
 
 def _judged(alert: Alert) -> bool:
     return not alert.engines["llm"].abstained
-
-
-def _by_model_alone(alert: Alert) -> bool:
-    return _judged(alert) and alert.engines["rule"].points == 0
 
 
 def _seen(alert: Alert) -> str:
