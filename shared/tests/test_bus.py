@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import gc
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from habitus.events import Event
 from habitus.images import partition_of
 from habitus.publish import EventPublisher
 from habitus.settings import NatsSettings
-from habitus_testing import NatsServer
+from habitus_testing import NatsServer, eventually
 
 RECORD = {
     "ts": 1,
@@ -117,6 +118,24 @@ async def test_a_refused_message_is_parked_with_the_reason(bus):
     assert parked.data == b"rubbish"
     assert parked.headers["Habitus-Why"] == "not msgpack\\x1b[0m"
     assert parked.headers["Habitus-Subject"] == subjects.anomalies(3)
+
+
+async def test_a_broker_that_goes_before_its_greeting_leaves_no_connection_open(nats_server, bus):
+    """What is left open warns when it is collected, and a warning fails the test."""
+    tries = asyncio.Queue()
+
+    async def gone(_reader, writer):
+        writer.close()
+        tries.put_nowait(writer)
+
+    await asyncio.to_thread(nats_server.stop, kill=True)
+    async with await asyncio.start_server(gone, "127.0.0.1", nats_server.port):
+        for _ in range(3):
+            await asyncio.wait_for(tries.get(), 10)
+    await asyncio.to_thread(nats_server.start)
+    await eventually(lambda: bus.nc.is_connected)
+    gc.collect()
+    assert (await bus.js.stream_info(subjects.EVENTS)).config.name == subjects.EVENTS
 
 
 async def test_closing_without_a_broker_is_quiet(nats_server):
