@@ -15,7 +15,9 @@ Lines end only where we end them, so nothing in the data can stand at the start 
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -31,6 +33,8 @@ _MOST_CHARACTERS: Final = 6000
 _COARSE: Final = (1024, 48)
 _DEEPEST: Final = 6
 _LONGEST_KEY: Final = 64
+_REMEMBERED: Final = 512
+"""Characters of a text whose escaped form is kept: most fields are those of the question before."""
 
 
 def as_data(value: Any) -> str:
@@ -38,7 +42,14 @@ def as_data(value: Any) -> str:
 
     The result parses as JSON and gives the value back.
     """
+    if type(value) is str and len(value) <= _REMEMBERED:
+        return _text_as_data(value)
     return without_marks(json.dumps(value, ensure_ascii=False, default=str))
+
+
+@lru_cache(1024)
+def _text_as_data(text: str) -> str:
+    return without_marks(json.dumps(text, ensure_ascii=False))
 
 
 def bounded(value: Any) -> Any:
@@ -63,22 +74,23 @@ def fitted(value: Any) -> Any:
 
 def _shortened(value: Any, longest: int, most: int, depth: int) -> Any:
     if isinstance(value, str):
-        return _short(value, longest)
-    if isinstance(value, list | dict) and depth >= _DEEPEST:
+        return value if len(value) <= longest else _short(value, longest)
+    if not isinstance(value, list | dict):
+        return value
+    if depth >= _DEEPEST:
         return f"[too deep: {_digest(value)}]"
     if isinstance(value, list):
         kept = [_shortened(item, longest, most, depth + 1) for item in value[:most]]
         rest = value[most:]
         return [*kept, f"[{len(rest)} more, {_digest(rest)}]"] if rest else kept
-    if isinstance(value, dict):
-        items = list(value.items())
-        table = {
-            _short(str(key), _LONGEST_KEY): _shortened(item, longest, most, depth + 1)
-            for key, item in items[:most]
-        }
-        rest = items[most:]
-        return table | {"[more]": f"{len(rest)}, {_digest(rest)}"} if rest else table
-    return value
+    table = {}
+    for key, item in islice(value.items(), most):
+        name = key if type(key) is str and len(key) <= _LONGEST_KEY else _short(str(key), _LONGEST_KEY)
+        # Most are short texts: a call for each is most of what a question's walk takes.
+        plain = type(item) is str and len(item) <= longest
+        table[name] = item if plain else _shortened(item, longest, most, depth + 1)
+    rest = list(islice(value.items(), most, None))
+    return table | {"[more]": f"{len(rest)}, {_digest(rest)}"} if rest else table
 
 
 def _short(text: str, most: int) -> str:
