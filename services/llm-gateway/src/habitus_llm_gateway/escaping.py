@@ -33,6 +33,7 @@ _MOST_CHARACTERS: Final = 6000
 _COARSE: Final = (1024, 48)
 _DEEPEST: Final = 6
 _LONGEST_KEY: Final = 64
+_SMALL: Final = frozenset({bool, int, float, type(None)})
 _REMEMBERED: Final = 512
 """Characters of a text whose escaped form is kept: most fields are those of the question before."""
 
@@ -83,14 +84,17 @@ def _shortened(value: Any, longest: int, most: int, depth: int) -> Any:
         kept = [_shortened(item, longest, most, depth + 1) for item in value[:most]]
         rest = value[most:]
         return [*kept, f"[{len(rest)} more, {_digest(rest)}]"] if rest else kept
-    table = {}
-    for key, item in islice(value.items(), most):
+    table: dict[str, Any] = {}
+    for key, item in value.items() if len(value) <= most else islice(value.items(), most):
         name = key if type(key) is str and len(key) <= _LONGEST_KEY else _short(str(key), _LONGEST_KEY)
-        # Most are short texts: a call for each is most of what a question's walk takes.
-        plain = type(item) is str and len(item) <= longest
-        table[name] = item if plain else _shortened(item, longest, most, depth + 1)
-    rest = list(islice(value.items(), most, None))
-    return table | {"[more]": f"{len(rest)}, {_digest(rest)}"} if rest else table
+        # Most are short texts and numbers: a call for each is most of what a question's walk takes.
+        kind = type(item)
+        as_it_is = len(item) <= longest if kind is str else kind in _SMALL
+        table[name] = item if as_it_is else _shortened(item, longest, most, depth + 1)
+    if len(value) <= most:
+        return table
+    left_out = list(islice(value.items(), most, None))
+    return table | {"[more]": f"{len(left_out)}, {_digest(left_out)}"}
 
 
 def _short(text: str, most: int) -> str:
