@@ -12,6 +12,7 @@ stands still; `exact` is then False.
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, Self
 
 _NAP_S: Final = 0.002
@@ -34,11 +36,16 @@ Span = tuple[float, float]
 
 
 class StallWatch:
-    """`async with StallWatch() as watch: …`; then `watch.spans` are the stalls of any processor, in order."""
+    """`async with StallWatch() as watch: …`; then `watch.spans` are the stalls of any processor, in order.
+
+    `watch.others_cores`: how many processors were taken by processes that are not ours, nor our children.
+    """
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.exact = True
+        self.others_cores = 0.0
+        self._since = (0.0, 0.0)
         self._watchers: list[asyncio.subprocess.Process] = []
 
     async def __aenter__(self) -> Self:
@@ -50,9 +57,12 @@ class StallWatch:
             self._watchers.append(watcher)
             assert watcher.stdout
             await watcher.stdout.readline()  # it watches
+        self._since = (time.monotonic(), others_s())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        begun, used = self._since
+        self.others_cores = (others_s() - used) / (time.monotonic() - begun)
         seen: list[Span] = []
         for watcher in self._watchers:
             told, _ = await watcher.communicate(b"")  # which ends its input
@@ -99,6 +109,21 @@ def stalls(looks: Sequence[Span]) -> list[Span]:
         if statistics.median(ended - begun for begun, ended in some) >= _CRAWLED * usual:
             crawled.append((some[0][0], some[-1][1]))
     return merged([*stood, *crawled])
+
+
+def others_s() -> float:
+    """Return the processor seconds that all processes but ours have used."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split(maxsplit=4)[1:4])
+    parents, used = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            # Its own, and that of its children that have ended.
+            parents[path.parent.name], used[path.parent.name] = fields[1], sum(map(int, fields[11:15]))
+    ours = {str(os.getpid())}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return (user + nice + system - sum(used.get(pid, 0) for pid in ours)) / os.sysconf("SC_CLK_TCK")
 
 
 def _count() -> int:

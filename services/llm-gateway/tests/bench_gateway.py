@@ -9,7 +9,7 @@ stall too; `overhead_p99_quiet_ms` is of the samples that no stall touched, nor 
 what had come meanwhile is worked off; `samples_in_stalls` and `samples_after_stalls` say how many that leaves
 out. Where it leaves out more than half there is no such figure.
 `own_mean_ms` is the gateway's own clock: from a question's arrival to its reply, less the provider's time,
-waiting for the processor included.
+waiting for the processor included. `others_cores`: what processes that are none of the bench took.
 """
 
 import asyncio
@@ -219,6 +219,7 @@ def stalled(gateway: list[Sample], bare: list[Sample], watch: StallWatch) -> dic
         "samples_in_stalls_bare": len(bare) - len(beside[1]),
         "stalls": len(watch.spans),
         "stalled_ms": 1000 * watch.seconds,
+        "others_cores": watch.others_cores,
         "stall_watch_exact": watch.exact,
     }
     if min(map(len, quiet)) < len(gateway) / 2:

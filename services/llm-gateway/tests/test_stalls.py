@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the bench takes for a stall of the host, from looks at the clock that are written by hand."""
 
+import subprocess
+import sys
+
 import pytest
 
-from habitus_stalls import StallWatch, merged, stalls
+from habitus_stalls import StallWatch, merged, others_s, stalls
 
 
 def looks(*counts: float, nap: float = 0.002):
@@ -41,8 +44,16 @@ def test_stalls_of_two_processors_are_told_as_one_where_they_touch():
     ]  # fmt: skip
 
 
-async def test_the_watch_sees_its_own_processors_and_ends():
+async def test_the_watch_ends_with_its_context():
     async with StallWatch() as watch:
         pass
-    assert isinstance(watch.exact, bool)
     assert all(begun < ended for begun, ended in watch.spans)
+    assert [each.returncode for each in watch._watchers] == [0] * len(watch._watchers)
+
+
+def test_what_an_orphan_used_is_laid_to_others():
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    before = others_s()
+    # The pipe ends when the orphan does; the shell, its parent, has ended long before.
+    subprocess.run(["sh", "-c", f"{sys.executable} -S -c '{burn}' &"], stdout=subprocess.PIPE, check=True)
+    assert others_s() - before > 0.2
