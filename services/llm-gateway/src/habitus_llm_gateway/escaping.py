@@ -33,6 +33,7 @@ _MOST_CHARACTERS: Final = 6000
 _COARSE: Final = (1024, 48)
 _DEEPEST: Final = 6
 _LONGEST_KEY: Final = 64
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _SMALL: Final = frozenset({bool, int, float, type(None)})
 _REMEMBERED: Final = 512
 """Characters of a text whose escaped form is kept: most fields are those of the question before."""
@@ -45,12 +46,12 @@ def as_data(value: Any) -> str:
     """
     if type(value) is str and len(value) <= _REMEMBERED:
         return _text_as_data(value)
-    return without_marks(json.dumps(value, ensure_ascii=False, default=str))
+    return without_marks(_as_json(value))
 
 
 @lru_cache(1024)
 def _text_as_data(text: str) -> str:
-    return without_marks(json.dumps(text, ensure_ascii=False))
+    return without_marks(_as_json(text))
 
 
 def bounded(value: Any) -> Any:
@@ -68,7 +69,7 @@ def fitted(value: Any) -> Any:
     kept = value
     for longest, most in _STEPS:
         kept = _shortened(value, longest, most, 0)
-        if len(json.dumps(kept, ensure_ascii=False)) <= _MOST_CHARACTERS:
+        if len(_as_json(kept)) <= _MOST_CHARACTERS:
             break
     return kept
 
@@ -106,7 +107,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _digest(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _as_json(value)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
