@@ -2,12 +2,12 @@
 """`python -m habitus_llm_gateway`: answers on NATS and HTTP until it is told to stop."""
 
 import asyncio
-import gc
 from functools import partial
 from typing import Final
 
 from habitus import subjects
 from habitus.answering import answering
+from habitus.garbage import collect_seldom, spare_what_stays
 from habitus.http import serving
 from habitus.service import ADDRESS, Service, ServiceFault, serve
 from habitus_llm_gateway import faces
@@ -29,6 +29,7 @@ async def run(service: Service) -> None:
     def ready() -> str | None:
         return None if client.is_connected else "the broker is away"
 
+    collect_seldom()
     preparing = asyncio.create_task(_prepared(gateway))
     try:
         judge = partial(faces.answer, gateway)
@@ -45,8 +46,7 @@ async def run(service: Service) -> None:
 async def _prepared(gateway: Gateway) -> None:
     """Have the libraries loaded, and spare the collector what they brought: a pass over it takes 50 ms."""
     await gateway.prepare()
-    gc.collect()
-    gc.freeze()
+    spare_what_stays()
 
 
 if __name__ == "__main__":

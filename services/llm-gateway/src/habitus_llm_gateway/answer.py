@@ -30,6 +30,7 @@ ADVICE: Final[dict[Action, Bilingual]] = {
 _LONGEST: Final = 600
 _MOST_TEXT: Final = 65_536
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
+_decoder: Final = json.JSONDecoder()
 _LATIN: Final = re.compile(r"[A-Za-z]")
 
 
@@ -178,7 +179,7 @@ def _object(text: str) -> str:
     if start < 0:
         raise AnswerFault("body: no JSON object")
     try:
-        _, end = json.JSONDecoder().raw_decode(text, start)
+        _, end = _decoder.raw_decode(text, start)
     except (ValueError, RecursionError):
         raise AnswerFault("body: the JSON object does not end, or is malformed") from None
     return text[start:end]

@@ -64,6 +64,12 @@ class Link:
     rate: Rate
     preparing: asyncio.Task[None] | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the provider has what it needs."""
+        task = self.preparing
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
     async def ready(self) -> None:
         """Have the provider import what it needs, off the loop, once, also when a caller gives up."""
         if self.preparing is None:
@@ -253,6 +259,11 @@ class Chain:
             self.ledger.settle(most, spent)
 
     async def _completed(self, link: Link, prompt: Prompt, deadline: float) -> Completion:
+        if not link.is_ready:
+            await self._readied(link, deadline)
+        return await self._said(link, prompt, deadline)
+
+    async def _readied(self, link: Link, deadline: float) -> None:
         try:
             # No part of the attempt: nothing was sent yet that the provider could bill.
             async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
@@ -263,7 +274,6 @@ class Chain:
             raise ProviderFault("no such model", str(fault)) from None
         except Exception as error:  # noqa: BLE001  # a plugin: see below
             raise ProviderFault("unreadable", type(error).__name__) from None
-        return await self._said(link, prompt, deadline)
 
     async def _said(self, link: Link, prompt: Prompt, deadline: float) -> Completion:
         begun = time.perf_counter()

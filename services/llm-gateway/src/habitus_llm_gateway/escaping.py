@@ -15,7 +15,9 @@ Lines end only where we end them, so nothing in the data can stand at the start 
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -31,6 +33,10 @@ _MOST_CHARACTERS: Final = 6000
 _COARSE: Final = (1024, 48)
 _DEEPEST: Final = 6
 _LONGEST_KEY: Final = 64
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_SMALL: Final = frozenset({bool, int, float, type(None)})
+_REMEMBERED: Final = 512
+"""Characters of a text whose escaped form is kept: most fields are those of the question before."""
 
 
 def as_data(value: Any) -> str:
@@ -38,7 +44,14 @@ def as_data(value: Any) -> str:
 
     The result parses as JSON and gives the value back.
     """
-    return without_marks(json.dumps(value, ensure_ascii=False, default=str))
+    if type(value) is str and len(value) <= _REMEMBERED:
+        return _text_as_data(value)
+    return without_marks(_as_json(value))
+
+
+@lru_cache(1024)
+def _text_as_data(text: str) -> str:
+    return without_marks(_as_json(text))
 
 
 def bounded(value: Any) -> Any:
@@ -56,29 +69,33 @@ def fitted(value: Any) -> Any:
     kept = value
     for longest, most in _STEPS:
         kept = _shortened(value, longest, most, 0)
-        if len(json.dumps(kept, ensure_ascii=False)) <= _MOST_CHARACTERS:
+        if len(_as_json(kept)) <= _MOST_CHARACTERS:
             break
     return kept
 
 
 def _shortened(value: Any, longest: int, most: int, depth: int) -> Any:
     if isinstance(value, str):
-        return _short(value, longest)
-    if isinstance(value, list | dict) and depth >= _DEEPEST:
+        return value if len(value) <= longest else _short(value, longest)
+    if not isinstance(value, list | dict):
+        return value
+    if depth >= _DEEPEST:
         return f"[too deep: {_digest(value)}]"
     if isinstance(value, list):
         kept = [_shortened(item, longest, most, depth + 1) for item in value[:most]]
         rest = value[most:]
         return [*kept, f"[{len(rest)} more, {_digest(rest)}]"] if rest else kept
-    if isinstance(value, dict):
-        items = list(value.items())
-        table = {
-            _short(str(key), _LONGEST_KEY): _shortened(item, longest, most, depth + 1)
-            for key, item in items[:most]
-        }
-        rest = items[most:]
-        return table | {"[more]": f"{len(rest)}, {_digest(rest)}"} if rest else table
-    return value
+    table: dict[str, Any] = {}
+    for key, item in value.items() if len(value) <= most else islice(value.items(), most):
+        name = key if type(key) is str and len(key) <= _LONGEST_KEY else _short(str(key), _LONGEST_KEY)
+        # Most are short texts and numbers: a call for each is most of what a question's walk takes.
+        kind = type(item)
+        as_it_is = len(item) <= longest if kind is str else kind in _SMALL
+        table[name] = item if as_it_is else _shortened(item, longest, most, depth + 1)
+    if len(value) <= most:
+        return table
+    left_out = list(islice(value.items(), most, None))
+    return table | {"[more]": f"{len(left_out)}, {_digest(left_out)}"}
 
 
 def _short(text: str, most: int) -> str:
@@ -90,7 +107,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _digest(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _as_json(value)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 

@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -128,20 +128,26 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> list[str]:
+    found: list[str] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        found.append(value)
     elif isinstance(value, list):
         # An order may be spread over arguments: they are read together as well.
         parts = [item for item in value if isinstance(item, str)]
         if len(parts) > 1:
-            yield " ".join(parts)
+            found.append(" ".join(parts))
         for item in value:
-            yield from _texts(item)
+            _gather(item, found)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield str(key)
-            yield from _texts(item)
+            found.append(str(key))
+            _gather(item, found)
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ timestamps, Pod suffixes, long hex ids): a wider form would let a deed borrow an
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ _IDS: Final = (
     (re.compile(r"(?<![\w/+=])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])(?:[0-9a-f]{64}|[0-9a-f]{40}|"
         r"[0-9a-f]{32})(?![\w/+=])"), "{id}"),
 )  # fmt: skip
+_REMEMBERED: Final = 256
+"""Characters of a text whose form is kept: most of a question's fields are those of the one before."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -60,11 +63,18 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
 
 def _typed(value: Any) -> Any:
     if isinstance(value, str):
-        for pattern, name in _IDS:
-            value = pattern.sub(name, value)
-        return value
+        return _typed_text(value) if len(value) <= _REMEMBERED else _with_ids_typed(value)
     if isinstance(value, list):
         return [_typed(item) for item in value]
     if isinstance(value, dict):
         return {key: _typed(item) for key, item in value.items()}
     return value
+
+
+def _with_ids_typed(text: str) -> str:
+    for pattern, name in _IDS:
+        text = pattern.sub(name, text)
+    return text
+
+
+_typed_text = lru_cache(2048)(_with_ids_typed)

@@ -10,7 +10,7 @@ model must see; limits are in docs/llm-gateway.md.
 """
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 # Names that mean a secret wherever they stand in a word, and those that must begin one.
@@ -140,6 +140,8 @@ _NEXT_PASSWORD: Final = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w",
 _PLACEHOLDER: Final = re.compile(r"\[secret-(\d{1,6}):[a-z-]{1,20}\]")
 _BEGUN: Final = "[secret-"
 _MOST_SECRETS: Final = 256
+_REMEMBERED: Final = 64
+"""Characters of a key of which it is kept whether it names a secret: they are those of every event."""
 _HARMLESS: Final = re.compile(
     r"(?i)\A['\"]?(?:\*+|x+|true|false|null|none|yes|no|\$\{?\w+\}?|/[\w./-]*)['\"]?\Z"
 )
@@ -167,7 +169,7 @@ class Redactor:
         return value
 
     def _field(self, key: str, item: Any) -> Any:
-        if isinstance(item, str) and _KEY.match(key):
+        if isinstance(item, str) and _names_secret(key):
             return self._placeholder("password", item) if item else item
         return self.redacted(item)
 
@@ -220,6 +222,15 @@ class Redactor:
                 return f"[secret-0:{kind}]"
             known = self._numbers[secret] = f"[secret-{len(self._numbers) + 1}:{kind}]"
         return known
+
+
+def _names_secret(key: str) -> bool:
+    return _known_key(key) if len(key) <= _REMEMBERED else _KEY.match(key) is not None
+
+
+@lru_cache(1024)
+def _known_key(key: str) -> bool:
+    return _KEY.match(key) is not None
 
 
 def revealed(text: str, secrets: dict[str, str]) -> str:

@@ -21,15 +21,7 @@ _TOGETHER: Final = 32
 _IN_USE_S: Final = 10.0
 """A profile that was used so lately stays, whatever the bound."""
 
-_SELDOM: Final = (50_000, 20, 100)
-"""Python's own 700, 10, 10 have the collector look after every third batch."""
-
 Owned = Callable[[], Iterable[Partition]]
-
-
-def collect_seldom() -> None:
-    """Have the collector of cycles look seldom: events hold none, and go with their last reference."""
-    gc.set_threshold(*_SELDOM)
 
 
 async def fill(owned: Owned, most: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import nats.errors
 
+from habitus.garbage import collect_seldom
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
 from habitus_profiler import replicas, room, tuner
@@ -58,7 +59,7 @@ def _tuning(settings: ProfilerSettings) -> Tuning:
 
 async def run(service: Service) -> None:
     """Serve until `service.stop`."""
-    room.collect_seldom()
+    collect_seldom()
     settings = service.settings.profiler
     limits, rule = _bounds(settings)
     guarding = Guarding(settings.guard, settings.replicas)

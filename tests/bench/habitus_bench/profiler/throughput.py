@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from habitus import wire
+from habitus.garbage import collect_seldom
 from habitus.images import image_key, partition_of
 from habitus_bench.profiler.streams import DIGEST, IMAGE, Source
-from habitus_profiler import room
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
@@ -94,7 +94,7 @@ def _learned(batches: list[bytes]) -> float:
 
 def measure(rounds: int) -> Mapping[str, float]:
     """Return events a second and core of each kind, of the mixed stream, and while learning."""
-    room.collect_seldom()  # as the service does
+    collect_seldom()  # as the service does
     source = Source()
     detecting = taught(source)
     readings: dict[str, list[float]] = defaultdict(list)

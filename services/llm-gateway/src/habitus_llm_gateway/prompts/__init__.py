@@ -107,6 +107,7 @@ class Prompts:
             autoescape=False,  # `finalize` does it, for JSON and not for HTML
             finalize=_finalised,
             keep_trailing_newline=False,
+            auto_reload=False,  # what was linted is what is used, and no file is looked at for each question
         )
         if folder is not None and not folder.is_dir():
             raise PromptFault(f"llm.prompts {printable(str(folder), 200)}: no such folder")
