@@ -20,6 +20,7 @@ _NETWORK_BITS: Final = {4: 24, 6: 64}
 _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?$")
 _MIN_SUFFIX_LABELS: Final = 2
+_LONGEST_OWNER: Final = 64
 
 # Under these, neighbours belong to strangers: a suffix learned from two of them says nothing.
 _SHARED: Final = words(
@@ -54,6 +55,14 @@ _ZONES: Final = words(
     """
 )
 # Names that somebody gives inside a cluster or a company, not for money and for good.
+# Where many owners' images, models and sources lie, the first folder is the owner.
+_OWNED_BELOW: Final = words(
+    """
+    docker.io registry-1.docker.io index.docker.io quay.io ghcr.io gcr.io lscr.io public.ecr.aws
+    registry.gitlab.com github.com gitlab.com bitbucket.org codeberg.org raw.githubusercontent.com
+    codeload.github.com huggingface.co hf.co gist.github.com
+    """
+)
 _INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
 # Whatever stands below these, a stranger may own the neighbour.
 _SHARED_BELOW: Final = (
@@ -134,12 +143,25 @@ def is_full_name(text: str) -> bool:
     return text.rstrip(".").rpartition(".")[2].lower() in _ZONES
 
 
+def owner_of(remote: str, path: str) -> str:
+    """Return a remote with the folder that names its owner, where one host holds many owners' things."""
+    owner = path.strip("/").partition("/")[0].lower()
+    return f"{remote}/{owner[:_LONGEST_OWNER]}" if owner and remote in _OWNED_BELOW else remote
+
+
 def suffix_of(name: str) -> str | None:
     """Return the domain above a host, where its neighbours may be trusted alike, else None."""
     suffix = name.partition(".")[2]
     if suffix.count(".") + 1 < _MIN_SUFFIX_LABELS or suffix in _SHARED or suffix.endswith(_SHARED_BELOW):
         return None
     return None if parsed(name) else suffix
+
+
+def is_domain(name: str) -> bool:
+    """Say whether a host is itself a domain that one owner has: `shop.example`."""
+    labels = name.count(".") + 1
+    shared = name in _SHARED or name in _OWNED_BELOW or name.endswith(_SHARED_BELOW)
+    return labels == _MIN_SUFFIX_LABELS and not shared and not name.rpartition(".")[2].isdigit()
 
 
 def is_internal(name: str) -> bool:

@@ -43,14 +43,17 @@ _SWITCHES: Final = words(
 IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info version help")
 """Arguments by which a program that is given nothing else only tells of itself."""
 
-# Values that say how something is told, whatever the flag.
+# Values that say how something is told, or for which stage or time, whatever the flag.
 _FORMATS: Final = words(
     """
     json yaml table wide csv tsv text plain xml short long html prometheus pretty compact raw simple trace
     debug info notice warn warning error critical fatal verbose quiet auto graceful
+    production prod preprod staging release nightly hourly daily weekly monthly
     """
 )
-_ON: Final = words("true yes on always required require full strict")
+_ON: Final = words(
+    "true yes on always required require full strict tlsv1.2 tlsv1.3 tls1.2 tls1.3 tls12 tls13 verify-full"
+)
 _OFF: Final = words("false no off never none disabled optional")
 _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_FORMATS, "format"),
@@ -73,6 +76,8 @@ _BY_KIND: Final[dict[str, Value]] = {
 }
 _FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
 _MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-]*\$?\Z")
+_TOLD: Final = re.compile(r"\\[nrt0]|%\(\w{1,20}\)[sdr]|(?<=[\w\]])[<>]=?(?=[\w.-])|(?<=\d)[<>!]\Z")
+"""Marks of a pattern by which something is told, and of a comparison."""
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
@@ -83,6 +88,7 @@ def value_of(kind: str, text: str) -> Value:
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
         return "digit" if by_kind == "number" and len(text) == 1 else by_kind
+    text = _TOLD.sub("", text) or text
     if _SEPARATOR.match(text):
         return "format"
     if _FIGURES.match(text):

@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from habitus_profiler.addresses import is_internal, suffix_of
+from habitus_profiler.addresses import is_domain, is_internal, suffix_of
 from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, place_of, under
 from habitus_profiler.words import words
 
@@ -205,10 +205,13 @@ def _domains(name: str) -> tuple[Family, ...]:
     """
     if "." not in name:
         return _alike(name)
+    host, slash, _ = name.partition("/")
+    if slash and not name.endswith("/24"):
+        return (Family(f"{host}/*", _SEVERAL),)  # one of many owners there
     if name.endswith("/24"):
         return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
     internal = is_internal(name)
-    found: list[Family] = []
+    found = [Family(name, 1)] if is_domain(name) else []  # the domain of its hosts
     suffix = suffix_of(name)
     while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
         needed = _SEVERAL if found and not internal else 1

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from habitus_profiler.hazards import (
     AMOUNTS,
+    BOUNDS,
     CODE,
     CREDENTIALS,
     DESCRIPTIONS,
@@ -21,6 +22,7 @@ from habitus_profiler.hazards import (
     HARMLESS_PAIRS,
     INSIDE,
     KEYED,
+    LENIENT,
     LEVELS,
     LOADING,
     LOOKS,
@@ -32,7 +34,9 @@ from habitus_profiler.hazards import (
     REACHES,
     ROUTES,
     TEMPORARY,
+    TIDYING,
     TIMES,
+    TRIFLES,
     UNPROTECTED,
     WATCHING,
     WHO,
@@ -46,6 +50,7 @@ word; a setting that is mild by itself; where data lie; this machine itself; any
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FILES: Final = ("file", "files", "dir", "path")
+_INCLUDED: Final = frozenset({*_FILES, "build", "config", "from", "script"})
 _FIGURES: Final = frozenset({"amount", "digit", "number"})
 _SWITCHING: Final = frozenset({"none", "on", "off"})
 
@@ -54,9 +59,16 @@ _SWITCHING: Final = frozenset({"none", "on", "off"})
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the words of a name in lower case, without pairs that together mean no harm."""
     parts = [part.lower() for part in _PARTS.split(name) if part]
-    harmless = [at for at, pair in enumerate(pairwise(parts)) if pair in HARMLESS_PAIRS]
+    harmless = [at for at, pair in enumerate(pairwise(parts)) if _is_harmless(*pair)]
     dropped = {*harmless, *(at + 1 for at in harmless)}
     return tuple("pair" if at in dropped else part for at, part in enumerate(parts))
+
+
+def _is_harmless(first: str, second: str) -> bool:
+    """Say whether two words together mean no harm, by a table or as what is done with a trifle."""
+    if (first, second) in HARMLESS_PAIRS or (first in TIDYING and second in TRIFLES):
+        return True
+    return first in {"allow", "allowed"} and second in LENIENT
 
 
 def names_route(flag: str) -> bool:
@@ -84,7 +96,7 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     """Say whether a flag of this name can do no harm with a value of this grade."""
     if not parts:
         return False
-    if value in _FIGURES and (parts[-1] in AMOUNTS or not TIMES.isdisjoint(parts)):
+    if value in _FIGURES and (parts[-1] in AMOUNTS or not (TIMES | BOUNDS).isdisjoint(parts)):
         # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
         return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
     if harms(parts, value) and not _means_no_harm(parts, value):
@@ -134,7 +146,7 @@ def _takes_code(parts: tuple[str, ...]) -> bool:
     """
     if parts[0] == "on" or parts[:2] == ("xx", "on") or parts[-1] in NAMES or parts[-1].endswith(ENDINGS):
         return True
-    if not LOADING.isdisjoint(parts):
+    if not LOADING.isdisjoint(parts) or ("include" in parts and parts[-1] in _INCLUDED):
         return True
     return parts[-1].endswith(_FILES) and not OBEYED.isdisjoint(parts)
 

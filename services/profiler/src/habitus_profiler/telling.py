@@ -22,7 +22,7 @@ _PARTS: Final = words(
     flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
     locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
     replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shutdown slaveof sudoers
-    superuser tinker token tokens truncate unseal useradd usermod vault wallet wheel
+    superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet wheel
     """
 )
 _STARTS: Final = (

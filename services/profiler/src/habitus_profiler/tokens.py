@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
+from habitus_profiler.addresses import is_full_name, is_name, owner_of, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.flags import is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
@@ -43,6 +43,10 @@ _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
 _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
+_EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
+"""What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
+_NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
+"""`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -97,12 +101,13 @@ def _url(token: str, depth: int) -> Token | None:
         return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
-    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", remote)]
+    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", owner_of(remote, parts.path))]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
     if "/." in parts.path and not parts.path.startswith("/.well-known/"):
         slots.append(Slot("path", "url/.*"))  # what a server hides
+    slots.extend(_queried(parts.query))
     user = "<credentials>@" if parts.username or parts.password else ""
     tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
     return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
@@ -111,6 +116,12 @@ def _url(token: str, depth: int) -> Token | None:
 def _query(query: str) -> str:
     pairs = [part.partition("=") for part in query.split("&")]
     return "&".join(f"{key}{equals}{typed(value, _MAX_DEPTH).text}" for key, equals, value in pairs)
+
+
+def _queried(query: str) -> list[Slot]:
+    """Return the hosts of URLs that a query holds: `?next=https://a.example/`."""
+    found = (typed(value, _MAX_DEPTH) for value in re.split("[&=]", query) if "://" in value)
+    return [slot for token in found for slot in token.slots if slot.kind == "remote"]
 
 
 def _port(remote: str, port: int | None) -> str:
@@ -182,7 +193,9 @@ def _flag(token: str, depth: int) -> Token | None:
 
 
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
-_COLON: Final = re.compile(r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):)(.+)\Z")
+_COLON: Final = re.compile(
+    r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
+)
 
 
 def _attached(token: str) -> tuple[str, str]:
@@ -269,7 +282,7 @@ def _mode(token: str, depth: int) -> Token | None:
 
 def _host(token: str, depth: int) -> Token | None:
     host, _, rest = token.partition(":")
-    if is_program(token):  # `worker.py` is no host in Paraguay
+    if is_program(token) or _NO_HOST.match(token):  # `worker.py` is no host in Paraguay
         return None
     ported = _PORTED.match(token)
     is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
@@ -291,6 +304,17 @@ def _module(token: str, depth: int) -> Token | None:
     if not colons or depth >= _MAX_DEPTH or not (is_full_name(host) or parsed(host)):
         return None
     return Token("host", f"{remote_of(host)}::{softened(rest)}", (Slot("remote", remote_of(host)),))
+
+
+def _behind_at(token: str, depth: int) -> Token | None:
+    match = _EASY.match(token)
+    if match is None or depth >= _MAX_DEPTH:
+        return None
+    found = _url(f"none://{token[match.end() :]}", depth)
+    if found is None:
+        return None
+    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
+    return Token("url", match[0] + found.text.removeprefix("none://"), slots)
 
 
 def _behind_colon(token: str, depth: int) -> Token | None:
@@ -327,6 +351,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _module, _host_path,
-    _behind_colon, _path, _hex, _blob, _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _behind_at, _email, _several, _module,
+    _host_path, _behind_colon, _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip
