@@ -10,7 +10,7 @@ from habitus_profiler.addresses import parsed, remote_of
 from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
 from habitus_profiler.grades import graded, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
-from habitus_profiler.naming import Value, names_obeyed
+from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
 from habitus_profiler.programs import (
     HOST_FLAGS,
     LOAD_FLAGS,
@@ -85,17 +85,19 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
     name, equals, value = word.partition("=")
     said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
-    yield from (Slot("word", found) for found in telling(said))
+    given_by = name if equals else flag
+    if not names_left_out(given_by):
+        yield from (Slot("word", found) for found in telling(said))
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
     if switch:
         yield Slot("switch", switch)
     if ":" in said:
-        yield from _led(name if equals else flag, said)
+        yield from _led(given_by, said)
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
     top, slash, _ = word.partition("/")
-    if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
+    if slash and _TREE.match(top) and not names_data(flag):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)

@@ -68,6 +68,9 @@ _LETTERED: Final = re.compile(r"-[DEPX][a-z_]{2}")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
+_STREAM: Final = re.compile(r"(?:-|stdin|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+)\Z")
+_SETTINGS: Final = frozenset({"conf", "config", "configuration", "policy", "rules", "settings"})
+"""What stands behind these is obeyed: from a stream it is whatever somebody sends."""
 _CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
@@ -138,6 +141,8 @@ def switch_of(flag: str, text: str) -> str | None:
     name = _named(flag)
     if text in _ANYTHING and name:
         return f"{flag.rstrip('=')}=*"
+    if _STREAM.match(text) and not _SETTINGS.isdisjoint(parts_of(name)):
+        return f"{flag.rstrip('=')}=<stream>"
     value = "off" if text == "0" else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None

@@ -4,7 +4,7 @@
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import switch_of, value_of
-from habitus_profiler.naming import Value, names_route, names_scratch
+from habitus_profiler.naming import Value, names_left_out, names_route, names_scratch
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 
@@ -16,11 +16,13 @@ _COMPOSED: Final = frozenset({"assignment", "flag", "list"})
 _TELLING: Final = frozenset({"path", "remote", "tuned"})
 """Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
-_RUN_TIME: Final = ("/run", "/var/run")
+_KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig", ".d")
+_OWN_PLACES: Final = ("/run", "/var/run", "/etc")
 _RUNTIMES: Final = frozenset(
     {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
+    | {"ssh", "sudo", "su", "cron", "crond", "crontab", "systemd", "udev", "apt", "security"}
 )
-"""Whoever may speak to the sockets of these owns the node."""
+"""Whoever may speak to the sockets of these owns the node; who writes their settings, the machine."""
 
 
 class Token(NamedTuple):
@@ -62,19 +64,21 @@ def _of_path(token: Token, text: str) -> Value:
 
 
 def tells_nothing(flag: str, path: str) -> bool:
-    """Say whether what a path behind a flag names is no matter: a server's route, or scratch for scratch."""
+    """Say whether what a path behind a flag names is no matter: left out, a server's route, scratch for scratch."""
+    if names_left_out(flag):
+        return True
     if under(path, SCRATCH):
         return names_scratch(flag) and not is_code(path) and "/." not in path
     return names_route(flag) and not is_sensitive(path)
 
 
 def is_own(program: str, path: str) -> bool:
-    """Say whether a path is a program's own run-time file: `/run/haproxy.sock` for haproxy."""
-    base = under(path, _RUN_TIME)
+    """Say whether a path is a program's own: `/run/haproxy.sock` for haproxy, `/etc/coredns/Corefile` for coredns."""
+    base = under(path, _OWN_PLACES)
     if base is None or program in _RUNTIMES or not program:
         return False
     name = path[len(base) + 1 :].partition("/")[0]
-    return "/." not in path and (name == program or name.startswith((f"{program}.", f"{program}-")))
+    return "/." not in path and not path.endswith(_KEYS) and (name == program or name.startswith((f"{program}.", f"{program}-")))
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

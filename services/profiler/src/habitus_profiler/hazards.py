@@ -158,11 +158,20 @@ LEVELS: Final = words("level loglevel verbosity")
 REACHES: Final = words("connect expose external forward listen proxy public remote")
 """Powers only where somebody else is at the other end."""
 TEMPORARY: Final = words("tmp temp tmpdir tempdir temporary tmppath temppath scratch")
+LEAVING_OUT: Final = words("exclude excluded excludes except ignore ignored omit skip skipped without")
+"""What stands behind these is left alone, whatever it is called; a file that lists it is read."""
 GAUGES: Final = words(
     "health healthz liveness metric metrics monitoring prometheus readiness ready telemetry"
 )
 WATCHING: Final = words("watch check test validate show print list poll")
 """A name that begins so says what is looked at; a plain word behind it, how."""
+TONGUES: Final = words(
+    "catalogers dialect ecosystem engine flavor flavour lang language languages lexer manager platform runtime"
+    " stack syntax target"
+)
+"""What stands behind these says in which language something is written: `--target node`."""
+ABOUT_DATA: Final = words("channel filter match pattern queue queues stream subject title topic topics")
+"""What stands behind these names data, however it is spelt: `--topic actuators/state`."""
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
 ROUTES: Final = words(

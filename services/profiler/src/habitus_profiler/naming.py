@@ -15,6 +15,7 @@ from habitus_profiler.hazards import (
     BOUNDS,
     CODE,
     CREDENTIALS,
+    ABOUT_DATA,
     DESCRIPTIONS,
     DOORS,
     ENDINGS,
@@ -22,6 +23,7 @@ from habitus_profiler.hazards import (
     HARMLESS_PAIRS,
     INSIDE,
     KEYED,
+    LEAVING_OUT,
     LENIENT,
     LEVELS,
     LOADING,
@@ -36,6 +38,7 @@ from habitus_profiler.hazards import (
     TEMPORARY,
     TIDYING,
     TIMES,
+    TONGUES,
     TRIFLES,
     UNPROTECTED,
     WATCHING,
@@ -50,6 +53,7 @@ word; a setting that is mild by itself; where data lie; this machine itself; any
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FILES: Final = ("file", "files", "dir", "path")
+_LISTED: Final = frozenset({*_FILES, "from", "list"}) - {"dir", "path"}
 _INCLUDED: Final = frozenset({*_FILES, "build", "config", "from", "script"})
 _FIGURES: Final = frozenset({"amount", "digit", "number"})
 _SWITCHING: Final = frozenset({"none", "on", "off"})
@@ -85,6 +89,23 @@ def names_scratch(flag: str) -> bool:
 def names_obeyed(flag: str) -> bool:
     """Say whether what a flag's value leads to is run or obeyed."""
     return not CODE.isdisjoint(parts_of(flag))
+
+
+def names_left_out(flag: str) -> bool:
+    """Say whether what stands behind a flag is left alone: `--exclude-dir`; not `--exclude-from`, which is read."""
+    parts = parts_of(flag)
+    return not LEAVING_OUT.isdisjoint(parts) and parts[-1] not in _LISTED and CODE.isdisjoint(parts)
+
+
+def names_tongue(flag: str) -> bool:
+    """Say whether a flag's value is a language or platform, and no program: `--target node`."""
+    parts = parts_of(flag) if flag[:2] == "--" else ()
+    return bool(parts) and parts[-1] in TONGUES
+
+
+def names_data(flag: str) -> bool:
+    """Say whether a flag's value is the name of data, and no path: `--topic`."""
+    return not ABOUT_DATA.isdisjoint(parts_of(flag))
 
 
 def names_gauge(flag: str) -> bool:

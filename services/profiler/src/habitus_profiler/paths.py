@@ -122,6 +122,8 @@ def _sensitive(path: str) -> str:
 
 
 def _placed(clean: str, written: str) -> PathClass:
+    if "/**/" in clean:  # a pattern of files of one kind, at any depth
+        clean = clean.replace("/**/", "/")
     text = softened(clean)
     folder, _, name = text.rpartition("/")
     hidden = "/.*" if any(_is_hidden(part) for part in clean.split("/")) else ""

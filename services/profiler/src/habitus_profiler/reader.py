@@ -13,7 +13,7 @@ from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
 from habitus_profiler.grades import Token, is_own, tells_nothing
-from habitus_profiler.naming import names_gauge
+from habitus_profiler.naming import names_gauge, names_tongue
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
@@ -108,6 +108,7 @@ class Reader:
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
         flag, plain, script = "", 0, ""
+        sets_mode = name == "chmod"
         interprets = name in CODE_FLAGS or name in SHELLS
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
@@ -123,7 +124,10 @@ class Reader:
             if word[:1] != "-":
                 self.add(loaded(given, flag, word))
             self.add(told_together(words[at - 1] if at else "", word))
-            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
+            sets_mode = sets_mode or word.lstrip("-") == "chmod"
+            if sets_mode and _MODE.match(word):
+                self.take(Token("mode", word, _mode(word)))
+            elif is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
                 self.word(name, flag, word, prefix, plain)
@@ -131,6 +135,7 @@ class Reader:
                 flag, equals, value = word.partition("=")
                 if equals:
                     self.add(loaded(given, flag, value))
+                    flag = ""  # it has what it takes
             else:
                 flag, plain = "", plain + ("=" not in word)
 
@@ -140,14 +145,12 @@ class Reader:
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
-        elif name == "chmod" and _MODE.match(word):
-            self.take(Token("mode", word, _mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
             self.take(_argument(name, flag, word), prefix, given_by)
             if "(" in word:
                 self.calls(word)
-            if word in RUNNING:
+            if word in RUNNING and not names_tongue(flag):
                 self.slots[Slot("command", word)] = None
             self.add(told(flag, word))
 

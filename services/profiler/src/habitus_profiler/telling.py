@@ -44,6 +44,9 @@ _PAIR: Final = re.compile(
     r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
 )
 _VERBS: Final = frozenset({"eval", "exec", "execute", "attach"})
+_FOLDERS: Final = frozenset({"share", "proxy", "publish", "remove", "delete"})
+"""Acts, but not as the names of folders."""
+_FILE: Final = re.compile(r"\A/.*/[^/]*\.(?:csv|html?|jsonl?|log|md|parquet|pdf|png|svg|tsv|txt)\Z")
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _ENTRIES: Final = re.compile(r"[:,=/](?!masters)")
 _LONGEST: Final = 4096
@@ -55,11 +58,13 @@ def telling(word: str) -> tuple[str, ...]:
     """Return the telling words in an argument, in lower case."""
     word = word[:_LONGEST]
     whole = tuple(part for part in _ENTRIES.split(word) if part in _WHOLE)
+    if whole and word[0] == "/":
+        whole = tuple(part for part in whole if part not in _FOLDERS)
     if whole:
         return whole
     parts = map(str.lower, _SPLIT.split(word))
     found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
-    if found and is_program(word):
+    if found and (is_program(word) or _FILE.search(word)):
         found = [part for part in found if part not in _VERBS]  # `eval.py` evaluates, and is a path by itself
     found += [match[0].lower() for match in _GIVES.finditer(word)]
     return tuple(dict.fromkeys(found))
