@@ -12,6 +12,7 @@ from habitus_profiler.grades import graded, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
 from habitus_profiler.programs import (
+    BUILT_IN,
     HOST_FLAGS,
     LOAD_FLAGS,
     LOADERS,
@@ -62,7 +63,7 @@ def _is_mild_before(program: str, flag: str, behind: str) -> bool:
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
         return is_mild(flag, "none", program)
-    loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
+    loads = (flag in LOAD_FLAGS or flag in LOADERS.get(program, ())) and not _is_built_in(flag, behind)
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
 
@@ -71,6 +72,8 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
 
     Not SQL, whose verbs are slots, nor what behind one letter (`-r gs://…`) is a place that tells by itself.
     """
+    if _is_built_in(flag, word):
+        return
     if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
         token = typed(word)
         tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
@@ -79,6 +82,11 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
             yield Slot("load", loose.runs(word))
         elif token.kind not in _INERT and not tells and not loose.is_sql(word):
             yield Slot("load", token.text[:_LONGEST_LOAD])
+
+
+def _is_built_in(flag: str, word: str) -> bool:
+    """Say whether a word names no code of one's own: a pool of workers, a switch of Python (`-X dev`)."""
+    return word in BUILT_IN or (flag == "-X" and word.isidentifier())
 
 
 def told(flag: str, word: str) -> Iterator[Slot]:

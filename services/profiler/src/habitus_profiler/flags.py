@@ -14,6 +14,7 @@ from typing import Final
 from habitus_profiler.hazards import FEATURES, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
 from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
+from habitus_profiler.programs import RUNNING
 from habitus_profiler.words import words
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
@@ -82,6 +83,7 @@ _MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-
 _TOLD: Final = re.compile(r"\\[nrt0]|%\(\w{1,20}\)[sdr]|(?<=[\w\]])[<>]=?(?=[\w.-])|(?<=\d)[<>!]\Z")
 """Marks of a pattern by which something is told, and of a comparison."""
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
+_WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
 
@@ -91,7 +93,9 @@ def value_of(kind: str, text: str) -> Value:
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
         return "digit" if by_kind == "number" and len(text) == 1 else by_kind
-    text = _TOLD.sub("", text) or text
+    text = _TOLD.sub("0", text)
+    if "|" in text and RUNNING.isdisjoint(_WORD.findall(text)):
+        text = text.replace("|", "")  # one of several words, and no pipe
     if _SEPARATOR.match(text):
         return "format"
     if _FIGURES.match(text):

@@ -54,6 +54,7 @@ def graded(token: Token, text: str) -> Value:
 
 
 def _of_path(token: Token, text: str) -> Value:
+    text = text.removeprefix("file:").replace("/./", "/")
     if text in HARMLESS:
         return "format"
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
@@ -78,7 +79,7 @@ def is_own(program: str, path: str) -> bool:
     if base is None or program in _RUNTIMES or not program:
         return False
     name = path[len(base) + 1 :].partition("/")[0]
-    return "/." not in path and not path.endswith(_KEYS) and (name == program or name.startswith((f"{program}.", f"{program}-")))
+    return "/." not in path and not path.endswith(_KEYS) and (name in {program, program.removesuffix("d")} or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}.")))
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

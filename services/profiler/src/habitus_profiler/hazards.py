@@ -18,7 +18,7 @@ POWERS: Final = words(
     dashboard debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
     execute expose exposure extensions external forward ftp functions grant guest hook hooks impersonate import infile
     insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia keyring kill libraries
-    lifecycle listen loader lookups netrc noauth nosandbox nossl notls noverify opens orphan outfile override
+    lifecycle listen loader lookups netrc noauth nosandbox nossl notls noverify orphan outfile override
     pass passphrase passwd password perl5db perl5opt pid plaintext plugin plugins pprof privileged prompt
     proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore rmi roles root
     rubyopt script scripts secret secrets shell shutdown skipverify slaveof sudo suid super superuser symlinks
@@ -107,6 +107,10 @@ AMOUNTS: Final = words(
 """What an amount is of says nothing: `--config.reload.interval 23s` names no configuration."""
 BOUNDS: Final = words("max maximum min minimum num limit limits percent")
 """The same wherever they stand: `--max-delete 100`, `upload_max_filesize=20M`."""
+WEAKENING: Final = words("depth factor length level limit max min quality")
+"""Of what protects, little of these protects little."""
+COUNTED: Final = ("timeout", "interval", "size", "count", "limit", "seconds", "retries", "percent")
+"""Ends of words that are not set apart: `requestacceptgracetimeout`."""
 DESCRIPTIONS: Final = words(
     """
     algo algorithm category charset codec column columns compression encoding field fields filter format label
@@ -131,7 +135,7 @@ HARMLESS_PAIRS: Final = frozenset(
         ("next", "token"), ("new", "tokens"), ("num", "tokens"), ("max", "tokens"), ("min", "tokens"),
         ("batched", "tokens"), ("run", "number"), ("home", "page"), ("policy", "type"), ("load", "factor"),
         ("load", "average"), ("load", "format"), ("load", "balancing"), ("load", "balancer"),
-        ("system", "log"), ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
+        ("system", "log"), ("import", "mode"), ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
     }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""
@@ -175,7 +179,7 @@ ABOUT_DATA: Final = words("channel filter match pattern queue queues stream subj
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
 ROUTES: Final = words(
-    "api base context health healthz http metrics probe route servlet telemetry uri url web"
+    "api base context external health healthz http metrics probe public root route servlet telemetry uri url web"
 )
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""
 VARIABLES: Final = re.compile(

@@ -50,6 +50,10 @@ _WRITABLE: Final = words(
 _LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
+_SETTING_FILES: Final = tuple(
+    f"/*.{extension}" for extension in ("cnf", "conf", "ini", "json", "properties", "toml", "xml", "yaml", "yml")
+)
+_RUNS: Final = ("jar", "war", "py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "dll", "exe", "sh")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
 _BELOW_ETC: Final = 2
@@ -113,13 +117,23 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
 
 
 @lru_cache(maxsize=8192)
-def above(kind: str, value: str) -> str | None:
-    """Return the value that stands for this one, too: `/srv` for a folder in it, `/reports` for reports."""
+def above(kind: str, value: str) -> tuple[str, ...]:
+    """Return the values that stand for this one, too: `/srv` for a folder in it, `/reports` for reports.
+
+    For settings it is the code that runs in their folder: who can write there has both.
+    """
+    if kind == "path" and value.endswith(_SETTING_FILES) and ordinary(value):
+        folder = value.rpartition("/")[0]
+        return (*(f"{folder}/*.{extension}" for extension in _RUNS), *_standing_for(kind, value))
+    return _standing_for(kind, value)
+
+
+def _standing_for(kind: str, value: str) -> tuple[str, ...]:
     top = value.split("/")[1] if kind == "path" and value.startswith("/") else ""
     if top in _DATA and "*" not in value and not _is_open(value, value.split("/")[2:]):
-        return f"/{top}"
+        return (f"/{top}",)
     is_document = value.endswith(_DOCUMENTS) and top not in _LOOSE_TOPS and value.count("/") > 1
-    return place_of(value) if is_document and not _is_open(value, value.split("/")) else None
+    return (place_of(value),) if is_document and not _is_open(value, value.split("/")) else ()
 
 
 @lru_cache(maxsize=8192)

@@ -116,7 +116,7 @@ VALUED: Final = {
     "nc": "iwq",
     "xargs": "dnsELP",
     "timeout": "ks",
-    "python": "W",
+    "python": "WX",
     "watch": "n",
     "parallel": "jnLN",
     "nice": "n",
@@ -129,6 +129,7 @@ VALUED: Final = {
 
 _RISKY: Final = frozenset("kA")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_WORDS: Final = frozenset({"word"})
 _GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
 _WITH_NUMBER: Final = frozenset("uU")
 _WITH_DIGIT: Final = frozenset("uUgG")
@@ -161,7 +162,7 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS or value == "none":
         return letters not in _COMMANDS and _is_mild_alone(command, letters)
-    is_valued = value in _GIVEN and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
+    is_valued = value in (_GIVEN if letters != "X" else _WORDS) and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
     if is_valued or value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
     if value in {"amount", "digit", "number"}:

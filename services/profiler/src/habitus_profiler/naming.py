@@ -14,6 +14,7 @@ from habitus_profiler.hazards import (
     AMOUNTS,
     BOUNDS,
     CODE,
+    COUNTED,
     CREDENTIALS,
     ABOUT_DATA,
     DESCRIPTIONS,
@@ -42,6 +43,7 @@ from habitus_profiler.hazards import (
     TRIFLES,
     UNPROTECTED,
     WATCHING,
+    WEAKENING,
     WHO,
 )
 
@@ -117,9 +119,10 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     """Say whether a flag of this name can do no harm with a value of this grade."""
     if not parts:
         return False
-    if value in _FIGURES and (parts[-1] in AMOUNTS or not (TIMES | BOUNDS).isdisjoint(parts)):
-        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
-        return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
+    if value in _FIGURES and _is_amount(parts):
+        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; of what protects, not how little.
+        protects = not (PROTECTIONS - LOOKS).isdisjoint(parts) or not CREDENTIALS.isdisjoint(parts)
+        return not protects or (parts[-1] in AMOUNTS - WEAKENING and WEAKENING.isdisjoint(parts))
     if harms(parts, value) and not _means_no_harm(parts, value):
         return False
     if value in _FIGURES:
@@ -127,6 +130,10 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(ENDINGS)
     return value != "word" or _describes(parts) or not _takes_code(parts)
+
+
+def _is_amount(parts: tuple[str, ...]) -> bool:
+    return parts[-1] in AMOUNTS or parts[-1].endswith(COUNTED) or not (TIMES | BOUNDS).isdisjoint(parts)
 
 
 def harms(parts: tuple[str, ...], value: Value) -> bool:

@@ -73,9 +73,17 @@ LOADERS: Final = {
 }
 """Program → flags of its own whose value is code, or is run."""
 
+BUILT_IN: Final = words(
+    """
+    asyncio eventlet gevent gthread prefork processes solo sync threads tornado uvicorn.workers.UvicornWorker
+    uvicorn.workers.UvicornH11Worker uvloop
+    """
+)
+"""Ways to work that a program brings, spelt where a class of one's own could stand."""
+
 HOST_FLAGS: Final = words(
     """
-    -h --host --hostname --server --servername --bootstrap-server --broker --proxy -x --peer --master
+    -h --host --server --servername --bootstrap-server --broker --proxy -x --peer --master
     --endpoint --remote --address --connect
     """
 )

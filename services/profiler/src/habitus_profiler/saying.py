@@ -32,10 +32,10 @@ LOOKING: Final = words(
 ACTING: Final = words(
     """
     attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
-    edit eject enable enc encrypt erase eval exec export expose failover fetch flush forward fresh grant
+    edit eject enable enc encrypt env erase eval exec export expose failover fetch flush forward fresh grant
     import inject install invoke issue join kill link load lock login mount move mv presign promote proxy
     publish purge push put register release remove rename reply reset restore revoke rm run save send serve
-    set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate trust
+    share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate trust
     tunnel uninstall unset upload wipe write
     """
 )
@@ -43,6 +43,8 @@ ACTING: Final = words(
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][\w.:@-]*\Z")
 _PARTS: Final = re.compile(r"[^A-Za-z]+")
+_FEW: Final = 2
+"""So many new words that do not act are no news."""
 _FIRST: Final = 2
 """So many new words may say what is done: `experiments search`, `image ls`."""
 
@@ -91,7 +93,7 @@ def is_quiet(form: str, seen: Vocabulary) -> bool:
         return False
     if any(map(_is_act, new)):
         return False
-    return not new or any(_has_part(LOOKING, word) for word in new[:_FIRST])
+    return len(new) <= _FEW or any(_has_part(LOOKING, word) for word in new[:_FIRST])
 
 
 def acts(form: str, seen: Vocabulary) -> bool:

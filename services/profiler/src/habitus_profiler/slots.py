@@ -63,6 +63,7 @@ WORDS: Final = {
 }
 """kind → how a person reads it."""
 
+_NONE: Final = frozenset[str]()
 _MAX_VALUES: Final = 4096
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
@@ -113,7 +114,7 @@ class SlotBook:
 
     def _is_kindred(self, slot: Slot) -> bool:
         """Say whether enough values of one kind with this one were seen."""
-        if above(*slot) in self.seen.get(slot.kind, ()):
+        if not self.seen.get(slot.kind, _NONE).isdisjoint(above(*slot)):
             return True
         return any(self._members.get((slot.kind, key), 0) >= needed for key, needed in families(*slot))
 

@@ -184,7 +184,8 @@ def _flag(token: str, depth: int) -> Token | None:
     if not value:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
-    inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    amount = value[1:] if value[0] == "-" and value[1:2].isdigit() else value
+    inner = typed(amount, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
     if inner.kind == "path" and tells_nothing(name, value):
         inner, value = Token("text", inner.text), "route"
     if is_mild(name, graded(inner, value)):
@@ -245,7 +246,8 @@ def _split_path(token: str, depth: int) -> Token:
     start = match.start() if match else 0
     inner = typed(token[start:], depth + 1)
     reader = _READER.match(token[:start])
-    slots = (Slot("scheme", reader[1]), *inner.slots) if reader else inner.slots
+    reads = reader is not None and reader[1] != "file"  # a file tells by itself where it lies
+    slots = (Slot("scheme", reader[1]), *inner.slots) if reader and reads else inner.slots
     return Token("path", softened(token[:start]) + inner.text, slots)
 
 
