@@ -15,7 +15,7 @@ from habitus_profiler.leaf import Leaf
 from habitus_profiler.naming import parts_of
 
 DATA = Path(__file__).parent / "data"
-MILD_WORDS = ["max", "size", "color", "retry", "table", "page", "row", "depth", "margin"]
+MILD_WORDS = ["wide", "size", "color", "retry", "table", "page", "row", "depth", "margin"]
 
 
 def listed(name):

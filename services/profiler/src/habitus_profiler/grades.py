@@ -16,8 +16,8 @@ _COMPOSED: Final = frozenset({"assignment", "flag", "list"})
 _TELLING: Final = frozenset({"path", "remote", "tuned"})
 """Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
-_KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig", ".d")
-_OWN_PLACES: Final = ("/run", "/var/run", "/etc")
+_KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
+_OWN_PLACES: Final = ("/run", "/var/run", "/etc", "/usr/local/etc")
 _RUNTIMES: Final = frozenset(
     {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
     | {"ssh", "sudo", "su", "cron", "crond", "crontab", "systemd", "udev", "apt", "security"}
@@ -46,6 +46,8 @@ def graded(token: Token, text: str) -> Value:
         return "setting"  # what it holds is read by itself
     if token.kind in _COMPOSED and token.slots:
         kinds = {slot.kind for slot in token.slots}
+        if kinds == {"tuned"} and token.kind == "assignment" and text.rpartition("=")[2][1:].isdigit():
+            return "amount"  # `retention.ms=86400000`
         if kinds == {"tuned"} and token.kind != "list":
             return "setting"  # also options handed on: `--v8-flags=--max-old-space-size=512`
         if token.kind != "flag":
@@ -54,6 +56,8 @@ def graded(token: Token, text: str) -> Value:
 
 
 def _of_path(token: Token, text: str) -> Value:
+    if text[:1] == ".":
+        text = text.removesuffix("/...")
     text = text.removeprefix("file:").replace("/./", "/")
     if text in HARMLESS:
         return "format"

@@ -142,7 +142,7 @@ HARMLESS_PAIRS: Final = frozenset(
 TIDYING: Final = words("clear delete drop flush prune purge push remove reset strip upload wipe")
 TRIFLES: Final = words(
     """
-    after attribution before blanks bom cache caches color colors colours comments coverage delay duplicates
+    after attribution before blanks bom cache caches comments coverage delay duplicates
     during empty extraneous footer header headers holes interval margins metadata metrics missing na
     nan newlines nulls outliers partial position progress spaces stats statistics temp terminal timeout
     timestamps timing tmp trailing unused values warnings whitespace

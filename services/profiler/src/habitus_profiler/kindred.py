@@ -215,10 +215,14 @@ def _is_open(path: str, parts: list[str]) -> bool:
 def _domains(name: str) -> tuple[Family, ...]:
     """Return the domains above a host that are one owner's: two hosts of the nearest, three of the others.
 
-    Inside a cluster one is enough, up to the namespace. Bare names are akin by all of their parts but one.
+    Inside a cluster one is enough, up to the namespace, in which bare names lie, too. Buckets, that strangers own
+    beside one's own, are akin by all of their parts but one.
     """
     if "." not in name:
-        return _alike(name)
+        if name in {"any", "loopback"}:
+            return ()
+        alike = _alike(name)
+        return alike if ":" in name else (Family("", 1), *alike)  # a bucket; a name of one's own namespace
     host, slash, _ = name.partition("/")
     if slash and not name.endswith("/24"):
         return (Family(f"{host}/*", _SEVERAL),)  # one of many owners there
@@ -231,7 +235,7 @@ def _domains(name: str) -> tuple[Family, ...]:
         needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))
         suffix = suffix_of(suffix)
-    return (*found, *_elsewhere(name)) if internal else tuple(found)
+    return (*found, *_elsewhere(name), *_alike(name.partition(".")[0])) if internal else tuple(found)
 
 
 def _elsewhere(name: str) -> tuple[Family, ...]:

@@ -94,7 +94,7 @@ def classed(path: str) -> PathClass:
         return _placed(path, path)
     if "/" not in path and "*" in path:
         return PathClass(softened(path), None)  # a pattern of names, and no file
-    clean = posixpath.normpath(path)
+    clean = posixpath.normpath(path.removesuffix("/..."))  # as Go spells whatever lies below
     if clean.startswith(".."):
         return PathClass(softened(clean), "../" + clean.lstrip("./"))
     dot = "./" if path.startswith("./") else ""
@@ -138,8 +138,9 @@ def _placed(clean: str, written: str) -> PathClass:
         return PathClass(text, place_of(clean) + (hidden or _served(clean)))
     if clean.startswith("~"):
         return PathClass(text, "~" + hidden)
-    # `feature/x` and `text/html` are spelt as relative paths are: only `./` says that a file is meant.
-    return PathClass(text, f"./{hidden}" if written.startswith("./") or hidden else None)
+    # `feature/x` and `./packages/x` are names of trees; `./x` is a file that lies where the process works.
+    is_near = written.startswith("./") and "/" not in written[2:].rstrip("/")
+    return PathClass(text, f"./{hidden}" if is_near or hidden else None)
 
 
 def extension_of(name: str) -> str:

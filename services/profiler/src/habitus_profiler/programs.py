@@ -125,7 +125,7 @@ ASKING: Final = frozenset(
 
 TAME: Final = words(
     """
-    basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
+    nslookup getent pg_isready basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
     getconf grep gunzip gzip head jq let local ls md5sum mkdir nl nproc paste pgrep pidof pwd readlink
     readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq wc zcat zgrep
     """

@@ -13,6 +13,7 @@ from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
 from habitus_profiler.grades import Token, is_own, tells_nothing
+from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
@@ -26,6 +27,7 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TALKERS,
     TAME,
     WRAPPERS,
     is_shell_flag,
@@ -133,6 +135,8 @@ class Reader:
                 self.word(name, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag, equals, value = word.partition("=")
+                if name in TALKERS and is_known_switch(name, word):
+                    flag = ""  # what stands behind a switch may be a host
                 if equals:
                     self.add(loaded(given, flag, value))
                     flag = ""  # it has what it takes

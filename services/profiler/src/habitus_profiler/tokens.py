@@ -45,6 +45,8 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
+_BUCKETS: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"})
+"""Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
 _NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
 """`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 _LIST: Final = re.compile(r"[,;]")
@@ -84,8 +86,10 @@ def _url(token: str, depth: int) -> Token | None:
     match = _URL.search(token)
     if match is None:
         return None
-    if "," in token and len(_URL.findall(token)) > 1 and depth < _MAX_DEPTH:
-        return _joined(token, ",", depth)
+    if depth < _MAX_DEPTH and len(_URL.findall(token)) > 1:
+        separator = next((mark for mark in ",;" if mark in token), None)
+        if separator:
+            return _joined(token, separator, depth)
     start = match.start()
     if start:  # as in `jdbc:postgresql://db/shop`
         inner = _url(token[start:], depth)
@@ -101,7 +105,8 @@ def _url(token: str, depth: int) -> Token | None:
         return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
-    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", owner_of(remote, parts.path))]
+    owner = f"{scheme}:{remote}" if scheme in _BUCKETS and "." not in remote else owner_of(remote, parts.path)
+    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", owner)]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
