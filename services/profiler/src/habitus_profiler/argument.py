@@ -58,7 +58,7 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
 def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     value: Value = graded(typed(behind), behind) if behind else "none"
     if is_own(program, behind) or (behind[:1] == "/" and tells_nothing(flag, behind)):
-        return is_mild(flag, "format", program)
+        return is_mild(flag, "format", program) and (flag[:2] != "--" or is_mild(flag, "none", program))
     if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):

@@ -93,7 +93,7 @@ def value_of(kind: str, text: str) -> Value:
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
         return "digit" if by_kind == "number" and len(text) == 1 else by_kind
-    text = _TOLD.sub("0", text)
+    text = _TOLD.sub("0", text).strip("'\"")
     if "|" in text and RUNNING.isdisjoint(_WORD.findall(text)):
         text = text.replace("|", "")  # one of several words, and no pipe
     if _SEPARATOR.match(text):

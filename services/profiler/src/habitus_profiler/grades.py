@@ -16,6 +16,7 @@ _COMPOSED: Final = frozenset({"assignment", "flag", "list"})
 _TELLING: Final = frozenset({"path", "remote", "tuned"})
 """Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
+_LONG: Final = 5
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
 _OWN_PLACES: Final = ("/run", "/var/run", "/etc", "/usr/local/etc")
 _RUNTIMES: Final = frozenset(
@@ -83,6 +84,9 @@ def is_own(program: str, path: str) -> bool:
     if base is None or program in _RUNTIMES or not program:
         return False
     name = path[len(base) + 1 :].partition("/")[0]
+    stem = program.partition("-")[0]  # `grafana-server`, `otelcol-contrib`
+    if len(stem) >= _LONG and stem not in _RUNTIMES and name == stem:
+        program = stem
     return "/." not in path and not path.endswith(_KEYS) and (name in {program, program.removesuffix("d")} or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}.")))
 
 

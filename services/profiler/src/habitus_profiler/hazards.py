@@ -20,7 +20,7 @@ POWERS: Final = words(
     insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia keyring kill libraries
     lifecycle listen loader lookups netrc noauth nosandbox nossl notls noverify orphan outfile override
     pass passphrase passwd password perl5db perl5opt pid plaintext plugin plugins pprof privileged prompt
-    proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore rmi roles root
+    proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore revert rmi roles root
     rubyopt script scripts secret secrets shell shutdown skipverify slaveof sudo suid super superuser symlinks
     system telnet tftp token tokens traversal trust trustall trusted tunnel unlock unprivileged unrestricted
     unsafe unsafely upload vnc webdav whitelist wipe zdotdir
@@ -127,7 +127,7 @@ HARMLESS_PAIRS: Final = frozenset(
         ("offset", "reset"), ("incremental", "basedir"), ("group", "by"), ("order", "by"),
         ("unlock", "experimental"), ("unlock", "diagnostic"), ("security", "egd"), ("user", "language"),
         ("user", "country"), ("user", "limit"), ("color", "profile"), ("collation", "server"),
-        ("set", "server"), ("super", "read"), ("cap", "drop"), ("proxy", "protocol"), ("proxy", "headers"),
+        ("set", "server"), ("super", "read"), ("cap", "drop"), ("cap", "lints"), ("cluster", "roles"), ("node", "roles"), ("proxy", "protocol"), ("proxy", "headers"),
         ("run", "id"), ("run", "name"), ("run", "date"), ("run", "mode"), ("run", "time"), ("run", "type"),
         ("do", "eval"), ("eval", "every"), ("eval", "batch"), ("eval", "steps"), ("remote", "time"),
         ("consumer", "group"), ("exclude", "group"), ("cert", "name"), ("expose", "gc"),

@@ -148,7 +148,8 @@ def ordinary(path: str) -> str | None:
         return _relative(path, parts)
     if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
-    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
+    below = parts[2:] if parts[1] == "media" else parts[1:]  # where disks are mounted, and no folder of a site
+    if under(path, SENSITIVE) or _is_open(path, below) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
         return None
     if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
         return None

@@ -77,6 +77,8 @@ def _stem(script: str) -> str:
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
+    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
+        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
     if token.kind != "path":
         return token
     is_asked = name in ASKING and not is_sensitive(word)

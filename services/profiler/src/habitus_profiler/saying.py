@@ -31,7 +31,7 @@ LOOKING: Final = words(
 
 ACTING: Final = words(
     """
-    attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
+    attach clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
     edit eject enable enc encrypt env erase eval exec export expose failover fetch flush forward fresh grant
     import inject install invoke issue join kill link load lock login mount move mv presign promote proxy
     publish purge push put register release remove rename reply reset restore revoke rm run save send serve

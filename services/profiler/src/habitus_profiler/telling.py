@@ -12,16 +12,16 @@ _WHOLE: Final = words(
     """
     .aws .dockercfg .git-credentials .gnupg .kube .my.cnf .netrc .pgpass .ssh authorized_keys cluster-admin
     delete destroy downgrade erase flush id_ed25519 id_rsa kube-public kube-system proxy publish purge remove
-    rm rmdir share system:masters uninstall wipe
+    rm rmdir share system:masters terminate uninstall wipe
     """
 )
 _PARTS: Final = words(
     """
-    adduser admin administrator administrators allauthenticatedusers allusers anonymous attach authid backdoor
+    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid backdoor
     chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval exec execute
     flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
     locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
-    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shutdown slaveof sudoers
+    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown slaveof sudoers
     superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet wheel
     """
 )
@@ -30,7 +30,7 @@ _STARTS: Final = (
 )  # fmt: skip
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
-    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|remote[-_](?:console|shell|command)|port-forward"
     r"|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
