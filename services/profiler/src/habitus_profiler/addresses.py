@@ -71,6 +71,15 @@ _SHARED_BELOW: Final = (
 )  # fmt: skip
 
 
+_LABELS: Final = ("k8s.io", "kubernetes.io")
+_SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.gcr.io"})
+
+
+def is_label(name: str) -> bool:
+    """Say whether a dotted name before a slash is whose label it is, and no host: `app.kubernetes.io/name`."""
+    return name.endswith(_LABELS) and name not in _SERVED
+
+
 @lru_cache(maxsize=8192)
 def parsed(text: str) -> Address | None:
     """Return the address that `text` spells (brackets and zone allowed), or None."""

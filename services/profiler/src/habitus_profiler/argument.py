@@ -104,8 +104,8 @@ def told(flag: str, word: str) -> Iterator[Slot]:
         yield from _led(given_by, said)
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
-    top, slash, _ = word.partition("/")
-    if slash and _TREE.match(top) and not names_data(flag):  # spelt as a relative path: a branch's kind, a store's tree
+    top, slash, _ = said.partition("/")
+    if slash and _TREE.match(top) and not names_data(given_by):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)

@@ -83,6 +83,10 @@ _MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-
 _TOLD: Final = re.compile(r"\\[nrt0]|%\(\w{1,20}\)[sdr]|(?<=[\w\]])[<>]=?(?=[\w.-])|(?<=\d)[<>!]\Z")
 """Marks of a pattern by which something is told, and of a comparison."""
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
+_REGEX: Final = re.compile(
+    r"(?=\^|\(\?|.*(?:\.[*+]|\\[dwsb.]|\[\^?\w-|\$\Z))[\w.*?+^()\[\]{}|\\:,=!/@%~$ -]{2,200}\Z(?<!\))|\^[\w.*?+^()|!\\-]{2,200}\$?\Z"
+)
+"""A regular expression, by its own marks; none of a shell's."""
 _WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
@@ -96,7 +100,7 @@ def value_of(kind: str, text: str) -> Value:
     text = _TOLD.sub("0", text).strip("'\"")
     if "|" in text and RUNNING.isdisjoint(_WORD.findall(text)):
         text = text.replace("|", "")  # one of several words, and no pipe
-    if _SEPARATOR.match(text):
+    if _SEPARATOR.match(text) or (_REGEX.match(text) and RUNNING.isdisjoint(_WORD.findall(text))):
         return "format"
     if _FIGURES.match(text):
         return "number"

@@ -18,7 +18,7 @@ POWERS: Final = words(
     dashboard debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
     execute expose exposure extensions external forward ftp functions grant guest hook hooks impersonate import infile
     insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia keyring kill libraries
-    lifecycle listen loader lookups netrc noauth nosandbox nossl notls noverify orphan outfile override
+    lifecycle listen loader lookups mine miner mining netrc noauth nosandbox nossl notls noverify orphan outfile override
     pass passphrase passwd password perl5db perl5opt pid plaintext plugin plugins pprof privileged prompt
     proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore revert rmi roles root
     rubyopt script scripts secret secrets shell shutdown skipverify slaveof sudo suid super superuser symlinks
@@ -135,7 +135,8 @@ HARMLESS_PAIRS: Final = frozenset(
         ("next", "token"), ("new", "tokens"), ("num", "tokens"), ("max", "tokens"), ("min", "tokens"),
         ("batched", "tokens"), ("run", "number"), ("home", "page"), ("policy", "type"), ("load", "factor"),
         ("load", "average"), ("load", "format"), ("load", "balancing"), ("load", "balancer"),
-        ("system", "log"), ("import", "mode"), ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
+        ("system", "log"), ("system", "pods"), ("system", "prompt"), ("secrets", "cache"), ("secrets", "caching"),
+        ("token", "cache"), ("import", "mode"), ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
     }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""
@@ -149,6 +150,9 @@ TRIFLES: Final = words(
     """
 )
 """What may be tidied away, counted anew or sent without harm: `--drop-duplicates`, `--reset-stats`."""
+LISTED: Final = words("annotation annotations column columns field fields label labels metric metrics tag tags")
+LISTS: Final = words("allowlist denylist whitelist blacklist")
+"""What is told of these is chosen by a list: `--metric-labels-allowlist`."""
 LENIENT: Final = words(
     """
     duplicate duplicates empty error errors extra fail failed failure failures incomplete missing mixed

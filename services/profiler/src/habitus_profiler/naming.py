@@ -26,6 +26,8 @@ from habitus_profiler.hazards import (
     KEYED,
     LEAVING_OUT,
     LENIENT,
+    LISTED,
+    LISTS,
     LEVELS,
     LOADING,
     LOOKS,
@@ -74,7 +76,7 @@ def _is_harmless(first: str, second: str) -> bool:
     """Say whether two words together mean no harm, by a table or as what is done with a trifle."""
     if (first, second) in HARMLESS_PAIRS or (first in TIDYING and second in TRIFLES):
         return True
-    return first in {"allow", "allowed"} and second in LENIENT
+    return (first in {"allow", "allowed"} and second in LENIENT) or (first in LISTED and second in LISTS)
 
 
 def names_route(flag: str) -> bool:
@@ -126,7 +128,7 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     if harms(parts, value) and not _means_no_harm(parts, value):
         return False
     if value in _FIGURES:
-        return value == "amount" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
+        return value == "amount" or parts[-1] == "port" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(ENDINGS)
     return value != "word" or _describes(parts) or not _takes_code(parts)
@@ -162,6 +164,8 @@ def _means_no_harm(parts: tuple[str, ...], value: Value) -> bool:
         return False
     if value in {"word", "format", "digit", "number"} and not LEVELS.isdisjoint(parts):
         return True
+    if value in {"digit", "number"} and parts[-1] == "port" and POWERS.intersection(parts) == {"listen"}:
+        return True  # the network's trie shows who listens
     if value == "near" and POWERS.intersection(parts) <= REACHES:
         return True  # nobody else reaches it, nor is reached
     return value == "none" and "on" in parts and parts[-1] == "error"  # only where something failed

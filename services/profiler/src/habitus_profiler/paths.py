@@ -31,7 +31,7 @@ SENSITIVE: Final = (
 # Nobody is harmed by these, whoever uses them.
 HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
-    | {"/dev/urandom", "/dev/random", "/dev/tty"}
+    | {"/dev/urandom", "/dev/random", "/dev/tty", "/dev/termination-log"}
 )
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""

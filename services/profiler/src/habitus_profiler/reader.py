@@ -122,7 +122,7 @@ class Reader:
             if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
-            if self.wrapped(name, plain, words, at, depth):
+            if self.wrapped(name, plain, words, at, depth) or self.handed(words, at, depth):
                 return
             given = before or name
             if word[:1] != "-":
@@ -147,7 +147,7 @@ class Reader:
 
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
-        if any(map(str.isspace, word)):
+        if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
@@ -187,6 +187,14 @@ class Reader:
                 return False
             if name in {"chroot", "flock"} and plain == 0:
                 return False
+        self.command(words[at:], depth)
+        return True
+
+    def handed(self, words: Sequence[str], at: int, depth: int) -> bool:
+        """Read code that any program hands on (`uv run python -c …`); False when this word begins none."""
+        name, flag = program(words[at]), words[at + 1] if at + 1 < len(words) else ""
+        if not (flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag))):
+            return False
         self.command(words[at:], depth)
         return True
 

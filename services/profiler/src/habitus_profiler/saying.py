@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from habitus_profiler.flags import is_switch
 from habitus_profiler.letters import is_known_switch
+from habitus_profiler.paths import is_program
 from habitus_profiler.words import words
 
 LOOKING: Final = words(
@@ -33,9 +34,9 @@ ACTING: Final = words(
     """
     attach clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
     edit eject enable enc encrypt env erase eval exec export expose failover fetch flush forward fresh grant
-    import inject install invoke issue join kill link load lock login mount move mv presign promote proxy
+    import inject install invoke issue kill load login mount move mv presign promote proxy
     publish purge push put register release remove rename reply reset restore revoke rm run save send serve
-    share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate trust
+    share shell shutdown sign source sub subscribe suspend terminate transfer trigger truncate trust
     tunnel uninstall unset upload wipe write
     """
 )
@@ -129,7 +130,7 @@ def _is_typed(word: str) -> bool:
 
 
 def _is_act(word: str) -> bool:
-    return _PLAIN.match(word) is not None and _has_part(ACTING, word)
+    return _PLAIN.match(word) is not None and _has_part(ACTING, word) and not is_program(word)
 
 
 def _has_part(table: frozenset[str], word: str) -> bool:

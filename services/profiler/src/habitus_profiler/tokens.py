@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from habitus_profiler.addresses import is_full_name, is_name, owner_of, parsed, remote_of
+from habitus_profiler.addresses import is_full_name, is_label, is_name, owner_of, parsed, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.flags import is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
@@ -262,6 +262,8 @@ def _host_path(token: str, depth: int) -> Token | None:
     name = host.partition(":")[0]
     if not slash or not host or not (is_full_name(name) or name == "localhost" or parsed(name)):
         return None
+    if is_label(name):
+        return Token("text", softened(token))
     found = _url(f"none://{token}", depth)
     if found is None:
         return None
