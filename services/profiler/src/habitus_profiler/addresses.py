@@ -76,7 +76,7 @@ _SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.
 
 
 def is_label(name: str) -> bool:
-    """Say whether a dotted name before a slash is whose label it is, and no host: `app.kubernetes.io/name`."""
+    """Say whether a dotted name before a slash is whose label it is, no host: `app.kubernetes.io/name`."""
     return name.endswith(_LABELS) and name not in _SERVED
 
 

@@ -94,8 +94,9 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     name, equals, value = word.partition("=")
     said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
     given_by = name if equals else flag
-    if not names_left_out(given_by):
-        yield from (Slot("word", found) for found in telling(said))
+    words = telling(said)
+    if words and not names_left_out(given_by):
+        yield from (Slot("word", found) for found in words)
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
     if switch:
@@ -105,7 +106,9 @@ def told(flag: str, word: str) -> Iterator[Slot]:
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
     top, slash, _ = said.partition("/")
-    if slash and _TREE.match(top) and not names_data(given_by):  # spelt as a relative path: a branch's kind, a store's tree
+    if (
+        slash and top and _TREE.match(top) and not names_data(given_by)
+    ):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)

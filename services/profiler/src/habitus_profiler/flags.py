@@ -84,7 +84,7 @@ _TOLD: Final = re.compile(r"\\[nrt0]|%\(\w{1,20}\)[sdr]|(?<=[\w\]])[<>]=?(?=[\w.
 """Marks of a pattern by which something is told, and of a comparison."""
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
 _REGEX: Final = re.compile(
-    r"(?=\^|\(\?|.*(?:\.[*+]|\\[dwsb.]|\[\^?\w-|\$\Z))[\w.*?+^()\[\]{}|\\:,=!/@%~$ -]{2,200}\Z(?<!\))|\^[\w.*?+^()|!\\-]{2,200}\$?\Z"
+    r"(?=\^|.*(?:\.[*+]|\\[dwsb.]|\[\^?\w-|\$\Z))(?!.*\$[({])[\w.*?+^()\[\]{}|\\:,=!/@%~$-]{2,200}\Z"
 )
 """A regular expression, by its own marks; none of a shell's."""
 _WORD: Final = re.compile(r"\w+")

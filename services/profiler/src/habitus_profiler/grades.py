@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a typed token is, and what it is worth as the value of a flag or variable."""
 
+import re
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import switch_of, value_of
@@ -17,6 +18,8 @@ _TELLING: Final = frozenset({"path", "remote", "tuned"})
 """Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
 _LONG: Final = 5
+_COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
+"""A setting that is a number: `retention.ms=86400000`."""
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
 _OWN_PLACES: Final = ("/run", "/var/run", "/etc", "/usr/local/etc")
 _RUNTIMES: Final = frozenset(
@@ -47,10 +50,10 @@ def graded(token: Token, text: str) -> Value:
         return "setting"  # what it holds is read by itself
     if token.kind in _COMPOSED and token.slots:
         kinds = {slot.kind for slot in token.slots}
-        if kinds == {"tuned"} and token.kind == "assignment" and text.rpartition("=")[2][1:].isdigit():
-            return "amount"  # `retention.ms=86400000`
         if kinds == {"tuned"} and token.kind != "list":
-            return "setting"  # also options handed on: `--v8-flags=--max-old-space-size=512`
+            return (
+                "amount" if _COUNTS.search(text) else "setting"
+            )  # also options handed on: `--v8-flags=--max-old-space-size=512`
         if token.kind != "flag":
             return "place" if kinds <= _TELLING else "other"
     return value_of(token.kind, text)
@@ -70,7 +73,7 @@ def _of_path(token: Token, text: str) -> Value:
 
 
 def tells_nothing(flag: str, path: str) -> bool:
-    """Say whether what a path behind a flag names is no matter: left out, a server's route, scratch for scratch."""
+    """Say whether what a path behind a flag names is no matter: left out, a route, scratch for scratch."""
     if names_left_out(flag):
         return True
     if under(path, SCRATCH):
@@ -79,7 +82,7 @@ def tells_nothing(flag: str, path: str) -> bool:
 
 
 def is_own(program: str, path: str) -> bool:
-    """Say whether a path is a program's own: `/run/haproxy.sock` for haproxy, `/etc/coredns/Corefile` for coredns."""
+    """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
     base = under(path, _OWN_PLACES)
     if base is None or program in _RUNTIMES or not program:
         return False
@@ -87,7 +90,14 @@ def is_own(program: str, path: str) -> bool:
     stem = program.partition("-")[0]  # `grafana-server`, `otelcol-contrib`
     if len(stem) >= _LONG and stem not in _RUNTIMES and name == stem:
         program = stem
-    return "/." not in path and not path.endswith(_KEYS) and (name in {program, program.removesuffix("d")} or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}.")))
+    return (
+        "/." not in path
+        and not path.endswith(_KEYS)
+        and (
+            name in {program, program.removesuffix("d")}
+            or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}."))
+        )
+    )
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

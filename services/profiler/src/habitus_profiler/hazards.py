@@ -16,22 +16,23 @@ POWERS: Final = words(
     absolute admin administrator allow allowed allowlist anonymous approve askpass attach basedir bash become
     bypass cleartext cmd codebase command commands console cors credential credentials dangerous dangerously
     dashboard debugger delete denylist deserialization destroy dl drop dump elevated escalate eval exec
-    execute expose exposure extensions external forward ftp functions grant guest hook hooks impersonate import infile
-    insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia keyring kill libraries
-    lifecycle listen loader lookups mine miner mining netrc noauth nosandbox nossl notls noverify orphan outfile override
-    pass passphrase passwd password perl5db perl5opt pid plaintext plugin plugins pprof privileged prompt
-    proxy public purge push pythonhome pythonstartup remote remove replicaof reset restore revert rmi roles root
-    rubyopt script scripts secret secrets shell shutdown skipverify slaveof sudo suid super superuser symlinks
-    system telnet tftp token tokens traversal trust trustall trusted tunnel unlock unprivileged unrestricted
-    unsafe unsafely upload vnc webdav whitelist wipe zdotdir
+    execute expose exposure extensions external forward ftp functions grant guest hook hooks httpprof
+    impersonate import infile insecure inspect interactive invalid javaagent jdwp jmx jmxremote jndi jolokia
+    keyring kill libraries lifecycle listen loader lookups mine miner mining netrc noauth nosandbox nossl
+    notls noverify orphan outfile override pass passphrase passwd password perl5db perl5opt pid plaintext
+    plugin plugins pprof privileged profiler profiling prompt proxy public purge push pythonhome pythonstartup
+    remote remove replicaof reset restore revert rmi roles root rubyopt script scripts secret secrets shell
+    shutdown skipverify slaveof sudo suid super superuser symlinks system telnet tftp token tokens traversal
+    trust trustall trusted tunnel unauthenticated unlock unprivileged unrestricted unsafe unsafely unsecure
+    unsecured upload vnc webdav whitelist wipe zdotdir
     """
 )
 PROTECTIONS: Final = words(
     """
     acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
     capability caps cert certificate certificates certs checksum checksums csrf encrypt encryption firewall
-    gpg grant grants hostkey hsts integrity mlock perm permission permissions priv privilege
-    privileges protect protected protection protections reqcert restriction restrictions safe sandbox seccomp secure
+    gpg grant grants hostkey hsts integrity mlock perm permission permissions priv privilege privileges
+    protect protected protection protections reqcert restriction restrictions safe sandbox seccomp secure
     security selinux sign signature signatures signing ssl tls verification verify xsrf
     """
 )
@@ -73,7 +74,8 @@ CREDENTIALS: Final = words("auth credential credentials passphrase passwd passwo
 """Powers that protect: given nothing, they open."""
 INSIDE: Final = re.compile(
     r"insecure|(?:skip|no|ignore)_?(?:ssl|tls|cert\w{0,8}_?)?_?verif|trust_?all|allow_?all|unsafe|no_?auth"
-    r"|no_?safe|no_?sandbox|clean_?disabled|anonymous|bind_?(?:ip_)?all|verify_none|plain_?(?:http|text)|load_?module"
+    r"|no_?safe|no_?sandbox|clean_?disabled|anonymous|bind_?(?:ip_)?all|verify_none|plain_?(?:http|text)"
+    r"|load_?module"
     r"|tls_?(?:min_)?v?1(?:_[01])?\Z|ssl_?v[23]\Z|(?:local_)?file_access|trust_?url"
 )
 """What in a name of words that are not set apart (`insecureskipverify`) does harm when it is on."""
@@ -86,7 +88,9 @@ ENDINGS: Final = (
     "import", "preload", "module", "plugin", "command", "script", "exec", "hook", "library", "pythonpath",
     "classpath",
 )  # fmt: skip
-LOADING: Final = (CODE - {"agent", "include", "policy", "profile"}) | words("eval exec execute group import role user")
+LOADING: Final = (CODE - {"agent", "include", "policy", "profile"}) | words(
+    "eval exec execute group import role user"
+)
 """By these a word names code or a person wherever they stand in a name."""
 OBEYED: Final = words("authorized ca cacert cert env hba home init key keys startup var work working")
 """A file or folder of these is obeyed, too, though it lies below the one that a process works in."""
@@ -127,16 +131,17 @@ HARMLESS_PAIRS: Final = frozenset(
         ("offset", "reset"), ("incremental", "basedir"), ("group", "by"), ("order", "by"),
         ("unlock", "experimental"), ("unlock", "diagnostic"), ("security", "egd"), ("user", "language"),
         ("user", "country"), ("user", "limit"), ("color", "profile"), ("collation", "server"),
-        ("set", "server"), ("super", "read"), ("cap", "drop"), ("cap", "lints"), ("cluster", "roles"), ("node", "roles"), ("proxy", "protocol"), ("proxy", "headers"),
-        ("run", "id"), ("run", "name"), ("run", "date"), ("run", "mode"), ("run", "time"), ("run", "type"),
-        ("do", "eval"), ("eval", "every"), ("eval", "batch"), ("eval", "steps"), ("remote", "time"),
-        ("consumer", "group"), ("exclude", "group"), ("cert", "name"), ("expose", "gc"),
-        ("preserve", "symlinks"), ("starting", "token"), ("continuation", "token"),
-        ("next", "token"), ("new", "tokens"), ("num", "tokens"), ("max", "tokens"), ("min", "tokens"),
-        ("batched", "tokens"), ("run", "number"), ("home", "page"), ("policy", "type"), ("load", "factor"),
-        ("load", "average"), ("load", "format"), ("load", "balancing"), ("load", "balancer"),
-        ("system", "log"), ("system", "pods"), ("system", "prompt"), ("secrets", "cache"), ("secrets", "caching"),
-        ("token", "cache"), ("import", "mode"), ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
+        ("set", "server"), ("super", "read"), ("cap", "drop"), ("cap", "lints"), ("cluster", "roles"),
+        ("node", "roles"), ("proxy", "protocol"), ("proxy", "headers"), ("run", "id"), ("run", "name"),
+        ("run", "date"), ("run", "mode"), ("run", "time"), ("run", "type"), ("do", "eval"), ("eval", "every"),
+        ("eval", "batch"), ("eval", "steps"), ("remote", "time"), ("consumer", "group"), ("exclude", "group"),
+        ("cert", "name"), ("expose", "gc"), ("preserve", "symlinks"), ("starting", "token"),
+        ("continuation", "token"), ("next", "token"), ("new", "tokens"), ("num", "tokens"), ("max", "tokens"),
+        ("min", "tokens"), ("batched", "tokens"), ("run", "number"), ("home", "page"), ("policy", "type"),
+        ("load", "factor"), ("load", "average"), ("load", "format"), ("load", "balancing"),
+        ("load", "balancer"), ("system", "log"), ("system", "pods"), ("system", "prompt"),
+        ("secrets", "cache"), ("secrets", "caching"), ("token", "cache"), ("import", "mode"),
+        ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
     }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""
@@ -150,7 +155,9 @@ TRIFLES: Final = words(
     """
 )
 """What may be tidied away, counted anew or sent without harm: `--drop-duplicates`, `--reset-stats`."""
-LISTED: Final = words("annotation annotations column columns field fields label labels metric metrics tag tags")
+LISTED: Final = words(
+    "annotation annotations column columns field fields label labels metric metrics tag tags"
+)
 LISTS: Final = words("allowlist denylist whitelist blacklist")
 """What is told of these is chosen by a list: `--metric-labels-allowlist`."""
 LENIENT: Final = words(
@@ -174,8 +181,8 @@ GAUGES: Final = words(
 WATCHING: Final = words("watch check test validate show print list poll")
 """A name that begins so says what is looked at; a plain word behind it, how."""
 TONGUES: Final = words(
-    "catalogers dialect ecosystem engine flavor flavour lang language languages lexer manager platform runtime"
-    " stack syntax target"
+    "catalogers dialect ecosystem engine flavor flavour lang language languages lexer manager platform"
+    " runtime stack syntax target"
 )
 """What stands behind these says in which language something is written: `--target node`."""
 ABOUT_DATA: Final = words("channel filter match pattern queue queues stream subject title topic topics")
@@ -183,7 +190,8 @@ ABOUT_DATA: Final = words("channel filter match pattern queue queues stream subj
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
 ROUTES: Final = words(
-    "api base context external health healthz http metrics probe public root route servlet telemetry uri url web"
+    "api base context external health healthz http metrics probe public root route servlet telemetry"
+    " uri url web"
 )
 """With `path` or `prefix` behind them these name where a server answers, not where a file lies."""
 VARIABLES: Final = re.compile(

@@ -51,7 +51,8 @@ _LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
 _SETTING_FILES: Final = tuple(
-    f"/*.{extension}" for extension in ("cnf", "conf", "ini", "json", "properties", "toml", "xml", "yaml", "yml")
+    f"/*.{extension}"
+    for extension in ("cnf", "conf", "ini", "json", "properties", "toml", "xml", "yaml", "yml")
 )
 _RUNS: Final = ("jar", "war", "py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "dll", "exe", "sh")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
@@ -148,7 +149,9 @@ def ordinary(path: str) -> str | None:
         return _relative(path, parts)
     if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
-    below = parts[2:] if parts[1] == "media" else parts[1:]  # where disks are mounted, and no folder of a site
+    below = (
+        parts[2:] if parts[1] == "media" else parts[1:]
+    )  # where disks are mounted, and no folder of a site
     if under(path, SENSITIVE) or _is_open(path, below) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
         return None
     if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
@@ -216,8 +219,8 @@ def _is_open(path: str, parts: list[str]) -> bool:
 def _domains(name: str) -> tuple[Family, ...]:
     """Return the domains above a host that are one owner's: two hosts of the nearest, three of the others.
 
-    Inside a cluster one is enough, up to the namespace, in which bare names lie, too. Buckets, that strangers own
-    beside one's own, are akin by all of their parts but one.
+    Inside a cluster one is enough, up to the namespace, in which bare names lie, too. Buckets, that strangers
+    own beside one's own, are akin by all of their parts but one.
     """
     if "." not in name:
         if name in {"any", "loopback"}:

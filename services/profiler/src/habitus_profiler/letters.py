@@ -164,7 +164,11 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS or value == "none":
         return letters not in _COMMANDS and _is_mild_alone(command, letters)
-    is_valued = value in (_GIVEN if letters != "X" else _WORDS) and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
+    is_valued = (
+        value in (_GIVEN if letters != "X" else _WORDS)
+        and len(letters) == 1
+        and letters in VALUED.get(_stem(command), ())
+    )
     if is_valued or value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
     if value in {"amount", "digit", "number"}:
@@ -175,11 +179,13 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     if len(letters) > 1:
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return value in {"word", "place"} and _is_mild_alone(command, letters)
-    if command in _FAR_REACHING:
-        return False
+    return command not in _FAR_REACHING and letters in _taking(command, value)
+
+
+def _taking(command: str, value: str) -> frozenset[str]:
     if _stem(command) in SWITCHES:
-        return letters in (_NAMED_WITH_WORD if value == "word" else _NAMED_WITH_PLACE)
-    return letters in (_WITH_WORD if value == "word" else _WITH_PLACE)
+        return _NAMED_WITH_WORD if value == "word" else _NAMED_WITH_PLACE
+    return _WITH_WORD if value == "word" else _WITH_PLACE
 
 
 def _is_mild_alone(command: str, letters: str) -> bool:

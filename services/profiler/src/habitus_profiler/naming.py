@@ -11,12 +11,12 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from habitus_profiler.hazards import (
+    ABOUT_DATA,
     AMOUNTS,
     BOUNDS,
     CODE,
     COUNTED,
     CREDENTIALS,
-    ABOUT_DATA,
     DESCRIPTIONS,
     DOORS,
     ENDINGS,
@@ -26,9 +26,9 @@ from habitus_profiler.hazards import (
     KEYED,
     LEAVING_OUT,
     LENIENT,
+    LEVELS,
     LISTED,
     LISTS,
-    LEVELS,
     LOADING,
     LOOKS,
     NAMES,
@@ -96,7 +96,7 @@ def names_obeyed(flag: str) -> bool:
 
 
 def names_left_out(flag: str) -> bool:
-    """Say whether what stands behind a flag is left alone: `--exclude-dir`; not `--exclude-from`, which is read."""
+    """Say whether what stands behind a flag is left alone: `--exclude-dir`, not `--exclude-from`."""
     parts = parts_of(flag)
     return not LEAVING_OUT.isdisjoint(parts) and parts[-1] not in _LISTED and CODE.isdisjoint(parts)
 
@@ -128,7 +128,9 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     if harms(parts, value) and not _means_no_harm(parts, value):
         return False
     if value in _FIGURES:
-        return value == "amount" or parts[-1] == "port" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
+        return (
+            value == "amount" or parts[-1] == "port" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
+        )
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(ENDINGS)
     return value != "word" or _describes(parts) or not _takes_code(parts)

@@ -125,9 +125,10 @@ ASKING: Final = frozenset(
 
 TAME: Final = words(
     """
-    nslookup getent pg_isready basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
-    getconf grep gunzip gzip head jq let local ls md5sum mkdir nl nproc paste pgrep pidof pwd readlink
-    readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq wc zcat zgrep
+    basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
+    getconf getent grep gunzip gzip head jq let local ls md5sum mkdir nl nproc nslookup paste pg_isready pgrep
+    pidof pwd readlink readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq
+    wc zcat zgrep
     """
 )
 """Commands that read, print, pack or make folders: on what they do so is a slot of its own."""

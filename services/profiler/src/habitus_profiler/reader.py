@@ -59,6 +59,7 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
 _MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 _ANYWHERE: Final = Slot("remote", "any")
 
@@ -112,8 +113,8 @@ class Reader:
     def arguments(self, name: str, words: Sequence[str], prefix: str, depth: int) -> None:
         """Read what stands behind the program `name`."""
         flag, plain, script = "", 0, ""
-        sets_mode = name == "chmod"
         interprets = name in CODE_FLAGS or name in SHELLS
+        reads_as = name if _SETS_MODE.isdisjoint(words) else "chmod"
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
@@ -128,22 +129,23 @@ class Reader:
             if word[:1] != "-":
                 self.add(loaded(given, flag, word))
             self.add(told_together(words[at - 1] if at else "", word))
-            sets_mode = sets_mode or word.lstrip("-") == "chmod"
-            if sets_mode and _MODE.match(word):
-                self.take(Token("mode", word, _mode(word)))
-            elif is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
+            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
-                self.word(name, flag, word, prefix, plain)
+                self.word(reads_as, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
-                flag, equals, value = word.partition("=")
-                if name in TALKERS and is_known_switch(name, word):
-                    flag = ""  # what stands behind a switch may be a host
-                if equals:
-                    self.add(loaded(given, flag, value))
-                    flag = ""  # it has what it takes
+                flag = self.flagged(name, given, word)
             else:
                 flag, plain = "", plain + ("=" not in word)
+
+    def flagged(self, name: str, given: str, word: str) -> str:
+        """Read what a flag has with it; return the flag that the next argument stands behind, if it may."""
+        flag, equals, value = word.partition("=")
+        if equals:
+            self.add(loaded(given, flag, value))
+        # What stands behind a switch of a program that reaches may be a host.
+        is_done = equals or (name in TALKERS and is_known_switch(name, word))
+        return "" if is_done else flag
 
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
@@ -151,6 +153,8 @@ class Reader:
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
+        elif name == "chmod" and _MODE.match(word):
+            self.take(Token("mode", word, _mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
             self.take(_argument(name, flag, word), prefix, given_by)
@@ -192,7 +196,10 @@ class Reader:
 
     def handed(self, words: Sequence[str], at: int, depth: int) -> bool:
         """Read code that any program hands on (`uv run python -c …`); False when this word begins none."""
-        name, flag = program(words[at]), words[at + 1] if at + 1 < len(words) else ""
+        flag = words[at + 1] if at + 1 < len(words) else ""
+        if flag[:1] != "-" or words[at][:1] == "-":
+            return False
+        name = program(words[at])
         if not (flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag))):
             return False
         self.command(words[at:], depth)

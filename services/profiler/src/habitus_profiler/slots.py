@@ -11,7 +11,7 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is, what
-  writes into a place (`>`) where another one does that writes there (`>>`), or where only data lie that are known;
+  writes into a place (`>`) where another one does that writes there (`>>`), or where known data lie;
 - `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
   `scheme`: so is the enciphered one of a known one;
 - `sql`: who gave any verb may read, who writes rows one way may write them another;

@@ -17,12 +17,13 @@ _WHOLE: Final = words(
 )
 _PARTS: Final = words(
     """
-    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid backdoor
-    chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval exec execute
-    flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
-    locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
-    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown slaveof sudoers
-    superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet wheel
+    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid
+    backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval
+    exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore
+    kubeconfig locked masters miner passwd password passwords portforward priv privileged privileges privkey
+    privs ransom replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown
+    slaveof sudoers superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet
+    wheel
     """
 )
 _STARTS: Final = (
@@ -30,8 +31,9 @@ _STARTS: Final = (
 )  # fmt: skip
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
-    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|remote[-_](?:console|shell|command)|port-forward"
-    r"|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command"
+    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%"
+    r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(

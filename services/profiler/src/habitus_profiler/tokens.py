@@ -45,7 +45,9 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
-_BUCKETS: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"})
+_BUCKETS: Final = frozenset(
+    {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
+)
 """Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
 _NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
 """`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
