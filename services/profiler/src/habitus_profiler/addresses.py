@@ -21,6 +21,7 @@ _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?$")
 _MIN_SUFFIX_LABELS: Final = 2
 _LONGEST_OWNER: Final = 64
+_STABLE_PORTS: Final = 32768
 
 # Under these, neighbours belong to strangers: a suffix learned from two of them says nothing.
 _SHARED: Final = words(
@@ -54,7 +55,6 @@ _ZONES: Final = words(
     va vc ve vg vn vu ws ye za zm zw
     """
 )
-# Names that somebody gives inside a cluster or a company, not for money and for good.
 # Where many owners' images, models and sources lie, the first folder is the owner.
 _OWNED_BELOW: Final = words(
     """
@@ -63,6 +63,16 @@ _OWNED_BELOW: Final = words(
     codeload.github.com huggingface.co hf.co gist.github.com
     """
 )
+_BUCKETS: Final = frozenset(
+    {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
+)
+"""Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
+# Names that Kubernetes puts before its labels, and those among them that are hosts.
+_LABELS: Final = ("k8s.io", "kubernetes.io")
+_SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.gcr.io"})
+_NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
+"""`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
+# Names that somebody gives inside a cluster or a company, not for money and for good.
 _INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
 # Whatever stands below these, a stranger may own the neighbour.
 _SHARED_BELOW: Final = (
@@ -71,13 +81,11 @@ _SHARED_BELOW: Final = (
 )  # fmt: skip
 
 
-_LABELS: Final = ("k8s.io", "kubernetes.io")
-_SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.gcr.io"})
-
-
-def is_label(name: str) -> bool:
-    """Say whether a dotted name before a slash is whose label it is, no host: `app.kubernetes.io/name`."""
-    return name.endswith(_LABELS) and name not in _SERVED
+def is_no_host(text: str) -> bool:
+    """Say whether a file, a measure or a label (`app.kubernetes.io/name`) is only spelt as a host is."""
+    name, slash, _ = text.partition("/")
+    is_label = slash and name.endswith(_LABELS) and name not in _SERVED
+    return bool(is_label) or _NO_HOST.match(text) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -152,8 +160,13 @@ def is_full_name(text: str) -> bool:
     return text.rstrip(".").rpartition(".")[2].lower() in _ZONES
 
 
-def owner_of(remote: str, path: str) -> str:
-    """Return a remote with the folder that names its owner, where one host holds many owners' things."""
+def owner_of(remote: str, scheme: str, path: str) -> str:
+    """Return a remote with the folder that names its owner, where one host holds many owners' things.
+
+    A bucket is known with its scheme.
+    """
+    if scheme in _BUCKETS and "." not in remote:
+        return f"{scheme}:{remote}"
     owner = path.strip("/").partition("/")[0].lower()
     return f"{remote}/{owner[:_LONGEST_OWNER]}" if owner and remote in _OWNED_BELOW else remote
 
@@ -164,6 +177,13 @@ def suffix_of(name: str) -> str | None:
     if suffix.count(".") + 1 < _MIN_SUFFIX_LABELS or suffix in _SHARED or suffix.endswith(_SHARED_BELOW):
         return None
     return None if parsed(name) else suffix
+
+
+def port_of(remote: str, port: int | None) -> str:
+    """Return the text of a port behind a remote: one that the kernel gave says nothing."""
+    if port is None:
+        return ""
+    return ":<port>" if port >= _STABLE_PORTS or remote == "loopback" else f":{port}"
 
 
 def is_domain(name: str) -> bool:

@@ -90,6 +90,10 @@ _REGEX: Final = re.compile(
 _WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
+_ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
+_COLON: Final = re.compile(
+    r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
+)
 
 
 def value_of(kind: str, text: str) -> Value:
@@ -109,6 +113,12 @@ def value_of(kind: str, text: str) -> Value:
     # A name of code is none, nor is what is written in marks of code.
     is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text) and not _CLASS.match(text)
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
+
+
+def attached(token: str) -> tuple[str, str]:
+    """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
+    match = _ATTACHED.match(token) or _COLON.match(token)
+    return (match[1], match[2]) if match else (token, "")
 
 
 def is_switch(flag: str) -> bool:

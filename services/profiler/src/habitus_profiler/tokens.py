@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from habitus_profiler.addresses import is_full_name, is_label, is_name, owner_of, parsed, remote_of
+from habitus_profiler.addresses import is_full_name, is_name, is_no_host, owner_of, parsed, port_of, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import is_mild
+from habitus_profiler.flags import attached, is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
 from habitus_profiler.paths import classed, extension_of, is_code, is_program
 from habitus_profiler.slots import Slot
@@ -22,10 +22,7 @@ from habitus_profiler.volatile import is_hex_id, kind_of, softened
 MAX_TOKEN: Final = 4096
 _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
-_STABLE_PORTS: Final = 32768
 _LAST_PORT: Final = 65535
-
-
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _WRAPPER: Final = re.compile(
     r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
@@ -45,12 +42,6 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
-_BUCKETS: Final = frozenset(
-    {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
-)
-"""Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
-_NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
-"""`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -107,8 +98,10 @@ def _url(token: str, depth: int) -> Token | None:
         return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
-    owner = f"{scheme}:{remote}" if scheme in _BUCKETS and "." not in remote else owner_of(remote, parts.path)
-    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", owner)]
+    slots = [
+        *(() if is_near else (Slot("scheme", scheme),)),
+        Slot("remote", owner_of(remote, scheme, parts.path)),
+    ]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
@@ -117,7 +110,7 @@ def _url(token: str, depth: int) -> Token | None:
     slots.extend(_queried(parts.query))
     user = "<credentials>@" if parts.username or parts.password else ""
     tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
-    return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
+    return Token("url", f"{scheme}://{user}{remote}{port_of(remote, port)}{tail}", tuple(slots))
 
 
 def _query(query: str) -> str:
@@ -129,12 +122,6 @@ def _queried(query: str) -> list[Slot]:
     """Return the hosts of URLs that a query holds: `?next=https://a.example/`."""
     found = (typed(value, _MAX_DEPTH) for value in re.split("[&=]", query) if "://" in value)
     return [slot for token in found for slot in token.slots if slot.kind == "remote"]
-
-
-def _port(remote: str, port: int | None) -> str:
-    if port is None:
-        return ""
-    return ":<port>" if port >= _STABLE_PORTS or remote == "loopback" else f":{port}"
 
 
 def _address(token: str, depth: int) -> Token | None:
@@ -152,7 +139,7 @@ def _address(token: str, depth: int) -> Token | None:
     if parsed(host) is None:
         return None
     remote = remote_of(host)
-    return Token("ip", f"<{remote}>{_port(remote, port)}", (Slot("remote", remote),))
+    return Token("ip", f"<{remote}>{port_of(remote, port)}", (Slot("remote", remote),))
 
 
 def _wrapped(token: str, depth: int) -> Token | None:
@@ -185,31 +172,19 @@ def _flag(token: str, depth: int) -> Token | None:
         return Token("flag", token) if token in {"-", "--"} else None
     name, equals, value = token.partition("=")
     if not equals:
-        name, value = _attached(token)
+        name, value = attached(token)
     name = softened(name)
     slot = Slot("flag", name)
     if not value:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
-    amount = value[1:] if value[0] == "-" and value[1:2].isdigit() else value
+    amount = value.removeprefix("-") if value[1:2].isdigit() else value
     inner = typed(amount, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
     if inner.kind == "path" and tells_nothing(name, value):
         inner, value = Token("text", inner.text), "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
-
-
-_ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
-_COLON: Final = re.compile(
-    r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
-)
-
-
-def _attached(token: str) -> tuple[str, str]:
-    """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
-    match = _ATTACHED.match(token) or _COLON.match(token)
-    return (match[1], match[2]) if match else (token, "")
 
 
 def _assignment(token: str, depth: int) -> Token | None:
@@ -264,13 +239,9 @@ def _host_path(token: str, depth: int) -> Token | None:
     name = host.partition(":")[0]
     if not slash or not host or not (is_full_name(name) or name == "localhost" or parsed(name)):
         return None
-    if is_label(name):
+    if is_no_host(token):
         return Token("text", softened(token))
-    found = _url(f"none://{token}", depth)
-    if found is None:
-        return None
-    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
-    return Token("url", found.text.removeprefix("none://"), slots)
+    return _schemeless("", token, depth)
 
 
 def _blob(token: str, depth: int) -> Token | None:
@@ -293,13 +264,13 @@ def _mode(token: str, depth: int) -> Token | None:
 
 def _host(token: str, depth: int) -> Token | None:
     host, _, rest = token.partition(":")
-    if is_program(token) or _NO_HOST.match(token):  # `worker.py` is no host in Paraguay
+    if is_program(token) or is_no_host(token):  # `worker.py` is no host in Paraguay
         return None
     ported = _PORTED.match(token)
     is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
     if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
-        return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
+        return Token("host", remote + port_of(remote, int(ported[2])), (Slot("remote", remote),))
     if not is_full_name(host) and host != "localhost":
         return None
     remote = remote_of(host)
@@ -321,11 +292,16 @@ def _behind_at(token: str, depth: int) -> Token | None:
     match = _EASY.match(token)
     if match is None or depth >= _MAX_DEPTH:
         return None
-    found = _url(f"none://{token[match.end() :]}", depth)
+    return _schemeless(match[0], token[match.end() :], depth)
+
+
+def _schemeless(before: str, url: str, depth: int) -> Token | None:
+    """Read a URL that goes without its scheme."""
+    found = _url(f"none://{url}", depth)
     if found is None:
         return None
     slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
-    return Token("url", match[0] + found.text.removeprefix("none://"), slots)
+    return Token("url", before + found.text.removeprefix("none://"), slots)
 
 
 def _behind_colon(token: str, depth: int) -> Token | None:
