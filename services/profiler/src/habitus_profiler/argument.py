@@ -63,7 +63,9 @@ def _is_mild_before(program: str, flag: str, behind: str) -> bool:
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
         return is_mild(flag, "none", program)
-    loads = (flag in LOAD_FLAGS or flag in LOADERS.get(program, ())) and not _is_built_in(flag, behind)
+    if _is_built_in(flag, behind):
+        return is_mild(flag, "format", program)
+    loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
 

@@ -123,6 +123,8 @@ def above(kind: str, value: str) -> tuple[str, ...]:
 
     For settings it is the code that runs in their folder: who can write there has both.
     """
+    if kind == "remote" and is_internal(value):
+        return (value.partition(".")[0],)  # a Service by its whole name
     if kind == "path" and value.endswith(_SETTING_FILES) and ordinary(value):
         folder = value.rpartition("/")[0]
         return (*(f"{folder}/*.{extension}" for extension in _RUNS), *_standing_for(kind, value))
