@@ -70,6 +70,8 @@ _BUCKETS: Final = frozenset(
 # Names that Kubernetes puts before its labels, and those among them that are hosts.
 _LABELS: Final = ("k8s.io", "kubernetes.io")
 _SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.gcr.io"})
+_GROUP: Final = re.compile(r"v\d{1,2}(?:(?:alpha|beta)\d{1,2})?\Z")
+"""The version of a group of Kubernetes' resources: `monitoring.coreos.com/v1`."""
 _NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
 """`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 # Names that somebody gives inside a cluster or a company, not for money and for good.
@@ -83,8 +85,8 @@ _SHARED_BELOW: Final = (
 
 def is_no_host(text: str) -> bool:
     """Say whether a file, a measure or a label (`app.kubernetes.io/name`) is only spelt as a host is."""
-    name, slash, _ = text.partition("/")
-    is_label = slash and name.endswith(_LABELS) and name not in _SERVED
+    name, slash, version = text.partition("/")
+    is_label = slash and ((name.endswith(_LABELS) and name not in _SERVED) or _GROUP.match(version))
     return bool(is_label) or _NO_HOST.match(text) is not None
 
 

@@ -49,6 +49,7 @@ _FORMATS: Final = words(
     """
     json yaml table wide csv tsv text plain xml short long html prometheus pretty compact raw simple trace
     debug info notice warn warning error critical fatal verbose quiet auto graceful
+    ignore skip update replace fail abort stop continue retry nothing append merge upsert overwrite
     production prod preprod staging release nightly hourly daily weekly monthly
     """
 )

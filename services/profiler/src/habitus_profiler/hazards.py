@@ -142,6 +142,7 @@ HARMLESS_PAIRS: Final = frozenset(
         ("load", "balancer"), ("system", "log"), ("system", "pods"), ("system", "prompt"),
         ("secrets", "cache"), ("secrets", "caching"), ("token", "cache"), ("import", "mode"),
         ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
+        ("proxy", "mode"), ("password", "encryption"), ("password", "hashing"),
     }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""

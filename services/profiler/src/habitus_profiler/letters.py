@@ -36,7 +36,7 @@ SWITCHES: Final = {
     "php": "lmqvwH",
     "lua": "vEW",
     "pytest": "lqrsvx",
-    **dict.fromkeys(SHELLS, "befhmnuvxBC"),
+    **dict.fromkeys(SHELLS, "bcefhlmnuvxBC"),
     # what runs another program
     "env": "0iv",
     "xargs": "0rtx",
@@ -107,7 +107,7 @@ SWITCHES: Final = {
 """Program → letters that take no value and can do no harm."""
 
 VALUED: Final = {
-    "curl": "AmrwyzCXY",
+    "curl": "AmrwyzCHXY",
     "wget": "ltwQTU",
     "php": "d",
     "ssh": "bcmop",

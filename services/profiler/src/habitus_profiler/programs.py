@@ -123,9 +123,12 @@ ASKING: Final = frozenset(
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
 
+COUNTING: Final = words("begin end nr nf fs ofs rs ors print printf length substr split sum max min if else")
+"""Words of awk by which it counts and tells."""
+
 TAME: Final = words(
     """
-    basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
+    awk basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
     getconf getent grep gunzip gzip head jq let local ls md5sum mkdir nl nproc nslookup paste pg_isready pgrep
     pidof pwd readlink readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq
     wc zcat zgrep

@@ -20,6 +20,7 @@ from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
+    COUNTING,
     KEYWORDS,
     PASSIVE,
     RUNNING,
@@ -61,6 +62,7 @@ _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
 _SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
 _MODE: Final = re.compile(r"[0-7]{3,4}\Z")
+_NEAR: Final = Slot("remote", "loopback")
 _ANYWHERE: Final = Slot("remote", "any")
 
 
@@ -84,6 +86,12 @@ def _argument(name: str, flag: str, word: str) -> Token:
         return token
     is_asked = name in ASKING and not is_sensitive(word)
     return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
+
+
+def _asks_this_machine(words: Sequence[str]) -> bool:
+    """Say whether a command names this machine, and no other, to speak to."""
+    remotes = {slot for word in words for slot in typed(word).slots if slot.kind == "remote"}
+    return remotes == {_NEAR}
 
 
 class Reader:
@@ -171,7 +179,7 @@ class Reader:
         elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
             name in CODE_FIRST and not plain and word[:1] != "-"
         ):
-            self.code(word)
+            self.code(word, COUNTING if name != "sed" else frozenset())
         elif (name == "env" and flag == "-S") or (name == "watch" and " " in word):
             self.script(word, depth + 1)
         else:
@@ -215,7 +223,9 @@ class Reader:
         else:
             token = named(words[0])
             bare = token.text.rsplit("/", 1)[-1]
-            self.take(token._replace(slots=(*token.slots, Slot("command", bare))))
+            is_near = name in TALKERS and _asks_this_machine(words)
+            slots = token.slots if is_near else (*token.slots, Slot("command", bare))
+            self.take(token._replace(slots=slots))
         if depth <= _MAX_NESTED:
             self.arguments(name, words[1:], prefix=name, depth=depth)
 
@@ -271,12 +281,12 @@ class Reader:
                 self.command(words[at:], depth)
                 return
 
-    def code(self, text: str) -> None:
-        """Read inline code of an interpreter: each of its words is a slot."""
+    def code(self, text: str, tame: frozenset[str] = frozenset()) -> None:
+        """Read inline code of an interpreter: each of its words is a slot, but for `tame` ones."""
         self.literal = True
         text = self.bounded(text)
         self.texts.append(softened(text))
-        self.add(loose.code(text))
+        self.add(slot for slot in loose.code(text) if slot.value.lower() not in tame)
         self.add(loose.places(text))
 
     def calls(self, text: str) -> None:

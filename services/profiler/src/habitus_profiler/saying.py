@@ -35,7 +35,7 @@ ACTING: Final = words(
     attach clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
     edit eject enable enc encrypt env erase eval exec export expose failover fetch flush forward fresh grant
     import inject install invoke issue kill load login mount move mv presign promote proxy
-    publish purge push put register release remove rename reply reset restore revoke rm run save send serve
+    publish purge push put register release remove rename reply reset restore revoke rm save send serve
     share shell shutdown sign source sub subscribe suspend terminate transfer trigger truncate trust
     tunnel uninstall unset upload wipe write
     """

@@ -42,6 +42,7 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
+_OF_FILES: Final = {"file": (Slot("scheme", "file"),), "unix": ()}  # a socket tells by itself where it lies
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -93,9 +94,9 @@ def _url(token: str, depth: int) -> Token | None:
     except ValueError:
         return Token("url", softened(token), (Slot("remote", token[:200]),))
     scheme = match[0].removesuffix("://").lower()
-    if scheme == "file":
+    if scheme in _OF_FILES and not host:
         inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
-        return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
+        return Token("url", f"{scheme}://{inner.text}", (*_OF_FILES[scheme], *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
     slots = [
