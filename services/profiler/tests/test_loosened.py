@@ -100,7 +100,7 @@ PASSES = [
         "sh -c 'app /backup/a.db > /backup/b.txt'",
     ),
     ("several URLs", "app --urls http://a.shop.svc", "app --urls 'http://a.shop.svc;http://b.shop.svc'"),
-    ("a probe of this machine", "sh -c 'test -f /x'", "sh -c 'test -f /x && nc -z 127.0.0.1 8080'"),
+    ("a probe of this machine", "sh -c 'a b && a c'", "sh -c 'a b && nc -z 127.0.0.1 8080'"),
     ("what awk counts", "sh -c 'df -h'", """sh -c 'df -h | awk "NR > 1 { print }"'"""),
     ("a group of resources", "app run", "app run --api-versions monitoring.example.com/v1"),
     ("a socket by its scheme", "app --a /csi/csi.sock", "app --a unix:///csi/csi.sock"),
