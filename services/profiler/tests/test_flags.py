@@ -63,7 +63,7 @@ HARMFUL = [
     ("-k", ""),
     ("--include", "*"),
     ("-lvnp", "4444"),
-    ("-R", ""),
+    ("-A", ""),
     ("-e", "id"),
     ("disable_functions=", "off"),
     ("StrictHostKeyChecking=", "no"),

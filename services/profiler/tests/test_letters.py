@@ -44,7 +44,7 @@ NEWS = [
     ("hdfs", "-rm", ""),
     ("backup", "-k", ""),
     ("backup", "-u", "root"),
-    ("backup", "-c", "/etc/backup/x.conf"),
+    ("backup", "-c", "/etc/other/x.conf"),
     ("socat", "-x", ""),
 ]
 

@@ -125,7 +125,23 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", None), ("1.2", None), ("1.3", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.3", None), ("1.4", "novel-slot")):
+        with monkeypatch.context() as patch:
+            patch.setattr(snapshot, "SCHEMA", schema)
+            data = snapshot.sealed(profile, "s")
+        again = snapshot.parsed(data, LIMITS, RULE, "s")
+        assert verdict(again, asked, vector_of) == expected, schema
+
+
+def test_a_snapshot_of_before_keeps_buckets_owners_and_trees_as_no_news(vector_of, monkeypatch):
+    """They were known by other slots then."""
+    line = ["app", "s3://corp-data/a", "--image=quay.io/corp/a", "--map=shop/a"]
+    profile = learned(vector_of, execed(line, name="app"), execed(["app", "other/a"], name="app"))
+    for leaf in profile.leaves():
+        leaf.slots.seen["remote"] = {"corp-data", "quay.io"}
+        leaf.slots.seen["tree"] = {"other"}
+    asked = execed([*line, "--workers", "2"], name="app")
+    for schema, expected in (("1.3", None), ("1.4", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")

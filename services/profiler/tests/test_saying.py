@@ -20,7 +20,7 @@ QUIET = [
     "mc replicate status store/c",
 ]
 OPEN = [
-    "mc retention compliance store/c",  # neither asks nor acts
+    "mc retention compliance governance store/c",  # neither asks nor acts
     "mc share list",  # an act stays one beside a question
     "mc rm store/c",
     "mc share download store/c",

@@ -20,6 +20,8 @@ _NETWORK_BITS: Final = {4: 24, 6: 64}
 _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?$")
 _MIN_SUFFIX_LABELS: Final = 2
+_LONGEST_OWNER: Final = 64
+_STABLE_PORTS: Final = 32768
 
 # Under these, neighbours belong to strangers: a suffix learned from two of them says nothing.
 _SHARED: Final = words(
@@ -53,6 +55,25 @@ _ZONES: Final = words(
     va vc ve vg vn vu ws ye za zm zw
     """
 )
+# Where many owners' images, models and sources lie, the first folder is the owner.
+_OWNED_BELOW: Final = words(
+    """
+    docker.io registry-1.docker.io index.docker.io quay.io ghcr.io gcr.io lscr.io public.ecr.aws
+    registry.gitlab.com github.com gitlab.com bitbucket.org codeberg.org raw.githubusercontent.com
+    codeload.github.com huggingface.co hf.co gist.github.com
+    """
+)
+_BUCKETS: Final = frozenset(
+    {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
+)
+"""Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
+# Names that Kubernetes puts before its labels, and those among them that are hosts.
+_LABELS: Final = ("k8s.io", "kubernetes.io")
+_SERVED: Final = frozenset({"registry.k8s.io", "dl.k8s.io", "pkgs.k8s.io", "k8s.gcr.io"})
+_GROUP: Final = re.compile(r"v\d{1,2}(?:(?:alpha|beta)\d{1,2})?\Z")
+"""The version of a group of Kubernetes' resources: `monitoring.coreos.com/v1`."""
+_NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
+"""`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 # Names that somebody gives inside a cluster or a company, not for money and for good.
 _INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
 # Whatever stands below these, a stranger may own the neighbour.
@@ -60,6 +81,13 @@ _SHARED_BELOW: Final = (
     ".amazonaws.com", ".cloudapp.azure.com", ".core.windows.net", ".googleusercontent.com", ".aliyuncs.com",
     ".myqcloud.com", ".in-addr.arpa", ".ip6.arpa",
 )  # fmt: skip
+
+
+def is_no_host(text: str) -> bool:
+    """Say whether a file, a measure or a label (`app.kubernetes.io/name`) is only spelt as a host is."""
+    name, slash, version = text.partition("/")
+    is_label = slash and ((name.endswith(_LABELS) and name not in _SERVED) or _GROUP.match(version))
+    return bool(is_label) or _NO_HOST.match(text) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -134,12 +162,37 @@ def is_full_name(text: str) -> bool:
     return text.rstrip(".").rpartition(".")[2].lower() in _ZONES
 
 
+def owner_of(remote: str, scheme: str, path: str) -> str:
+    """Return a remote with the folder that names its owner, where one host holds many owners' things.
+
+    A bucket is known with its scheme.
+    """
+    if scheme in _BUCKETS and "." not in remote:
+        return f"{scheme}:{remote}"
+    owner = path.strip("/").partition("/")[0].lower()
+    return f"{remote}/{owner[:_LONGEST_OWNER]}" if owner and remote in _OWNED_BELOW else remote
+
+
 def suffix_of(name: str) -> str | None:
     """Return the domain above a host, where its neighbours may be trusted alike, else None."""
     suffix = name.partition(".")[2]
     if suffix.count(".") + 1 < _MIN_SUFFIX_LABELS or suffix in _SHARED or suffix.endswith(_SHARED_BELOW):
         return None
     return None if parsed(name) else suffix
+
+
+def port_of(remote: str, port: int | None) -> str:
+    """Return the text of a port behind a remote: one that the kernel gave says nothing."""
+    if port is None:
+        return ""
+    return ":<port>" if port >= _STABLE_PORTS or remote == "loopback" else f":{port}"
+
+
+def is_domain(name: str) -> bool:
+    """Say whether a host is itself a domain that one owner has: `shop.example`."""
+    labels = name.count(".") + 1
+    shared = name in _SHARED or name in _OWNED_BELOW or name.endswith(_SHARED_BELOW)
+    return labels == _MIN_SUFFIX_LABELS and not shared and not name.rpartition(".")[2].isdigit()
 
 
 def is_internal(name: str) -> bool:

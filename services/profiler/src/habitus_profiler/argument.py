@@ -10,8 +10,9 @@ from habitus_profiler.addresses import parsed, remote_of
 from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
 from habitus_profiler.grades import graded, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
-from habitus_profiler.naming import Value, names_obeyed
+from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
 from habitus_profiler.programs import (
+    BUILT_IN,
     HOST_FLAGS,
     LOAD_FLAGS,
     LOADERS,
@@ -57,11 +58,13 @@ def is_mild_flag(program: str, flag: str, behind: str) -> bool:
 def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     value: Value = graded(typed(behind), behind) if behind else "none"
     if is_own(program, behind) or (behind[:1] == "/" and tells_nothing(flag, behind)):
-        return is_mild(flag, "format", program)
+        return is_mild(flag, "format", program) and (flag[:2] != "--" or is_mild(flag, "none", program))
     if flag in HOST_FLAGS and value in {"place", "word"} and not _is_next(behind):
         value = "place"  # a plain word is a host here, and a slot of its own
     if value == "none" or (is_switch(flag) and value not in {"on", "off"}) or _is_next(behind):
         return is_mild(flag, "none", program)
+    if _is_built_in(flag, behind):
+        return is_mild(flag, "format", program)
     loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
@@ -71,6 +74,8 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
 
     Not SQL, whose verbs are slots, nor what behind one letter (`-r gs://…`) is a place that tells by itself.
     """
+    if _is_built_in(flag, word):
+        return
     if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
         token = typed(word)
         tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
@@ -81,21 +86,31 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
             yield Slot("load", token.text[:_LONGEST_LOAD])
 
 
+def _is_built_in(flag: str, word: str) -> bool:
+    """Say whether a word names no code of one's own: a pool of workers, a switch of Python (`-X dev`)."""
+    return word in BUILT_IN or (flag == "-X" and word.isidentifier())
+
+
 def told(flag: str, word: str) -> Iterator[Slot]:
     """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
     name, equals, value = word.partition("=")
     said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
-    yield from (Slot("word", found) for found in telling(said))
+    given_by = name if equals else flag
+    words = telling(said)
+    if words and not names_left_out(given_by):
+        yield from (Slot("word", found) for found in words)
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
     if switch:
         yield Slot("switch", switch)
     if ":" in said:
-        yield from _led(name if equals else flag, said)
+        yield from _led(given_by, said)
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
-    top, slash, _ = word.partition("/")
-    if slash and _TREE.match(top):  # spelt as a relative path: a branch's kind, a store's tree
+    top, slash, _ = said.partition("/")
+    if (
+        slash and top and _TREE.match(top) and not names_data(given_by)
+    ):  # spelt as a relative path: a branch's kind, a store's tree
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)

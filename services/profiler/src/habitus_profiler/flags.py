@@ -14,6 +14,7 @@ from typing import Final
 from habitus_profiler.hazards import FEATURES, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
 from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
+from habitus_profiler.programs import RUNNING
 from habitus_profiler.words import words
 
 # Names that in every common tool change how much is said or how long is waited, and nothing else.
@@ -43,14 +44,18 @@ _SWITCHES: Final = words(
 IDLE_FLAGS: Final = words("--version -version -V -v -vv --help -help -h --info version help")
 """Arguments by which a program that is given nothing else only tells of itself."""
 
-# Values that say how something is told, whatever the flag.
+# Values that say how something is told, or for which stage or time, whatever the flag.
 _FORMATS: Final = words(
     """
     json yaml table wide csv tsv text plain xml short long html prometheus pretty compact raw simple trace
     debug info notice warn warning error critical fatal verbose quiet auto graceful
+    ignore skip update replace fail abort stop continue retry nothing append merge upsert overwrite
+    production prod preprod staging release nightly hourly daily weekly monthly
     """
 )
-_ON: Final = words("true yes on always required require full strict")
+_ON: Final = words(
+    "true yes on always required require full strict tlsv1.2 tlsv1.3 tls1.2 tls1.3 tls12 tls13 verify-full"
+)
 _OFF: Final = words("false no off never none disabled optional")
 _BY_WORD: Final[dict[str, Value]] = {
     **dict.fromkeys(_FORMATS, "format"),
@@ -65,6 +70,9 @@ _LETTERED: Final = re.compile(r"-[DEPX][a-z_]{2}")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
 _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
+_STREAM: Final = re.compile(r"(?:-|stdin|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+)\Z")
+_SETTINGS: Final = frozenset({"conf", "config", "configuration", "policy", "rules", "settings"})
+"""What stands behind these is obeyed: from a stream it is whatever somebody sends."""
 _CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
@@ -73,9 +81,20 @@ _BY_KIND: Final[dict[str, Value]] = {
 }
 _FIGURES: Final = re.compile(r"[+-]?\d[\d.,:x/%*+-]*\Z")
 _MARKED: Final = re.compile(r"(?=.*[A-Za-z0-9])[\w.*?:+%@^~{-][\w.*?:+,=%@^~{}/-]*\$?\Z")
+_TOLD: Final = re.compile(r"\\[nrt0]|%\(\w{1,20}\)[sdr]|(?<=[\w\]])[<>]=?(?=[\w.-])|(?<=\d)[<>!]\Z")
+"""Marks of a pattern by which something is told, and of a comparison."""
 """A word with marks by which no code is written: a pattern, a range, `tag:slow`, `+faststart`."""
+_REGEX: Final = re.compile(
+    r"(?=\^|.*(?:\.[*+]|\\[dwsb.]|\[\^?\w-|\$\Z))(?!.*\$[({])[\w.*?+^()\[\]{}|\\:,=!/@%~$-]{2,200}\Z"
+)
+"""A regular expression, by its own marks; none of a shell's."""
+_WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
+_ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
+_COLON: Final = re.compile(
+    r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
+)
 
 
 def value_of(kind: str, text: str) -> Value:
@@ -83,7 +102,10 @@ def value_of(kind: str, text: str) -> Value:
     by_kind: Value | None = "none" if not text else _BY_KIND.get(kind)
     if by_kind:
         return "digit" if by_kind == "number" and len(text) == 1 else by_kind
-    if _SEPARATOR.match(text):
+    text = _TOLD.sub("0", text).strip("'\"")
+    if "|" in text and RUNNING.isdisjoint(_WORD.findall(text)):
+        text = text.replace("|", "")  # one of several words, and no pipe
+    if _SEPARATOR.match(text) or (_REGEX.match(text) and RUNNING.isdisjoint(_WORD.findall(text))):
         return "format"
     if _FIGURES.match(text):
         return "number"
@@ -92,6 +114,12 @@ def value_of(kind: str, text: str) -> Value:
     # A name of code is none, nor is what is written in marks of code.
     is_word = kind == "text" and len(text) <= _LONGEST_WORD and _MARKED.match(text) and not _CLASS.match(text)
     return _BY_WORD.get(text.lower(), "word" if is_word else "other")
+
+
+def attached(token: str) -> tuple[str, str]:
+    """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
+    match = _ATTACHED.match(token) or _COLON.match(token)
+    return (match[1], match[2]) if match else (token, "")
 
 
 def is_switch(flag: str) -> bool:
@@ -132,6 +160,8 @@ def switch_of(flag: str, text: str) -> str | None:
     name = _named(flag)
     if text in _ANYTHING and name:
         return f"{flag.rstrip('=')}=*"
+    if _STREAM.match(text) and not _SETTINGS.isdisjoint(parts_of(name)):
+        return f"{flag.rstrip('=')}=<stream>"
     value = "off" if text == "0" else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a typed token is, and what it is worth as the value of a flag or variable."""
 
+import re
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import switch_of, value_of
-from habitus_profiler.naming import Value, names_route, names_scratch
+from habitus_profiler.naming import Value, names_left_out, names_route, names_scratch
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 
@@ -16,11 +17,16 @@ _COMPOSED: Final = frozenset({"assignment", "flag", "list"})
 _TELLING: Final = frozenset({"path", "remote", "tuned"})
 """Kinds of slots that tell by themselves what a list holds."""
 _NEAR: Final = frozenset({Slot("remote", "loopback")})
-_RUN_TIME: Final = ("/run", "/var/run")
+_LONG: Final = 5
+_COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
+"""A setting that is a number: `retention.ms=86400000`."""
+_KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
+_OWN_PLACES: Final = ("/run", "/var/run", "/etc", "/usr/local/etc")
 _RUNTIMES: Final = frozenset(
     {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
+    | {"ssh", "sudo", "su", "cron", "crond", "crontab", "systemd", "udev", "apt", "security"}
 )
-"""Whoever may speak to the sockets of these owns the node."""
+"""Whoever may speak to the sockets of these owns the node; who writes their settings, the machine."""
 
 
 class Token(NamedTuple):
@@ -45,13 +51,18 @@ def graded(token: Token, text: str) -> Value:
     if token.kind in _COMPOSED and token.slots:
         kinds = {slot.kind for slot in token.slots}
         if kinds == {"tuned"} and token.kind != "list":
-            return "setting"  # also options handed on: `--v8-flags=--max-old-space-size=512`
+            return (
+                "amount" if _COUNTS.search(text) else "setting"
+            )  # also options handed on: `--v8-flags=--max-old-space-size=512`
         if token.kind != "flag":
             return "place" if kinds <= _TELLING else "other"
     return value_of(token.kind, text)
 
 
 def _of_path(token: Token, text: str) -> Value:
+    if text[:1] == ".":
+        text = text.removesuffix("/...")
+    text = text.removeprefix("file:").replace("/./", "/")
     if text in HARMLESS:
         return "format"
     if not token.slots and (" " in text or text[:1] in {"{", "["}):
@@ -62,19 +73,31 @@ def _of_path(token: Token, text: str) -> Value:
 
 
 def tells_nothing(flag: str, path: str) -> bool:
-    """Say whether what a path behind a flag names is no matter: a server's route, or scratch for scratch."""
+    """Say whether what a path behind a flag names is no matter: left out, a route, scratch for scratch."""
+    if names_left_out(flag):
+        return True
     if under(path, SCRATCH):
         return names_scratch(flag) and not is_code(path) and "/." not in path
     return names_route(flag) and not is_sensitive(path)
 
 
 def is_own(program: str, path: str) -> bool:
-    """Say whether a path is a program's own run-time file: `/run/haproxy.sock` for haproxy."""
-    base = under(path, _RUN_TIME)
+    """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
+    base = under(path, _OWN_PLACES)
     if base is None or program in _RUNTIMES or not program:
         return False
     name = path[len(base) + 1 :].partition("/")[0]
-    return "/." not in path and (name == program or name.startswith((f"{program}.", f"{program}-")))
+    stem = program.partition("-")[0]  # `grafana-server`, `otelcol-contrib`
+    if len(stem) >= _LONG and stem not in _RUNTIMES and name == stem:
+        program = stem
+    return (
+        "/." not in path
+        and not path.endswith(_KEYS)
+        and (
+            name in {program, program.removesuffix("d")}
+            or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}."))
+        )
+    )
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from habitus_profiler.addresses import is_internal, suffix_of
+from habitus_profiler.addresses import is_domain, is_internal, suffix_of
 from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, place_of, under
 from habitus_profiler.words import words
 
@@ -50,6 +50,11 @@ _WRITABLE: Final = words(
 _LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
+_SETTING_FILES: Final = tuple(
+    f"/*.{extension}"
+    for extension in ("cnf", "conf", "ini", "json", "properties", "toml", "xml", "yaml", "yml")
+)
+_RUNS: Final = ("jar", "war", "py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "dll", "exe", "sh")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
 _BELOW_ETC: Final = 2
@@ -113,13 +118,25 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
 
 
 @lru_cache(maxsize=8192)
-def above(kind: str, value: str) -> str | None:
-    """Return the value that stands for this one, too: `/srv` for a folder in it, `/reports` for reports."""
+def above(kind: str, value: str) -> tuple[str, ...]:
+    """Return the values that stand for this one, too: `/srv` for a folder in it, `/reports` for reports.
+
+    For settings it is the code that runs in their folder: who can write there has both.
+    """
+    if kind == "remote" and is_internal(value):
+        return (value.partition(".")[0],)  # a Service by its whole name
+    if kind == "path" and value.endswith(_SETTING_FILES) and ordinary(value):
+        folder = value.rpartition("/")[0]
+        return (*(f"{folder}/*.{extension}" for extension in _RUNS), *_standing_for(kind, value))
+    return _standing_for(kind, value)
+
+
+def _standing_for(kind: str, value: str) -> tuple[str, ...]:
     top = value.split("/")[1] if kind == "path" and value.startswith("/") else ""
     if top in _DATA and "*" not in value and not _is_open(value, value.split("/")[2:]):
-        return f"/{top}"
+        return (f"/{top}",)
     is_document = value.endswith(_DOCUMENTS) and top not in _LOOSE_TOPS and value.count("/") > 1
-    return place_of(value) if is_document and not _is_open(value, value.split("/")) else None
+    return (place_of(value),) if is_document and not _is_open(value, value.split("/")) else ()
 
 
 @lru_cache(maxsize=8192)
@@ -134,7 +151,10 @@ def ordinary(path: str) -> str | None:
         return _relative(path, parts)
     if "<" in parts[1] or parts[1] in _CLOSED or path.endswith(".sock"):
         return None
-    if under(path, SENSITIVE) or _is_open(path, parts[1:]) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
+    below = (
+        parts[2:] if parts[1] == "media" else parts[1:]
+    )  # where disks are mounted, and no folder of a site
+    if under(path, SENSITIVE) or _is_open(path, below) or not (_OUTSIDE | RUN_FROM).isdisjoint(parts):
         return None
     if parts[1] == "var" and parts[2:3] not in _VAR_LISTS:
         return None
@@ -201,20 +221,27 @@ def _is_open(path: str, parts: list[str]) -> bool:
 def _domains(name: str) -> tuple[Family, ...]:
     """Return the domains above a host that are one owner's: two hosts of the nearest, three of the others.
 
-    Inside a cluster one is enough, up to the namespace. Bare names are akin by all of their parts but one.
+    Inside a cluster one is enough, up to the namespace, in which bare names lie, too. Buckets, that strangers
+    own beside one's own, are akin by all of their parts but one.
     """
     if "." not in name:
-        return _alike(name)
+        if name in {"any", "loopback"}:
+            return ()
+        alike = _alike(name)
+        return alike if ":" in name else (Family("", 1), *alike)  # a bucket; a name of one's own namespace
+    host, slash, _ = name.partition("/")
+    if slash and not name.endswith("/24"):
+        return (Family(f"{host}/*", _SEVERAL),)  # one of many owners there
     if name.endswith("/24"):
         return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
     internal = is_internal(name)
-    found: list[Family] = []
+    found = [Family(name, 1)] if is_domain(name) else []  # the domain of its hosts
     suffix = suffix_of(name)
     while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
         needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))
         suffix = suffix_of(suffix)
-    return (*found, *_elsewhere(name)) if internal else tuple(found)
+    return (*found, *_elsewhere(name), *_alike(name.partition(".")[0])) if internal else tuple(found)
 
 
 def _elsewhere(name: str) -> tuple[Family, ...]:

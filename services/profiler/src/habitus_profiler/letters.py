@@ -21,9 +21,9 @@ SWITCHES: Final = {
     "ssh": "46aknqvxCGT",
     "scp": "46pqrvBC",
     "sftp": "46pqrvBC",
-    "nc": "46nuvw",
-    "ncat": "46nuvw",
-    "netcat": "46nuvw",
+    "nc": "46nuvwz",
+    "ncat": "46nuvwz",
+    "netcat": "46nuvwz",
     "ping": "46nqvDO",
     "dig": "46",
     "traceroute": "46n",
@@ -36,7 +36,7 @@ SWITCHES: Final = {
     "php": "lmqvwH",
     "lua": "vEW",
     "pytest": "lqrsvx",
-    **dict.fromkeys(SHELLS, "befhmnuvxBC"),
+    **dict.fromkeys(SHELLS, "bcefhlmnuvxBC"),
     # what runs another program
     "env": "0iv",
     "xargs": "0rtx",
@@ -45,6 +45,7 @@ SWITCHES: Final = {
     "sshd": "46Ddeqt",
     "time": "pv",
     "flock": "nosuxF",
+    "parallel": "kmtuvX",
     "watch": "cdgt",
     "sudo": "n",
     # files
@@ -106,7 +107,7 @@ SWITCHES: Final = {
 """Program → letters that take no value and can do no harm."""
 
 VALUED: Final = {
-    "curl": "AmrwyzCXY",
+    "curl": "AmrwyzCHXY",
     "wget": "ltwQTU",
     "php": "d",
     "ssh": "bcmop",
@@ -115,18 +116,31 @@ VALUED: Final = {
     "nc": "iwq",
     "xargs": "dnsELP",
     "timeout": "ks",
-    "python": "W",
+    "python": "WX",
     "watch": "n",
+    "git": "e",
+    "pip": "cw",
+    "parallel": "jnLN",
+    "nice": "n",
+    "ionice": "cn",
+    "strace": "s",
+    "taskset": "c",
+    "chrt": "p",
 }
 """Program → letters that take a number or a word and can do no harm: its own name, how long it waits."""
 
-_RISKY: Final = frozenset("kAR")
+_RISKY: Final = frozenset("kA")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_WORDS: Final = frozenset({"word"})
 _GIVEN: Final = frozenset({"amount", "digit", "number", "word", "setting", "place"})
-_WITH_NUMBER: Final = frozenset("uUgGeER")
+_WITH_NUMBER: Final = frozenset("uU")
+_WITH_DIGIT: Final = frozenset("uUgG")
 _LISTENING: Final = frozenset("lp")
-_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwxyzBCFJKLNOQTWXYZ")
-_WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
+_NAMED_WITH_WORD: Final = frozenset("abdfgijlmnopqstvwxyzBCFJKLNOQTWXYZ")
+_NAMED_WITH_PLACE: Final = frozenset("abdefgijklnoqstuvwyzBDFGHJNOQSTVWYZ")
+_WITH_WORD: Final = _NAMED_WITH_WORD | frozenset("krxAEGMRV")
+_WITH_PLACE: Final = _NAMED_WITH_PLACE | frozenset("mpxAEKLRUX")
+"""Of a program whose letters no table names, nearly any: the word or place tells by itself."""
 _COMMANDS: Final = words("rm rmr mv cp dd sh su nc ln mk chmod chown chgrp put")
 """Names behind one dash that are commands and no letters."""
 _MEMORY: Final = re.compile(r"X(?:m[sxn]|ss)\Z")
@@ -150,17 +164,28 @@ def are_mild(command: str, letters: str, value: str) -> bool:
     """
     if letters in _COMMANDS or value == "none":
         return letters not in _COMMANDS and _is_mild_alone(command, letters)
-    is_valued = value in _GIVEN and len(letters) == 1 and letters in VALUED.get(_stem(command), ())
+    is_valued = (
+        value in (_GIVEN if letters != "X" else _WORDS)
+        and len(letters) == 1
+        and letters in VALUED.get(_stem(command), ())
+    )
     if is_valued or value == "format" or (value == "setting" and command not in _FAR_REACHING):
         return True
     if value in {"amount", "digit", "number"}:
         is_memory = value == "amount" and _MEMORY.match(letters) is not None
-        doors = _WITH_NUMBER if len(letters) == 1 else _WITH_NUMBER | _LISTENING
+        doors = _WITH_DIGIT if value == "digit" else _WITH_NUMBER
+        doors = doors if len(letters) == 1 else doors | _LISTENING
         return is_memory or (command not in _FAR_REACHING and doors.isdisjoint(letters))
     if len(letters) > 1:
         # Clusters seldom take a value: what stands behind one is the next argument, and read by itself.
         return value in {"word", "place"} and _is_mild_alone(command, letters)
-    return command not in _FAR_REACHING and letters in (_WITH_WORD if value == "word" else _WITH_PLACE)
+    return command not in _FAR_REACHING and letters in _taking(command, value)
+
+
+def _taking(command: str, value: str) -> frozenset[str]:
+    if _stem(command) in SWITCHES:
+        return _NAMED_WITH_WORD if value == "word" else _NAMED_WITH_PLACE
+    return _WITH_WORD if value == "word" else _WITH_PLACE
 
 
 def _is_mild_alone(command: str, letters: str) -> bool:

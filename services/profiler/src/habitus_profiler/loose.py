@@ -29,6 +29,7 @@ _BY_NAME: Final = CALLS - {"import"} | {
     "constructor",
 }
 _ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+_TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
@@ -74,7 +75,15 @@ def told_again(text: str) -> list[Slot]:
     pairs += [(name, value) for word in words for name, equals, value in (word.partition("="),) if equals]
     given = [Slot("word", found) for pair in pairs if (found := gives(*pair))]
     switched = [Slot("switch", found) for pair in pairs if (found := switch_of(*pair))]
-    return [*named(text), *given, *switched, *entries(text), *places(text)]
+    return [*named(text), *given, *switched, *_named_places(words), *entries(text), *places(text)]
+
+
+def _named_places(words: list[str]) -> list[Slot]:
+    """Return the hosts, with their owners, and the trees of names that words, or flags' values, are."""
+    values = [word.partition("=")[2] if word[:1] == "-" else word for word in words]
+    remotes = [slot for value in values for slot in typed(value).slots if slot.kind == "remote"]
+    tops = [value.partition("/")[0] for value in values if "/" in value]
+    return [*remotes, *(Slot("tree", top) for top in tops if _TREE.match(top))]
 
 
 def entries(text: str) -> list[Slot]:

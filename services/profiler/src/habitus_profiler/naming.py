@@ -11,8 +11,11 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from habitus_profiler.hazards import (
+    ABOUT_DATA,
     AMOUNTS,
+    BOUNDS,
     CODE,
+    COUNTED,
     CREDENTIALS,
     DESCRIPTIONS,
     DOORS,
@@ -21,7 +24,11 @@ from habitus_profiler.hazards import (
     HARMLESS_PAIRS,
     INSIDE,
     KEYED,
+    LEAVING_OUT,
+    LENIENT,
     LEVELS,
+    LISTED,
+    LISTS,
     LOADING,
     LOOKS,
     NAMES,
@@ -32,9 +39,13 @@ from habitus_profiler.hazards import (
     REACHES,
     ROUTES,
     TEMPORARY,
+    TIDYING,
     TIMES,
+    TONGUES,
+    TRIFLES,
     UNPROTECTED,
     WATCHING,
+    WEAKENING,
     WHO,
 )
 
@@ -46,6 +57,8 @@ word; a setting that is mild by itself; where data lie; this machine itself; any
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FILES: Final = ("file", "files", "dir", "path")
+_LISTED: Final = frozenset({*_FILES, "from", "list"}) - {"dir", "path"}
+_INCLUDED: Final = frozenset({*_FILES, "build", "config", "from", "script"})
 _FIGURES: Final = frozenset({"amount", "digit", "number"})
 _SWITCHING: Final = frozenset({"none", "on", "off"})
 
@@ -54,9 +67,16 @@ _SWITCHING: Final = frozenset({"none", "on", "off"})
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the words of a name in lower case, without pairs that together mean no harm."""
     parts = [part.lower() for part in _PARTS.split(name) if part]
-    harmless = [at for at, pair in enumerate(pairwise(parts)) if pair in HARMLESS_PAIRS]
+    harmless = [at for at, pair in enumerate(pairwise(parts)) if _is_harmless(*pair)]
     dropped = {*harmless, *(at + 1 for at in harmless)}
     return tuple("pair" if at in dropped else part for at, part in enumerate(parts))
+
+
+def _is_harmless(first: str, second: str) -> bool:
+    """Say whether two words together mean no harm, by a table or as what is done with a trifle."""
+    if (first, second) in HARMLESS_PAIRS or (first in TIDYING and second in TRIFLES):
+        return True
+    return (first in {"allow", "allowed"} and second in LENIENT) or (first in LISTED and second in LISTS)
 
 
 def names_route(flag: str) -> bool:
@@ -75,6 +95,23 @@ def names_obeyed(flag: str) -> bool:
     return not CODE.isdisjoint(parts_of(flag))
 
 
+def names_left_out(flag: str) -> bool:
+    """Say whether what stands behind a flag is left alone: `--exclude-dir`, not `--exclude-from`."""
+    parts = parts_of(flag)
+    return not LEAVING_OUT.isdisjoint(parts) and parts[-1] not in _LISTED and CODE.isdisjoint(parts)
+
+
+def names_tongue(flag: str) -> bool:
+    """Say whether a flag's value is a language or platform, and no program: `--target node`."""
+    parts = parts_of(flag) if flag[:2] == "--" else ()
+    return bool(parts) and parts[-1] in TONGUES
+
+
+def names_data(flag: str) -> bool:
+    """Say whether a flag's value is the name of data, and no path: `--topic`."""
+    return not ABOUT_DATA.isdisjoint(parts_of(flag))
+
+
 def names_gauge(flag: str) -> bool:
     """Say whether what answers at a flag's address only tells how a program fares: `--metrics.address`."""
     return not GAUGES.isdisjoint(parts_of(flag))
@@ -84,16 +121,23 @@ def is_mild_name(parts: tuple[str, ...], value: Value) -> bool:
     """Say whether a flag of this name can do no harm with a value of this grade."""
     if not parts:
         return False
-    if value in _FIGURES and (parts[-1] in AMOUNTS or not TIMES.isdisjoint(parts)):
-        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; not of what protects.
-        return (PROTECTIONS - LOOKS).isdisjoint(parts) and CREDENTIALS.isdisjoint(parts)
+    if value in _FIGURES and _is_amount(parts):
+        # How long or how many, of whatever: `--parent-shutdown-time-s 60`; of what protects, not how little.
+        protects = not (PROTECTIONS - LOOKS).isdisjoint(parts) or not CREDENTIALS.isdisjoint(parts)
+        return not protects or (parts[-1] in AMOUNTS - WEAKENING and WEAKENING.isdisjoint(parts))
     if harms(parts, value) and not _means_no_harm(parts, value):
         return False
     if value in _FIGURES:
-        return value == "amount" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
+        return (
+            value == "amount" or parts[-1] == "port" or (WHO if value == "digit" else DOORS).isdisjoint(parts)
+        )
     if value in {"place", "near", "setting"}:
         return CODE.isdisjoint(parts) and not parts[-1].endswith(ENDINGS)
     return value != "word" or _describes(parts) or not _takes_code(parts)
+
+
+def _is_amount(parts: tuple[str, ...]) -> bool:
+    return parts[-1] in AMOUNTS or parts[-1].endswith(COUNTED) or not (TIMES | BOUNDS).isdisjoint(parts)
 
 
 def harms(parts: tuple[str, ...], value: Value) -> bool:
@@ -122,6 +166,8 @@ def _means_no_harm(parts: tuple[str, ...], value: Value) -> bool:
         return False
     if value in {"word", "format", "digit", "number"} and not LEVELS.isdisjoint(parts):
         return True
+    if value in {"digit", "number"} and parts[-1] == "port" and POWERS.intersection(parts) == {"listen"}:
+        return True  # the network's trie shows who listens
     if value == "near" and POWERS.intersection(parts) <= REACHES:
         return True  # nobody else reaches it, nor is reached
     return value == "none" and "on" in parts and parts[-1] == "error"  # only where something failed
@@ -134,7 +180,7 @@ def _takes_code(parts: tuple[str, ...]) -> bool:
     """
     if parts[0] == "on" or parts[:2] == ("xx", "on") or parts[-1] in NAMES or parts[-1].endswith(ENDINGS):
         return True
-    if not LOADING.isdisjoint(parts):
+    if not LOADING.isdisjoint(parts) or ("include" in parts and parts[-1] in _INCLUDED):
         return True
     return parts[-1].endswith(_FILES) and not OBEYED.isdisjoint(parts)
 

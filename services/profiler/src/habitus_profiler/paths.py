@@ -31,7 +31,7 @@ SENSITIVE: Final = (
 # Nobody is harmed by these, whoever uses them.
 HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
-    | {"/dev/urandom", "/dev/random", "/dev/tty"}
+    | {"/dev/urandom", "/dev/random", "/dev/tty", "/dev/termination-log"}
 )
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
@@ -94,7 +94,7 @@ def classed(path: str) -> PathClass:
         return _placed(path, path)
     if "/" not in path and "*" in path:
         return PathClass(softened(path), None)  # a pattern of names, and no file
-    clean = posixpath.normpath(path)
+    clean = posixpath.normpath(path.removesuffix("/..."))  # as Go spells whatever lies below
     if clean.startswith(".."):
         return PathClass(softened(clean), "../" + clean.lstrip("./"))
     dot = "./" if path.startswith("./") else ""
@@ -122,6 +122,8 @@ def _sensitive(path: str) -> str:
 
 
 def _placed(clean: str, written: str) -> PathClass:
+    if "/**/" in clean:  # a pattern of files of one kind, at any depth
+        clean = clean.replace("/**/", "/")
     text = softened(clean)
     folder, _, name = text.rpartition("/")
     hidden = "/.*" if any(_is_hidden(part) for part in clean.split("/")) else ""
@@ -136,8 +138,9 @@ def _placed(clean: str, written: str) -> PathClass:
         return PathClass(text, place_of(clean) + (hidden or _served(clean)))
     if clean.startswith("~"):
         return PathClass(text, "~" + hidden)
-    # `feature/x` and `text/html` are spelt as relative paths are: only `./` says that a file is meant.
-    return PathClass(text, f"./{hidden}" if written.startswith("./") or hidden else None)
+    # `feature/x` and `./packages/x` are names of trees; `./x` is a file that lies where the process works.
+    is_near = written.startswith("./") and "/" not in written[2:].rstrip("/")
+    return PathClass(text, f"./{hidden}" if is_near or hidden else None)
 
 
 def extension_of(name: str) -> str:

@@ -73,9 +73,17 @@ LOADERS: Final = {
 }
 """Program → flags of its own whose value is code, or is run."""
 
+BUILT_IN: Final = words(
+    """
+    asyncio eventlet gevent gthread prefork processes solo sync threads tornado uvicorn.workers.UvicornWorker
+    uvicorn.workers.UvicornH11Worker uvloop
+    """
+)
+"""Ways to work that a program brings, spelt where a class of one's own could stand."""
+
 HOST_FLAGS: Final = words(
     """
-    -h --host --hostname --server --servername --bootstrap-server --broker --proxy -x --peer --master
+    -h --host --server --servername --bootstrap-server --broker --proxy -x --peer --master
     --endpoint --remote --address --connect
     """
 )
@@ -115,11 +123,15 @@ ASKING: Final = frozenset(
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
 
+COUNTING: Final = words("begin end nr nf fs ofs rs ors print printf length substr split sum max min if else")
+"""Words of awk by which it counts and tells."""
+
 TAME: Final = words(
     """
-    basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
-    getconf grep gunzip gzip head jq let local ls md5sum mkdir nl nproc paste pgrep pidof pwd readlink
-    readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq wc zcat zgrep
+    awk basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
+    getconf getent grep gunzip gzip head jq let local ls md5sum mkdir nl nproc nslookup paste pg_isready pgrep
+    pidof pwd readlink readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq
+    wc zcat zgrep
     """
 )
 """Commands that read, print, pack or make folders: on what they do so is a slot of its own."""

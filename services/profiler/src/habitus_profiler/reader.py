@@ -13,12 +13,14 @@ from habitus_profiler import loose, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
 from habitus_profiler.grades import Token, is_own, tells_nothing
-from habitus_profiler.naming import names_gauge
+from habitus_profiler.letters import is_known_switch
+from habitus_profiler.naming import names_gauge, names_tongue
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
+    COUNTING,
     KEYWORDS,
     PASSIVE,
     RUNNING,
@@ -26,6 +28,7 @@ from habitus_profiler.programs import (
     SHELL_TEXT,
     SHELLS,
     SWITCHERS,
+    TALKERS,
     TAME,
     WRAPPERS,
     is_shell_flag,
@@ -57,7 +60,9 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
 _MODE: Final = re.compile(r"[0-7]{3,4}\Z")
+_NEAR: Final = Slot("remote", "loopback")
 _ANYWHERE: Final = Slot("remote", "any")
 
 
@@ -75,10 +80,18 @@ def _stem(script: str) -> str:
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
+    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
+        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
     if token.kind != "path":
         return token
     is_asked = name in ASKING and not is_sensitive(word)
     return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
+
+
+def _asks_this_machine(words: Sequence[str]) -> bool:
+    """Say whether a command names this machine, and no other, to speak to."""
+    remotes = {slot for word in words for slot in typed(word).slots if slot.kind == "remote"}
+    return remotes == {_NEAR}
 
 
 class Reader:
@@ -109,6 +122,7 @@ class Reader:
         """Read what stands behind the program `name`."""
         flag, plain, script = "", 0, ""
         interprets = name in CODE_FLAGS or name in SHELLS
+        reads_as = name if _SETS_MODE.isdisjoint(words) else "chmod"
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
@@ -117,7 +131,7 @@ class Reader:
             if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
-            if self.wrapped(name, plain, words, at, depth):
+            if self.wrapped(name, plain, words, at, depth) or self.handed(words, at, depth):
                 return
             given = before or name
             if word[:1] != "-":
@@ -126,17 +140,24 @@ class Reader:
             if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
                 self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
             else:
-                self.word(name, flag, word, prefix, plain)
+                self.word(reads_as, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
-                flag, equals, value = word.partition("=")
-                if equals:
-                    self.add(loaded(given, flag, value))
+                flag = self.flagged(name, given, word)
             else:
                 flag, plain = "", plain + ("=" not in word)
 
+    def flagged(self, name: str, given: str, word: str) -> str:
+        """Read what a flag has with it; return the flag that the next argument stands behind, if it may."""
+        flag, equals, value = word.partition("=")
+        if equals:
+            self.add(loaded(given, flag, value))
+        # What stands behind a switch of a program that reaches may be a host.
+        is_done = equals or (name in TALKERS and is_known_switch(name, word))
+        return "" if is_done else flag
+
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
-        if any(map(str.isspace, word)):
+        if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
         elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
@@ -147,7 +168,7 @@ class Reader:
             self.take(_argument(name, flag, word), prefix, given_by)
             if "(" in word:
                 self.calls(word)
-            if word in RUNNING:
+            if word in RUNNING and not names_tongue(flag):
                 self.slots[Slot("command", word)] = None
             self.add(told(flag, word))
 
@@ -158,7 +179,7 @@ class Reader:
         elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
             name in CODE_FIRST and not plain and word[:1] != "-"
         ):
-            self.code(word)
+            self.code(word, COUNTING if name != "sed" else frozenset())
         elif (name == "env" and flag == "-S") or (name == "watch" and " " in word):
             self.script(word, depth + 1)
         else:
@@ -181,6 +202,17 @@ class Reader:
         self.command(words[at:], depth)
         return True
 
+    def handed(self, words: Sequence[str], at: int, depth: int) -> bool:
+        """Read code that any program hands on (`uv run python -c …`); False when this word begins none."""
+        flag = words[at + 1] if at + 1 < len(words) else ""
+        if flag[:1] != "-" or words[at][:1] == "-":
+            return False
+        name = program(words[at])
+        if not (flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag))):
+            return False
+        self.command(words[at:], depth)
+        return True
+
     def command(self, words: Sequence[str], depth: int) -> None:
         """Read a command that another one runs: its name is a slot."""
         name = program(words[0])
@@ -191,7 +223,9 @@ class Reader:
         else:
             token = named(words[0])
             bare = token.text.rsplit("/", 1)[-1]
-            self.take(token._replace(slots=(*token.slots, Slot("command", bare))))
+            is_near = name in TALKERS and _asks_this_machine(words)
+            slots = token.slots if is_near else (*token.slots, Slot("command", bare))
+            self.take(token._replace(slots=slots))
         if depth <= _MAX_NESTED:
             self.arguments(name, words[1:], prefix=name, depth=depth)
 
@@ -247,12 +281,12 @@ class Reader:
                 self.command(words[at:], depth)
                 return
 
-    def code(self, text: str) -> None:
-        """Read inline code of an interpreter: each of its words is a slot."""
+    def code(self, text: str, tame: frozenset[str] = frozenset()) -> None:
+        """Read inline code of an interpreter: each of its words is a slot, but for `tame` ones."""
         self.literal = True
         text = self.bounded(text)
         self.texts.append(softened(text))
-        self.add(loose.code(text))
+        self.add(slot for slot in loose.code(text) if slot.value.lower() not in tame)
         self.add(loose.places(text))
 
     def calls(self, text: str) -> None:

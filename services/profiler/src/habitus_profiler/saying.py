@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from habitus_profiler.flags import is_switch
 from habitus_profiler.letters import is_known_switch
+from habitus_profiler.paths import is_program
 from habitus_profiler.words import words
 
 LOOKING: Final = words(
@@ -31,11 +32,11 @@ LOOKING: Final = words(
 
 ACTING: Final = words(
     """
-    attach clean clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
-    edit eject enable enc encrypt erase eval exec export expose failover fetch flush forward fresh grant
-    import inject install invoke issue join kill link load lock login mount move mv presign promote proxy
-    publish purge push put register release remove rename reply reset restore revoke rm run save send serve
-    set share shell shutdown sign source sub subscribe suspend swap terminate transfer trigger truncate trust
+    attach clear decrypt delete deregister destroy detach disable discard downgrade download drop dump
+    edit eject enable enc encrypt env erase eval exec export expose failover fetch flush forward fresh grant
+    import inject install invoke issue kill load login mount move mv presign promote proxy
+    publish purge push put register release remove rename reply reset restore revoke rm save send serve
+    share shell shutdown sign source sub subscribe suspend terminate transfer trigger truncate trust
     tunnel uninstall unset upload wipe write
     """
 )
@@ -43,6 +44,8 @@ ACTING: Final = words(
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][\w.:@-]*\Z")
 _PARTS: Final = re.compile(r"[^A-Za-z]+")
+_FEW: Final = 2
+"""So many new words that do not act are no news."""
 _FIRST: Final = 2
 """So many new words may say what is done: `experiments search`, `image ls`."""
 
@@ -91,7 +94,7 @@ def is_quiet(form: str, seen: Vocabulary) -> bool:
         return False
     if any(map(_is_act, new)):
         return False
-    return not new or any(_has_part(LOOKING, word) for word in new[:_FIRST])
+    return len(new) <= _FEW or any(_has_part(LOOKING, word) for word in new[:_FIRST])
 
 
 def acts(form: str, seen: Vocabulary) -> bool:
@@ -127,7 +130,7 @@ def _is_typed(word: str) -> bool:
 
 
 def _is_act(word: str) -> bool:
-    return _PLAIN.match(word) is not None and _has_part(ACTING, word)
+    return _PLAIN.match(word) is not None and _has_part(ACTING, word) and not is_program(word)
 
 
 def _has_part(table: frozenset[str], word: str) -> bool:

@@ -11,7 +11,7 @@ kind make another of the kind known (see `kindred`), and
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
 - `operator`: what only puts commands in sequence (`&&`, `;`) is known where another such one is, what
-  writes into a place (`>`) where another one does that writes there (`>>`);
+  writes into a place (`>`) where another one does that writes there (`>>`), or where known data lie;
 - `command`: what can do nothing (`true`, `echo`) or only reads (`head`) is known, and `wget` where `curl` is;
   `scheme`: so is the enciphered one of a known one;
 - `sql`: who gave any verb may read, who writes rows one way may write them another;
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import MILD_FLAGS
-from habitus_profiler.kindred import above, families
+from habitus_profiler.kindred import above, families, ordinary
 from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES, TAME
 
 
@@ -63,6 +63,7 @@ WORDS: Final = {
 }
 """kind → how a person reads it."""
 
+_NONE: Final = frozenset[str]()
 _MAX_VALUES: Final = 4096
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
@@ -113,7 +114,7 @@ class SlotBook:
 
     def _is_kindred(self, slot: Slot) -> bool:
         """Say whether enough values of one kind with this one were seen."""
-        if above(*slot) in self.seen.get(slot.kind, ()):
+        if not self.seen.get(slot.kind, _NONE).isdisjoint(above(*slot)):
             return True
         return any(self._members.get((slot.kind, key), 0) >= needed for key, needed in families(*slot))
 
@@ -153,7 +154,10 @@ def _operator(book: SlotBook, value: str) -> bool:
     if value in SEQUENCES:
         return any(book.has("operator", at) for at in SEQUENCES)
     sign, space, place = value.partition(" ")
-    return bool(space) and sign in _INTO and any(book.has("operator", f"{at} {place}") for at in _INTO)
+    if not space or sign not in _INTO:
+        return False
+    is_data = ordinary(place) == "data" and book.has("path", place)
+    return is_data or any(book.has("operator", f"{at} {place}") for at in _INTO)
 
 
 def _sql(book: SlotBook, value: str) -> bool:

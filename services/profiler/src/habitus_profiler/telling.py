@@ -12,17 +12,18 @@ _WHOLE: Final = words(
     """
     .aws .dockercfg .git-credentials .gnupg .kube .my.cnf .netrc .pgpass .ssh authorized_keys cluster-admin
     delete destroy downgrade erase flush id_ed25519 id_rsa kube-public kube-system proxy publish purge remove
-    rm rmdir share system:masters uninstall wipe
+    rm rmdir share system:masters terminate uninstall wipe
     """
 )
 _PARTS: Final = words(
     """
-    adduser admin administrator administrators allauthenticatedusers allusers anonymous attach authid backdoor
-    chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval exec execute
-    flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore kubeconfig
-    locked masters miner passwd password passwords portforward priv privileged privileges privkey privs ransom
-    replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shutdown slaveof sudoers
-    superuser tinker token tokens truncate unseal useradd usermod vault wallet wheel
+    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid
+    backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval
+    exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore
+    kubeconfig locked masters miner passwd password passwords portforward priv privileged privileges privkey
+    privs ransom replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown
+    slaveof sudoers superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet
+    wheel
     """
 )
 _STARTS: Final = (
@@ -30,8 +31,9 @@ _STARTS: Final = (
 )  # fmt: skip
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
-    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command|port-forward"
-    r"|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
+    r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command"
+    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%"
+    r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
@@ -44,6 +46,9 @@ _PAIR: Final = re.compile(
     r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
 )
 _VERBS: Final = frozenset({"eval", "exec", "execute", "attach"})
+_FOLDERS: Final = frozenset({"share", "proxy", "publish", "remove", "delete"})
+"""Acts, but not as the names of folders."""
+_FILE: Final = re.compile(r"\A/.*/[^/]*\.(?:csv|html?|jsonl?|log|md|parquet|pdf|png|svg|tsv|txt)\Z")
 _SPLIT: Final = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _ENTRIES: Final = re.compile(r"[:,=/](?!masters)")
 _LONGEST: Final = 4096
@@ -55,11 +60,13 @@ def telling(word: str) -> tuple[str, ...]:
     """Return the telling words in an argument, in lower case."""
     word = word[:_LONGEST]
     whole = tuple(part for part in _ENTRIES.split(word) if part in _WHOLE)
+    if whole and word[0] == "/":
+        whole = tuple(part for part in whole if part not in _FOLDERS)
     if whole:
         return whole
     parts = map(str.lower, _SPLIT.split(word))
     found = [part for part in parts if part in _PARTS or part.startswith(_STARTS)]
-    if found and is_program(word):
+    if found and (is_program(word) or _FILE.search(word)):
         found = [part for part in found if part not in _VERBS]  # `eval.py` evaluates, and is a path by itself
     found += [match[0].lower() for match in _GIVES.finditer(word)]
     return tuple(dict.fromkeys(found))

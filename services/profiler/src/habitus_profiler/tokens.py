@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from habitus_profiler.addresses import is_full_name, is_name, parsed, remote_of
+from habitus_profiler.addresses import is_full_name, is_name, is_no_host, owner_of, parsed, port_of, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
-from habitus_profiler.flags import is_mild
+from habitus_profiler.flags import attached, is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
 from habitus_profiler.paths import classed, extension_of, is_code, is_program
 from habitus_profiler.slots import Slot
@@ -22,10 +22,7 @@ from habitus_profiler.volatile import is_hex_id, kind_of, softened
 MAX_TOKEN: Final = 4096
 _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
-_STABLE_PORTS: Final = 32768
 _LAST_PORT: Final = 65535
-
-
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _WRAPPER: Final = re.compile(
     r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
@@ -43,6 +40,9 @@ _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
 _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
+_EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
+"""What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
+_OF_FILES: Final = {"file": (Slot("scheme", "file"),), "unix": ()}  # a socket tells by itself where it lies
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -80,8 +80,10 @@ def _url(token: str, depth: int) -> Token | None:
     match = _URL.search(token)
     if match is None:
         return None
-    if "," in token and len(_URL.findall(token)) > 1 and depth < _MAX_DEPTH:
-        return _joined(token, ",", depth)
+    if depth < _MAX_DEPTH and len(_URL.findall(token)) > 1:
+        separator = next((mark for mark in ",;" if mark in token), None)
+        if separator:
+            return _joined(token, separator, depth)
     start = match.start()
     if start:  # as in `jdbc:postgresql://db/shop`
         inner = _url(token[start:], depth)
@@ -92,20 +94,24 @@ def _url(token: str, depth: int) -> Token | None:
     except ValueError:
         return Token("url", softened(token), (Slot("remote", token[:200]),))
     scheme = match[0].removesuffix("://").lower()
-    if scheme == "file":
+    if scheme in _OF_FILES and not host:
         inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
-        return Token("url", f"file://{inner.text}", (Slot("scheme", scheme), *inner.slots))
+        return Token("url", f"{scheme}://{inner.text}", (*_OF_FILES[scheme], *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
-    slots = [*(() if is_near else (Slot("scheme", scheme),)), Slot("remote", remote)]
+    slots = [
+        *(() if is_near else (Slot("scheme", scheme),)),
+        Slot("remote", owner_of(remote, scheme, parts.path)),
+    ]
     extension = extension_of(parts.path.rpartition("/")[2])
     if is_code(parts.path.rpartition("/")[2]):
         slots.append(Slot("fetch", extension))
     if "/." in parts.path and not parts.path.startswith("/.well-known/"):
         slots.append(Slot("path", "url/.*"))  # what a server hides
+    slots.extend(_queried(parts.query))
     user = "<credentials>@" if parts.username or parts.password else ""
     tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
-    return Token("url", f"{scheme}://{user}{remote}{_port(remote, port)}{tail}", tuple(slots))
+    return Token("url", f"{scheme}://{user}{remote}{port_of(remote, port)}{tail}", tuple(slots))
 
 
 def _query(query: str) -> str:
@@ -113,10 +119,10 @@ def _query(query: str) -> str:
     return "&".join(f"{key}{equals}{typed(value, _MAX_DEPTH).text}" for key, equals, value in pairs)
 
 
-def _port(remote: str, port: int | None) -> str:
-    if port is None:
-        return ""
-    return ":<port>" if port >= _STABLE_PORTS or remote == "loopback" else f":{port}"
+def _queried(query: str) -> list[Slot]:
+    """Return the hosts of URLs that a query holds: `?next=https://a.example/`."""
+    found = (typed(value, _MAX_DEPTH) for value in re.split("[&=]", query) if "://" in value)
+    return [slot for token in found for slot in token.slots if slot.kind == "remote"]
 
 
 def _address(token: str, depth: int) -> Token | None:
@@ -134,7 +140,7 @@ def _address(token: str, depth: int) -> Token | None:
     if parsed(host) is None:
         return None
     remote = remote_of(host)
-    return Token("ip", f"<{remote}>{_port(remote, port)}", (Slot("remote", remote),))
+    return Token("ip", f"<{remote}>{port_of(remote, port)}", (Slot("remote", remote),))
 
 
 def _wrapped(token: str, depth: int) -> Token | None:
@@ -167,28 +173,19 @@ def _flag(token: str, depth: int) -> Token | None:
         return Token("flag", token) if token in {"-", "--"} else None
     name, equals, value = token.partition("=")
     if not equals:
-        name, value = _attached(token)
+        name, value = attached(token)
     name = softened(name)
     slot = Slot("flag", name)
     if not value:
         emptied = equals and is_mild(name, "off")
         return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
-    inner = typed(value, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
+    amount = value.removeprefix("-") if value[1:2].isdigit() else value
+    inner = typed(amount, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
     if inner.kind == "path" and tells_nothing(name, value):
         inner, value = Token("text", inner.text), "route"
     if is_mild(name, graded(inner, value)):
         slot = Slot("tuned", name)
     return Token("flag", f"{name}{equals}{inner.text}", (slot, *switched(name, value), *inner.slots))
-
-
-_ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
-_COLON: Final = re.compile(r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):)(.+)\Z")
-
-
-def _attached(token: str) -> tuple[str, str]:
-    """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
-    match = _ATTACHED.match(token) or _COLON.match(token)
-    return (match[1], match[2]) if match else (token, "")
 
 
 def _assignment(token: str, depth: int) -> Token | None:
@@ -232,7 +229,8 @@ def _split_path(token: str, depth: int) -> Token:
     start = match.start() if match else 0
     inner = typed(token[start:], depth + 1)
     reader = _READER.match(token[:start])
-    slots = (Slot("scheme", reader[1]), *inner.slots) if reader else inner.slots
+    reads = reader is not None and reader[1] != "file"  # a file tells by itself where it lies
+    slots = (Slot("scheme", reader[1]), *inner.slots) if reader and reads else inner.slots
     return Token("path", softened(token[:start]) + inner.text, slots)
 
 
@@ -242,11 +240,9 @@ def _host_path(token: str, depth: int) -> Token | None:
     name = host.partition(":")[0]
     if not slash or not host or not (is_full_name(name) or name == "localhost" or parsed(name)):
         return None
-    found = _url(f"none://{token}", depth)
-    if found is None:
-        return None
-    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
-    return Token("url", found.text.removeprefix("none://"), slots)
+    if is_no_host(token):
+        return Token("text", softened(token))
+    return _schemeless("", token, depth)
 
 
 def _blob(token: str, depth: int) -> Token | None:
@@ -269,13 +265,13 @@ def _mode(token: str, depth: int) -> Token | None:
 
 def _host(token: str, depth: int) -> Token | None:
     host, _, rest = token.partition(":")
-    if is_program(token):  # `worker.py` is no host in Paraguay
+    if is_program(token) or is_no_host(token):  # `worker.py` is no host in Paraguay
         return None
     ported = _PORTED.match(token)
     is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
     if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
-        return Token("host", remote + _port(remote, int(ported[2])), (Slot("remote", remote),))
+        return Token("host", remote + port_of(remote, int(ported[2])), (Slot("remote", remote),))
     if not is_full_name(host) and host != "localhost":
         return None
     remote = remote_of(host)
@@ -291,6 +287,22 @@ def _module(token: str, depth: int) -> Token | None:
     if not colons or depth >= _MAX_DEPTH or not (is_full_name(host) or parsed(host)):
         return None
     return Token("host", f"{remote_of(host)}::{softened(rest)}", (Slot("remote", remote_of(host)),))
+
+
+def _behind_at(token: str, depth: int) -> Token | None:
+    match = _EASY.match(token)
+    if match is None or depth >= _MAX_DEPTH:
+        return None
+    return _schemeless(match[0], token[match.end() :], depth)
+
+
+def _schemeless(before: str, url: str, depth: int) -> Token | None:
+    """Read a URL that goes without its scheme."""
+    found = _url(f"none://{url}", depth)
+    if found is None:
+        return None
+    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
+    return Token("url", before + found.text.removeprefix("none://"), slots)
 
 
 def _behind_colon(token: str, depth: int) -> Token | None:
@@ -327,6 +339,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _email, _several, _module, _host_path,
-    _behind_colon, _path, _hex, _blob, _mode, _host, _file,
+    _address, _volatile, _flag, _assignment, _wrapped, _url, _behind_at, _email, _several, _module,
+    _host_path, _behind_colon, _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip
