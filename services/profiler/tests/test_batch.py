@@ -8,22 +8,11 @@ from hypothesis import strategies as st
 
 from habitus import wire
 from habitus.events import Container, Event, File, Network, Peer, Pod, Process
-from habitus.images import image_key, partition_of
+from habitus_batches import IMAGE, START, opened, packed, partition, ready, tokens, told
 from habitus_profiler import snapshot
 from habitus_profiler.batch import Batch
-from habitus_profiler.convergence import Rule
 from habitus_profiler.familiar import Familiar
-from habitus_profiler.guard import Guarding
-from habitus_profiler.judgement import Limits
 from habitus_profiler.keys import key_of
-from habitus_profiler.partition import Partition, Services
-from habitus_profiler.store import Listing
-from habitus_profiler.tenure import Tenure
-
-IMAGE = "webapp:v1"
-START = 1_764_000_000_000_000_000
-LIMITS = Limits(max_children=4, max_vectors=8, threshold=None)
-RULE = Rule(window_s=3600, epsilon=0, min_events=100)
 
 ids = st.text("0123456789abcdef", min_size=8, max_size=16) | st.uuids().map(str)
 names = st.sampled_from(["java", "sh", "worker-12", "worker-13"])
@@ -98,26 +87,9 @@ events = execs | uses | flows
 streams = st.lists(events, min_size=1, max_size=12)
 
 
-def packed(found):
-    return wire.encode(wire.EventBatch(events=found))
-
-
 def copied(found):
     """Return the events as another process reads them, so that none is changed in two places."""
     return wire.decode(wire.EventBatch, packed(found)).events
-
-
-def partition():
-    """Return a partition that needs no bus for what it does at once."""
-    number = partition_of(image_key(IMAGE))
-    services = Services(None, None, None, LIMITS, RULE, Guarding(rules="off"))
-    return Partition(number, services, Tenure(None, number, Listing(), 0))
-
-
-def ready(made):
-    for profile in made.profiles.values():
-        profile.detect(1)
-        profile.kept = profile.revision
 
 
 def one_by_one(into, found, sequence):
@@ -128,18 +100,6 @@ def one_by_one(into, found, sequence):
             profile.familiar.clear()
         said.append(into.apply([event], sequence))
     return told(*said)
-
-
-def told(*works):
-    return (
-        [(one.event.ts, one.reason, one.path, one.detail) for work in works for one in work.anomalies],
-        [(one.event.ts, one.ask.form) for work in works for one in work.asked],
-        [(event.ts, why) for work in works for event, why, _ in work.parked],
-    )
-
-
-def tokens(of):
-    return {place: waiting.tokens for place, waiting in of.verdicts._waiting.items()}
 
 
 def kept(of):
@@ -230,13 +190,6 @@ def test_what_is_like_something_remembered_is_judged_by_itself(pair, others):
         ready(each)
     assert told(fast.apply_batch(Batch(packed([pair[0], *pair])), 2)) == one_by_one(slow, [pair[0], *pair], 2)
     assert tokens(fast) == tokens(slow)
-
-
-def opened(path, at=0, **parts):
-    return Event(
-        ts=START + at, class_="file", op="open", container=Container("a", image=IMAGE), node="n1",
-        process=Process(name="java", pid=7), file=File(path=path, flags=["read"]), **parts,
-    )  # fmt: skip
 
 
 @pytest.fixture
