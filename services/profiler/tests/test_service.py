@@ -188,6 +188,24 @@ async def test_an_event_that_cannot_be_judged_is_parked_and_its_batch_is_kept(st
     assert msgspec.json.decode(message.data)["op"] == "open"
 
 
+async def test_an_event_that_cannot_be_read_parks_its_batch_and_what_came_before_it_is_told(
+    stack, embedder, make, bus
+):
+    """The anomaly before it is stored once, and the batches behind are judged."""
+    await learned(stack, make)
+    broken = msgspec.msgpack.decode(
+        wire.encode(wire.EventBatch(events=[make(["sh"], parent="init"), make(["other"])]))
+    )
+    broken["events"][1]["process"]["pid"] = "seven"
+    data = msgspec.msgpack.encode(broken)
+    await bus.js.publish(subjects.events("process", partition_of("webapp:v1")), data)
+    await stack.ask("sync", after=await stack.feed([make(["java"], parent="init")]))
+    assert [anomaly.path[1:] for anomaly in await stack.anomalies()] == [["init", "sh"], ["init", "java"]]
+    message = await bus.js.get_msg(subjects.PARKED, 1)
+    assert message.data == data
+    assert message.headers["Habitus-Why"].startswith("event 2 cannot be read: Expected `int | null`")
+
+
 async def test_frozen_an_image_never_seen_is_judged_even_after_a_restart(stack, embedder, make):
     """Each of its events is an anomaly whose path is the image."""
     await stack.start()

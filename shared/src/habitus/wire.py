@@ -27,6 +27,11 @@ class EventBatch(Message):
     events: list[Event]
     losses: list["Loss"] = []
 
+    @property
+    def images(self) -> set[tuple[str | None, str | None]]:
+        """Reference and digest of the images that events are of."""
+        return {(event.container.image, event.container.image_digest) for event in self.events}
+
 
 AWAY: Final = "collector"
 """Class of a `Loss` in which no collector ran at all: its count is 1, for nobody knows more."""

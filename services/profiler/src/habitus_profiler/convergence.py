@@ -9,7 +9,7 @@ carries the time on, one window at most.
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -72,6 +72,15 @@ class Progress(msgspec.Struct):
     history: list[Span] = msgspec.field(default_factory=list)
 
 
+class _Stretch(NamedTuple):
+    """A time of the profile's in which all is counted in the same bucket and the same span."""
+
+    begins: float
+    ends: float
+    bucket: list[int]
+    span: Span
+
+
 class Learning:
     """Counts events and news, and says what is still in the way of judging."""
 
@@ -89,7 +98,7 @@ class Learning:
         self.progress.window_s = rule.window_s
         self._monotonic = monotonic
         self._heard = monotonic()
-        self._open: tuple[int, list[int]] | None = None  # the newest bucket, by its number
+        self._stretch: _Stretch | None = None  # where the newest event was counted
 
     # -- counting -----------------------------------------------------------------------------
 
@@ -112,7 +121,7 @@ class Learning:
     def begin_anew(self) -> None:
         """Forget what was counted: what comes is to be learned, whatever was."""
         self.progress = Progress(window_s=self.rule.window_s)
-        self._open = None
+        self._stretch = None
 
     def now(self) -> float:
         """Seconds of this profile's own time since its first event."""
@@ -228,10 +237,10 @@ class Learning:
         self._heard = monotonic
 
     def _count(self, events: int, new: int, now: float) -> None:
-        progress, at = self.progress, self._bucket(now)
-        if self._open is None or self._open[0] != at:
-            self._open = at, self._opened(at)
-        bucket, span = self._open[1], self._span(now)
+        stretch = self._stretch
+        if stretch is None or not stretch.begins <= now < stretch.ends:
+            stretch = self._stretch = self._stretch_at(now)
+        progress, bucket, span = self.progress, stretch.bucket, stretch.span
         progress.events += events
         bucket[0] += events
         span.events += events
@@ -240,6 +249,12 @@ class Learning:
             bucket[1] += new
             span.new += new
             span.alarms += 1
+
+    def _stretch_at(self, now: float) -> _Stretch:
+        at, span = self._bucket(now), self._span(now)
+        width = self.progress.span_s
+        ends = min((at + 1) * self.rule.window_s / _BUCKETS, (int(now / width) + 1) * width)
+        return _Stretch(now, ends, self._opened(at), span)
 
     def _opened(self, at: int) -> list[int]:
         buckets = self.progress.buckets

@@ -29,6 +29,7 @@ class Fleet:
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._high: dict[str, int] = {}
         self._newest = 0
+        self._latest = ""  # stands last in `_seen`
         self._look_at = 0  # nobody's time is over before
 
     @property
@@ -38,12 +39,17 @@ class Fleet:
 
     def meet(self, event: Event) -> None:
         """Note that the event's container lives."""
-        container = event.container.id
+        self.saw(event.container.id, event.ts)
+
+    def saw(self, container: str | None, ts: int) -> None:
+        """Note that a container lives at `ts`."""
         if not container:
             return
-        self._newest = max(self._newest, event.ts)
+        self._newest = max(self._newest, ts)
         self._seen[container] = self._newest
-        self._seen.move_to_end(container)
+        if container != self._latest:
+            self._seen.move_to_end(container)
+            self._latest = container
         if self._newest >= self._look_at or len(self._seen) > _MOST:
             self._bury()
 

@@ -6,9 +6,10 @@ command in it read as a command line of its own; inline code of interpreters giv
 Flags inside shell text belong to their command: the slot is `curl -o`, not `-o`.
 """
 
-import re
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+import msgspec
 
 from habitus_profiler.flags import IDLE_FLAGS
 from habitus_profiler.programs import program
@@ -19,7 +20,8 @@ from habitus_profiler.standins import shows, stood_in
 MAX_TEXT: Final = 4000
 _MAX_SLOTS: Final = 512
 _SHORT: Final = 2000
-_QUOTES: Final = re.compile(r"[\\'\"]")
+_QUOTES: Final = "\\'\""
+_words: Final = msgspec.msgpack.Decoder(tuple[str, ...])
 
 
 class Form(NamedTuple):
@@ -33,14 +35,37 @@ class Form(NamedTuple):
 
 def form_of(argv: tuple[str, ...]) -> Form:
     """Return the normal form of an argument vector, argv[0] included. Never raises."""
-    joined = "\0" + "\0".join(argv)
-    if len(joined) > _SHORT:
+    if sum(map(len, argv)) + len(argv) > _SHORT:
         return _form_of(argv)
+    key = _stood_in(argv)
+    return _remembered(argv) if key is None else _by_shape(key) or _form_of(argv)
+
+
+def shape_of(packed: bytes) -> bytes | str:
+    """Return one value for all command lines that differ from this one in ids only and have its form.
+
+    `packed` is the argument vector as msgpack; where ids count in its form, it stands for itself.
+
+    Raises:
+        msgspec.DecodeError: it is no argument vector.
+    """
+    return packed if len(packed) > _SHORT else _shape_of(packed)
+
+
+@lru_cache(maxsize=4096)
+def _shape_of(packed: bytes) -> bytes | str:
+    key = _stood_in(_words.decode(packed))
+    return packed if key is None or _by_shape(key) is None else key
+
+
+def _stood_in(argv: tuple[str, ...]) -> str | None:
+    """Return the command line with the fixed id in place of each id, None where there is none to replace."""
+    joined = "\0" + "\0".join(argv)
     key = stood_in(joined)
     # Quotes that a shell takes off could join an id to what stands before it.
-    if key == joined or joined.count("\0") != len(argv) or _QUOTES.search(joined):
-        return _remembered(argv)
-    return _by_shape(key) or _form_of(argv)
+    if key == joined or joined.count("\0") != len(argv) or any(map(joined.__contains__, _QUOTES)):
+        return None
+    return key
 
 
 @lru_cache(maxsize=8192)

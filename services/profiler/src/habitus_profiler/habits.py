@@ -91,9 +91,19 @@ def opening_paths(event: Event) -> list[tuple[str, ...]]:
 
 def segments(path: str) -> tuple[str, ...]:
     """Return the names of a path, volatile parts typed; deeper than 48 is one name."""
+    return _segments(shape_of(path))
+
+
+@lru_cache(maxsize=4096)
+def shape_of(path: str) -> str:
+    """Return one path for all that differ from `path` in ids only and have the same segments."""
     key = stood_in(path)
-    names = _segments(key)
-    return names if key == path or not any(map(shows, names)) else _segments(path)
+    return path if key == path or _shows_in(key) else key
+
+
+@lru_cache(maxsize=4096)
+def _shows_in(key: str) -> bool:
+    return any(map(shows, _segments(key)))
 
 
 @lru_cache(maxsize=8192)
@@ -177,6 +187,11 @@ def workload_path(event: Event) -> tuple[str, ...] | None:
     return name, way, workload, port
 
 
+def flow_path(event: Event) -> tuple[str, ...]:
+    """Return the habit of a network event as it is learned: by workload, else by name or address."""
+    return workload_path(event) or network_path(event)
+
+
 def is_known_port(path: Sequence[str], found: Found) -> bool:
     """Say whether `path` fails at its peer only: another peer is known on that port."""
     return found.depth == _PEER_AT and any(
@@ -186,8 +201,12 @@ def is_known_port(path: Sequence[str], found: Found) -> bool:
 
 def comes_in(event: Event) -> bool:
     """Say whether somebody came to this container."""
-    network = event.network
-    return event.op in _INCOMING or (network is not None and network.direction == "ingress")
+    return is_incoming(event.op, event.network.direction if event.network else None)
+
+
+def is_incoming(op: str, direction: str | None) -> bool:
+    """Say the same of an operation and a direction."""
+    return op in _INCOMING or direction == "ingress"
 
 
 def _workload(peer: Peer) -> str | None:
@@ -202,23 +221,19 @@ def _workload(peer: Peer) -> str | None:
 def _peer(network: Network, *, incoming: bool) -> str:
     if network.protocol == "unix":
         return "/".join(("", *segments(network.path[:4096]))) if network.path else "-"
-    address = addresses.parsed(network.remote_ip) if network.remote_ip else None
     if network.domain and not incoming:
         return addresses.remote_of(network.domain[:255]).translate(_WILD)
+    return other_end(network.remote_ip, incoming=incoming)
+
+
+@lru_cache(maxsize=8192)
+def other_end(remote_ip: str | None, *, incoming: bool) -> str:
+    """Return what a peer without a name is known by: who comes in by class, whom one calls by network."""
+    address = addresses.parsed(remote_ip) if remote_ip else None
     if address is None:
         return "-"
-    return _incoming(address) if incoming else _outgoing(address)
-
-
-@lru_cache(maxsize=8192)
-def _incoming(address: addresses.Address) -> str:
-    return addresses.address_class(address)
-
-
-@lru_cache(maxsize=8192)
-def _outgoing(address: addresses.Address) -> str:
     kind = addresses.address_class(address)
-    return kind if kind in {"loopback", "any"} else addresses.network_of(address)
+    return kind if incoming or kind in {"loopback", "any"} else addresses.network_of(address)
 
 
 def _port(port: int | None, *, incoming: bool) -> str:

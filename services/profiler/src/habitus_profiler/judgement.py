@@ -2,12 +2,16 @@
 """What a profile says of an event, and the bounds that it grows and judges within."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from habitus.anomalies import Neighbour, Reason
 from habitus.settings import PATH_CHILDREN
 from habitus_profiler.forms import Form
+from habitus_profiler.keys import Key
 from habitus_profiler.leaf import Leaf
+from habitus_profiler.trie import Found
+
+_USUAL: Final = 8
 
 
 class Limits(NamedTuple):
@@ -43,4 +47,22 @@ class Ask(NamedTuple):
     leaf: Leaf
     form: Form
     path: list[str]
-    key: tuple[object, ...]
+    key: Key | None
+
+
+def unknown_path(image_key: str, path: tuple[str, ...], found: Found) -> Miss:
+    """Return the miss of a path that is known as far as `found` says."""
+    above = " → ".join((image_key, *path[: found.depth]))
+    first = path[found.depth] if found.depth < len(path) else f"{path[-1]} itself"
+    return Miss("unknown-path", [image_key, *path], f"{first}: never seen under {above}", _near(found))
+
+
+def new_remote(image_key: str, path: tuple[str, ...], found: Found) -> Miss:
+    """Return the miss of a peer where another is known on its port."""
+    name, way, peer, port = path
+    detail = f"{peer}: never seen as {way} peer of {name}, though others are on port {port}"
+    return Miss("new-remote", [image_key, *path], detail, _near(found))
+
+
+def _near(found: Found) -> list[str]:
+    return sorted(found.node.children)[:_USUAL]

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verdict on an event depends on, as a key that is cheap to make: the same key, the same verdict."""
+"""What a verdict on an event depends on, as a key that is cheap to make: the same key, the same verdict.
+
+Ids that no verdict turns on are the same id in every key, so that one who makes them up at will fills
+no memory and is known at once. Lists stand in a key as they stand in msgpack: one value to compare.
+"""
 
 from typing import Final
 
+import msgspec
+
 from habitus.events import Event
-from habitus_profiler import habits
+from habitus_profiler import forms, habits
 
 Key = tuple[object, ...]
 
 EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
 """Operations that are neither learned nor judged."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
 
 
 def is_habit(event: Event) -> bool:
@@ -18,41 +26,96 @@ def is_habit(event: Event) -> bool:
 
 
 def key_of(event: Event) -> Key | None:
-    """Return the key of an event, None for what is no habit of its own."""
-    if event.op in EVIDENCE:
-        return None
-    if event.class_ == "process":
-        return _process(event)
-    return _file(event) if event.class_ == "file" else _network(event)
+    """Return the key of an event, None for what has none: its verdict is not to be remembered."""
+    try:
+        if event.class_ == "process":
+            return _process(event)
+        if event.class_ == "file":
+            return _file(event)
+        return _network(event) if event.class_ == "network" else None
+    except UnicodeEncodeError:
+        return None  # half a character, which cannot cross the wire
+
+
+def process_key(name: str, parent: str, exe: str | None, exe_class: str | None, argv: bytes) -> Key:
+    """Return the key of an exec; `argv` is msgpack, empty where there is none."""
+    return "process", name, parent, exe, exe_class, forms.shape_of(argv) if argv else argv
+
+
+def file_key(op: str, name: str, path: str, new_path: str | None, *, told: bool, flags: bytes) -> Key:
+    """Return the key of a file event; `told`: whether it says how many bytes, `flags`: msgpack or empty."""
+    return (
+        "file", op, name, told, flags,
+        habits.shape_of(path),
+        habits.shape_of(new_path) if new_path else new_path,
+    )  # fmt: skip
+
+
+def network_key(
+    op: str,
+    name: str,
+    *,
+    direction: str | None,
+    protocol: str | None,
+    domain: str | None,
+    remote_ip: str | None,
+    remote_port: int | None,
+    local_port: int | None,
+    path: str | None,
+    peer: bytes,
+) -> Key:
+    """Return the key of a network event; `peer` is msgpack, empty where nobody knows whose the address is."""
+    incoming = habits.is_incoming(op, direction)
+    named = bool(domain) and not incoming
+    far = domain if named else habits.other_end(remote_ip, incoming=incoming)
+    port = local_port if incoming else remote_port
+    return "network", op, name, direction, protocol, named, far, port, path, peer
+
+
+def evidence_key(class_: str, op: str) -> Key:
+    """Return the key of all evidence of one kind."""
+    return class_, op
+
+
+def _packed(part: object) -> bytes:
+    return b"" if part is None else _encoder.encode(part)
 
 
 def _process(event: Event) -> Key | None:
     process = event.process
     if process is None:
         return None
-    return (
-        process.parent,
-        process.name,
-        process.exe,
-        process.exe_class,
-        *(process.argv or ()),
-        event.parent_name,
-    )
+    if event.op in EVIDENCE:
+        return evidence_key("process", event.op)
+    argv = _packed(process.argv)
+    return process_key(event.process_name, event.parent_name, process.exe, process.exe_class, argv)
 
 
 def _file(event: Event) -> Key | None:
     file = event.file
-    if file is None:
+    if file is None or not file.path:
         return None
-    return (event.process_name, event.op, file.bytes is None, file.path, file.new_path, *(file.flags or ()))
+    if event.op in EVIDENCE:
+        return evidence_key("file", event.op)
+    told, flags = file.bytes is not None, _packed(file.flags)
+    return file_key(event.op, event.process_name, file.path, file.new_path, told=told, flags=flags)
 
 
 def _network(event: Event) -> Key | None:
     net = event.network
     if net is None:
         return None
-    if habits.comes_in(event):
-        ends: Key = (net.remote_ip, net.local_port)
-    else:
-        ends = (net.domain or net.remote_ip, net.domain is None, net.remote_port)
-    return (event.process_name, event.op, net.direction, net.protocol, *ends, net.path)
+    if event.op in EVIDENCE:
+        return evidence_key("network", event.op)
+    return network_key(
+        event.op,
+        event.process_name,
+        direction=net.direction,
+        protocol=net.protocol,
+        domain=net.domain,
+        remote_ip=net.remote_ip,
+        remote_port=net.remote_port,
+        local_port=net.local_port,
+        path=net.path,
+        peer=_packed(net.peer),
+    )

@@ -84,6 +84,12 @@ class Leaf:
             self.forms[form.text] = 1
         return new + slots
 
+    def run(self, exe: str | None, form: Form) -> "Run | None":
+        """Return where an observation is counted in which nothing is new, None where there is no room to."""
+        place = exe_place(exe).text if exe else None
+        is_counted = form.text in self.forms and (place is None or place in self.exes)
+        return Run(self, place, form.text) if is_counted else None
+
     def _learn_exe(self, exe: str | None) -> int:
         if not exe:
             return 0
@@ -185,6 +191,20 @@ class Leaf:
     def usual(self) -> list[str]:
         """Return the most frequent normal forms."""
         return sorted(self.forms, key=lambda text: (-self.forms[text], text))[:_USUAL]
+
+
+class Run(NamedTuple):
+    """Where a leaf counts what it has seen before: the program's place, where one is told, and the form."""
+
+    leaf: Leaf
+    place: str | None
+    form: str
+
+    def again(self) -> None:
+        """Add one observation."""
+        if self.place is not None:
+            self.leaf.exes[self.place] += 1
+        self.leaf.forms[self.form] += 1
 
 
 def _spoken(slot: Slot) -> str:

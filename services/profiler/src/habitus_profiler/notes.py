@@ -176,7 +176,7 @@ def keys_of(event: Event) -> list[str]:
     if event.class_ == "file":
         paths = [("file", *path) for path in habits.file_paths(event)]
     elif event.class_ == "network":
-        paths = [("network", *(habits.workload_path(event) or habits.network_path(event)))]
+        paths = [("network", *habits.flow_path(event))]
     else:
         process = event.process
         exe = exe_place(process.exe).text if process and process.exe else ""

@@ -21,6 +21,7 @@ from habitus.bus import Bus
 from habitus.events import Event, fault_of
 from habitus.images import image_key, partition_of
 from habitus_profiler import blind
+from habitus_profiler.batch import Batch, Place
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guard, Guarding
 from habitus_profiler.judgement import Ask, Echo, Limits
@@ -31,9 +32,11 @@ from habitus_profiler.profile import Profile
 from habitus_profiler.publish import Publisher, anomaly_of, insist, unknown_image
 from habitus_profiler.roster import Roster
 from habitus_profiler.store import Store
+from habitus_profiler.streak import Streak, end
 from habitus_profiler.tenure import Tenure
 from habitus_profiler.vectors import Vectors
 from habitus_profiler.verdicts import Verdicts
+from habitus_profiler.work import Asked, Work
 
 log = logging.getLogger(__name__)
 
@@ -49,28 +52,6 @@ class Services(NamedTuple):
     limits: Limits
     rule: Rule
     guarding: Guarding = Guarding()
-
-
-class _Asked(NamedTuple):
-    event: Event
-    profile: Profile
-    revision: int
-    ask: Ask
-
-
-class _Work:
-    """What a batch leaves open after its synchronous part."""
-
-    __slots__ = ("anomalies", "asked", "learners", "parked")
-
-    def __init__(self) -> None:
-        self.anomalies: list[Anomaly] = []
-        self.asked: list[_Asked] = []
-        self.parked: list[tuple[Event, str, str]] = []
-        self.learners: dict[str, Profile] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.anomalies or self.asked or self.parked)
 
 
 class Partition:
@@ -106,23 +87,24 @@ class Partition:
         if held is None:
             return
         try:
-            batch = wire.decode(wire.EventBatch, message.data)
+            batch = Batch(message.data)
         except wire.WireFault as fault:
-            del self.ledger.held[sequence]
-            await self._refuse(message, str(fault))
+            await self._refuse(message, sequence, str(fault))
             return
         await self._present(batch)
-        work = self.apply(batch.events, sequence)
-        self._lost(batch.losses, sequence, work)
-        mark(held, sequence, work.learners.values())
+        work = self.apply_batch(batch, sequence)
+        if work.fault:
+            await self._refuse(message, sequence, work.fault)
+        else:
+            self._lost(batch.losses, work)
+            mark(held, sequence, work.learners.values())
         await self.verdicts.flush()
         await self._conclude(work, sequence)
         await self._advance(work.learners)
 
-    async def _present(self, batch: wire.EventBatch) -> None:
+    async def _present(self, batch: Batch | wire.EventBatch) -> None:
         """Have every profile that the batch needs in memory; images never seen start from predecessors."""
-        images = {(event.container.image, event.container.image_digest) for event in batch.events}
-        keys = {image_key(image or "", digest) for image, digest in images}
+        keys = {image_key(image or "", digest) for image, digest in batch.images}
         for key in keys - self.roster.names():
             ancestor = None if self.frozen else await self.kin.predecessor(key)
             if ancestor is not None and key not in self.roster.names():
@@ -134,48 +116,78 @@ class Partition:
         for key in keys:
             self.roster.touch(key)
 
-    async def _refuse(self, message: Msg, why: str) -> None:
+    async def _refuse(self, message: Msg, sequence: int, why: str) -> None:
+        del self.ledger.held[sequence]
         await insist("PARKED", lambda: self._services.bus.park(subjects.EVENTS, message, why))
 
-    async def _conclude(self, work: _Work, sequence: int) -> None:
+    async def _conclude(self, work: Work, sequence: int) -> None:
         if work:
             self._start(self._finish(work, sequence))
         else:
             await self.ledger.settle(sequence)
 
-    def apply(self, events: list[Event], sequence: int) -> _Work:
-        """Learn or judge each event; return what is left to do."""
-        work = _Work()
-        contained: dict[str, bool] = {}
-        for index, event in enumerate(events):
-            fault = fault_of(event)
-            if fault is None:
-                if not event.id:
-                    event.id = f"{subjects.EVENTS}-{sequence}-{index}"
-                fault = self._guarded(event, sequence, contained, work)
-            if fault is not None:
-                log.error("partition %d, batch %d, event %d: %s", self.number, sequence, index + 1, fault)
-                work.parked.append((event, fault, f"{sequence}-{index}"))
+    def apply_batch(self, batch: Batch, sequence: int) -> Work:
+        """Learn or judge each event of a message; return what is left to do."""
+        work = Work(sequence)
+        streaks: dict[int, Streak] = {}
+        for index, (glance, at) in enumerate(zip(batch.glances, batch.where, strict=True)):
+            streak = streaks.get(at) or self._begin(streaks, at, batch.places[at], work)
+            if streak is not None and streak.takes(glance):
+                continue
+            end(streaks)
+            try:
+                event = batch.whole(index)
+            except wire.WireFault as fault:
+                work.fault = str(fault)
+                break
+            self._whole(event, index, work)
+        end(streaks)
         return work
 
-    def _guarded(self, event: Event, sequence: int, contained: dict[str, bool], work: _Work) -> str | None:
+    def apply(self, events: list[Event], sequence: int) -> Work:
+        """Learn or judge each of `events`; return what is left to do."""
+        work = Work(sequence)
+        for index, event in enumerate(events):
+            self._whole(event, index, work)
+        return work
+
+    def _begin(self, streaks: dict[int, Streak], at: int, place: Place, work: Work) -> Streak | None:
+        """Begin to take the events of one container, None where each is to be read as a whole."""
+        profile = self.profiles.get(place.key)
+        if profile is None or not place.image[0]:
+            return None
+        contained = work.is_contained(profile)
+        if contained or profile.observing:
+            work.learners[place.key] = profile
+        streak = streaks[at] = Streak(profile, place, self.verdicts, contained=contained)
+        return streak
+
+    def _whole(self, event: Event, index: int, work: Work) -> None:
+        fault = fault_of(event)
+        if fault is None:
+            if not event.id:
+                event.id = f"{subjects.EVENTS}-{work.sequence}-{index}"
+            fault = self._guarded(event, work)
+        if fault is not None:
+            log.error("partition %d, batch %d, event %d: %s", self.number, work.sequence, index + 1, fault)
+            work.parked.append((event, fault, f"{work.sequence}-{index}"))
+
+    def _guarded(self, event: Event, work: Work) -> str | None:
         try:
-            self._one(event, sequence, contained, work)
+            self._one(event, work)
         except Exception:
             # Whatever an attacker found: one event is parked, and the partition goes on.
             log.exception("partition %d: %s", self.number, _BROKEN)
             return _BROKEN
         return None
 
-    def _one(self, event: Event, sequence: int, contained: dict[str, bool], work: _Work) -> None:
+    def _one(self, event: Event, work: Work) -> None:
         key = image_key(event.container.image or "", event.container.image_digest)
         profile = self.profiles.get(key) or self._new(key)
         if profile is None:
             work.anomalies.append(unknown_image(event, key))
             return
-        known = contained.get(key)
-        if known is None:
-            known = contained[key] = sequence in profile.applied
+        known = work.is_contained(profile)
         if known or profile.observing:
             work.learners[key] = profile
             refused = (self._guard.again if known else self._guard.learn)(event, profile)
@@ -183,25 +195,25 @@ class Partition:
         else:
             self._judge(event, profile, work)
 
-    def _judge(self, event: Event, profile: Profile, work: _Work) -> None:
+    def _judge(self, event: Event, profile: Profile, work: Work) -> None:
         verdict = profile.judge(event)
         if verdict is None:
             if event.token:
                 self.verdicts.known(event, profile, profile.revision)
         elif isinstance(verdict, Ask):
-            work.asked.append(_Asked(event, profile, profile.revision, verdict))
+            work.asked.append(Asked(event, profile, profile.revision, verdict))
             self._asking[profile.image_key] += 1
         elif not isinstance(verdict, Echo):
             work.anomalies.append(anomaly_of(event, profile, verdict))
 
-    def _lost(self, losses: list[wire.Loss], sequence: int, work: _Work) -> None:
+    def _lost(self, losses: list[wire.Loss], work: Work) -> None:
         """Keep a profile that learns from trusting an interval with losses; alert where it judges."""
         for key, lost in blind.by_image(losses).items():
             if partition_of(key) != self.number:
-                log.error("partition %d, batch %d: a loss of %s", self.number, sequence, key)
+                log.error("partition %d, batch %d: a loss of %s", self.number, work.sequence, key)
                 continue
             profile = self.profiles.get(key) or self._new(key)
-            if profile is not None and sequence in profile.applied:
+            if profile is not None and work.sequence in profile.applied:
                 work.learners[key] = profile
             elif profile is not None and profile.observing:
                 work.learners[key] = profile
@@ -213,7 +225,7 @@ class Partition:
     def _new(self, key: str) -> Profile | None:
         return None if self.frozen else self.roster.new(key)
 
-    async def _finish(self, work: _Work, sequence: int) -> None:
+    async def _finish(self, work: Work, sequence: int) -> None:
         await self._publisher.store(work.anomalies)
         for event, why, name in work.parked:
             await self._publisher.park(event, why, name)
@@ -222,7 +234,7 @@ class Partition:
 
     # -- vectors ------------------------------------------------------------------------------
 
-    async def _ask(self, asked: list[_Asked]) -> None:
+    async def _ask(self, asked: list[Asked]) -> None:
         if not asked:
             return
         keys = Counter(one.profile.image_key for one in asked)
@@ -235,7 +247,7 @@ class Partition:
         """Whether open work holds the profile of this name, so that it must stay in memory."""
         return key in self._asking or key in self._resolving
 
-    async def _settle(self, asked: list[_Asked]) -> list[Anomaly]:
+    async def _settle(self, asked: list[Asked]) -> list[Anomaly]:
         embedded = await self._services.vectors.of([each.ask.form.text for each in asked])
         anomalies = []
         for (event, profile, revision, ask), (vector, model, threshold) in zip(asked, embedded, strict=True):

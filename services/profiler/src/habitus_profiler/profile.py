@@ -13,16 +13,16 @@ from habitus.events import Event
 from habitus.profiles import State
 from habitus_profiler import estimates, habits
 from habitus_profiler.convergence import Learning
+from habitus_profiler.familiar import JUDGED, UNTOLD, Familiar, Habit
 from habitus_profiler.fleet import Fleet
 from habitus_profiler.forms import Form, form_of
-from habitus_profiler.judgement import Ask, Echo, Limits, Miss
-from habitus_profiler.keys import is_habit, key_of
+from habitus_profiler.judgement import Ask, Echo, Limits, Miss, new_remote, unknown_path
+from habitus_profiler.keys import Key, is_habit, key_of
 from habitus_profiler.leaf import Leaf, Vector, gated
 from habitus_profiler.notes import Held, Notes
-from habitus_profiler.trie import Found, Trie
+from habitus_profiler.trie import Trie
 from habitus_profiler.widening import FileRules, NetworkRules
 
-_MAX_KNOWN: Final = 4096
 _MAX_OPENED: Final = 1024
 _MAX_NAMES: Final = 4096  # beyond, names stay news: an image that makes them up is never learned
 _USUAL: Final = 8
@@ -58,7 +58,7 @@ class Profile:
         self.dirty = True
         self.bytes = 0
         self.notes = Notes()
-        self._known: set[tuple[object, ...]] = set()
+        self.familiar = Familiar()
         self._opened: dict[tuple[str, str | None], None] = {}  # files whose open was a miss
         self._seen: tuple[int, int] | None = None
 
@@ -76,15 +76,17 @@ class Profile:
 
     def learn(self, event: Event) -> None:
         """Take an event as a habit."""
-        habit = is_habit(event) and not self._follows_open(event)
-        new = self._learn(event) if habit else 0
-        self.met(event, new, habit=habit)
+        counts = is_habit(event) and not self._follows_open(event)
+        new = self._learn(event) if counts else 0
+        self.met(event, new, habit=counts)
         if new:
             self.changed()
+        elif (key := key_of(event)) and (habit := self._habit(event, counts=counts)):
+            self.familiar.remember(key, habit)
 
     def met(self, event: Event, new: int = 0, *, habit: bool = True) -> None:
         """Count an event and what was new in it, without learning it."""
-        self._span(event.ts)
+        self.span(event.ts)
         self.fleet.learn(event)
         self.learning.saw(event.ts, int(habit), new, event.node or "")
 
@@ -106,8 +108,21 @@ class Profile:
         if event.class_ == "file":
             return sum(self.file.learn(path) for path in habits.file_paths(event))
         if event.class_ == "network":
-            return self.network.learn(habits.workload_path(event) or habits.network_path(event))
+            return self.network.learn(habits.flow_path(event))
         return self._learn_process(event)
+
+    def _habit(self, event: Event, *, counts: bool) -> Habit | None:
+        """Return how to count an event again in which nothing was new, None where it is not counted."""
+        if not counts:
+            return Habit()
+        if event.class_ == "file":
+            return Habit(nodes=tuple(self.file.find(path).node for path in habits.file_paths(event)))
+        if event.class_ == "network":
+            return Habit(nodes=(self.network.find(habits.flow_path(event)).node,))
+        parent, name = habits.process_path(event)
+        exe, form, _ = _command(event)
+        run = self.process[parent][name].run(exe, form)
+        return Habit(run=run) if run else None
 
     def _learn_process(self, event: Event) -> int:
         parent, name = habits.process_path(event)
@@ -122,9 +137,10 @@ class Profile:
             if len(names) >= _MAX_NAMES:
                 return new + 1
             leaf, new = names.setdefault(name, Leaf()), new + 1
-        return new + leaf.learn(_exe(event), _form(event), _layer(event))
+        return new + leaf.learn(*_command(event))
 
-    def _span(self, ts: int) -> None:
+    def span(self, ts: int) -> None:
+        """Note that there was an event at `ts`."""
         if self.last_event is None or ts > self.last_event:
             self.last_event = ts
         if self.first_event is None or ts < self.first_event:
@@ -136,7 +152,7 @@ class Profile:
         self.revision += 1
         self.dirty = True
         self._seen = None
-        self._known.clear()
+        self.familiar.clear()
 
     def leaves(self) -> Iterator[Leaf]:
         """Yield every process leaf."""
@@ -193,12 +209,16 @@ class Profile:
         if jump:
             return Miss("usage-jump", [self.image_key, "cpu", "usage"], jump, [])
         key = key_of(event)
-        if key is None or key in self._known:
-            return None
-        verdict = self._noted(event, self._judged(event, key))
-        if verdict is None and not (event.network and event.network.peer):
-            self._remember(key)
-        return verdict
+        habit = self.familiar.get(key) if key else None
+        if habit is None:
+            verdict = self._noted(event, self._judged(event, key)) if is_habit(event) else None
+            if verdict is None and key:
+                is_told = is_habit(event) and not self._workload(event)
+                self.familiar.remember(key, JUDGED if is_told else UNTOLD)
+            return verdict
+        if not habit.tells:
+            event.token = b""
+        return None
 
     def _noted(self, event: Event, verdict: Miss | Ask | Echo | None) -> Miss | Ask | Echo | None:
         """Return the verdict by what people and rules said: benign, or never to be learned."""
@@ -215,7 +235,8 @@ class Profile:
         needed = self._needed(threshold, ask)
         nearest = ask.leaf.nearest(vector, 3)
         if nearest and nearest[0][1] >= needed:
-            self._remember(ask.key)
+            if ask.key is not None:
+                self.familiar.remember(ask.key, JUDGED)
             return None
         best = f"{nearest[0][1]:.2f} to {nearest[0][0]}" if nearest else "no vector to compare with"
         neighbours = [Neighbour(text=text[:300], cosine=round(cosine, 4)) for text, cosine in nearest]
@@ -226,12 +247,7 @@ class Profile:
         own = ask.leaf.needed(ask.form, threshold) if ask else gated(threshold)
         return own if self.limits.threshold is None else self.limits.threshold
 
-    def _remember(self, key: tuple[object, ...]) -> None:
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        self._known.add(key)
-
-    def _judged(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | Echo | None:
+    def _judged(self, event: Event, key: Key | None) -> Miss | Ask | Echo | None:
         if event.class_ == "process":
             return self._judge_process(event, key)
         if event.class_ == "network":
@@ -260,26 +276,26 @@ class Profile:
         return told and any(self.file.find(path).known for path in habits.opening_paths(event))
 
     def _judge_network(self, event: Event) -> Miss | None:
-        path, workload = habits.network_path(event), habits.workload_path(event)
-        if workload and not self.network.find(path).known:
+        workload = self._workload(event)
+        if workload:
             # The kernel would hold back the whole network by this event's token.
             event.token = b""
-            path = workload
-        return self._missing(self.network, path)
+        return self._missing(self.network, workload or habits.network_path(event))
+
+    def _workload(self, event: Event) -> tuple[str, ...] | None:
+        """Return the habit by the workload at the other end, where the network is not known by itself."""
+        workload = habits.workload_path(event)
+        return workload if workload and not self.network.find(habits.network_path(event)).known else None
 
     def _missing(self, trie: Trie, path: tuple[str, ...]) -> Miss | None:
         found = trie.find(path)
         if found.known:
             return None
         if trie is self.network and habits.is_known_port(path, found):
-            return _new_remote(self.image_key, path, found)
-        above = " → ".join((self.image_key, *path[: found.depth]))
-        first = path[found.depth] if found.depth < len(path) else f"{path[-1]} itself"
-        return Miss(
-            "unknown-path", [self.image_key, *path], f"{first}: never seen under {above}", _near(found)
-        )
+            return new_remote(self.image_key, path, found)
+        return unknown_path(self.image_key, path, found)
 
-    def _judge_process(self, event: Event, key: tuple[object, ...]) -> Miss | Ask | None:
+    def _judge_process(self, event: Event, key: Key | None) -> Miss | Ask | None:
         parent, name = habits.process_path(event)
         path = [self.image_key, parent, name]
         names = self.process.get(parent)
@@ -292,8 +308,8 @@ class Profile:
         if leaf is None:
             detail = f"process {name}: never seen started by {parent or 'the runtime'}"
             return Miss("unknown-path", path, detail, sorted(names)[:_USUAL])
-        form = _form(event)
-        novelty = leaf.novelty(_exe(event), form, _layer(event))
+        exe, form, layer = _command(event)
+        novelty = leaf.novelty(exe, form, layer)
         if novelty:
             return Miss("novel-slot", path, novelty.detail, novelty.usual)
         return None if leaf.knows(form) or leaf.is_quiet(form) else Ask(leaf, form, path, key)
@@ -326,25 +342,9 @@ class Profile:
         return round((1 - self.unseen) * events / (events + _YOUNG), 4)
 
 
-def _new_remote(image_key: str, path: tuple[str, ...], found: Found) -> Miss:
-    name, way, peer, port = path
-    detail = f"{peer}: never seen as {way} peer of {name}, though others are on port {port}"
-    return Miss("new-remote", [image_key, *path], detail, _near(found))
-
-
-def _near(found: Found) -> list[str]:
-    return sorted(found.node.children)[:_USUAL]
-
-
-def _exe(event: Event) -> str | None:
-    return event.process.exe if event.process else None
-
-
-def _layer(event: Event) -> str | None:
-    return event.process.exe_class if event.process else None
-
-
-def _form(event: Event) -> Form:
+def _command(event: Event) -> tuple[str | None, Form, str | None]:
+    """Return the program of an event, the form of its command line, and the program's layer."""
     process = event.process
-    argv = process.argv if process else None
-    return form_of(tuple(argv)) if argv else form_of((event.process_name,))
+    if process is None:
+        return None, form_of((event.process_name,)), None
+    return process.exe, form_of(tuple(process.argv or (event.process_name,))), process.exe_class

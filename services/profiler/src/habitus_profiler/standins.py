@@ -13,7 +13,9 @@ from typing import Final
 
 _TAIL: Final = "f3ac1e59b204d6a8c1f5e0a7b3d9c2e46a1f08bd5739ce2107bfa64d8e35c9a"
 _MARK: Final = _TAIL[:3]
-_HEX: Final = {digit: digit + _TAIL for digit in "7c"}
+_HEX: Final = {
+    digit: [(digit + _TAIL)[:length] for length in range(len(_TAIL) + 2)] for digit in "7c"
+}  # digit → length → id
 _UUID: Final = {digit: f"{digit}f3ac1e5-9b20-4d6a-8c1f-5e0a7b3d9c2e" for digit in "7c"}
 _MIDDLES: Final = ("9b20", "4d6a", "8c1f")
 _UUID_LENGTH: Final = 36
@@ -21,7 +23,7 @@ _UUID_LENGTH: Final = 36
 # At least one of a, c, e, f: else it may be a size (`1234567b`) or a duration. Not behind a dot
 # (`1.5e12345678`), nor first behind a dash (`-a1234567` is a flag with its value).
 _ID: Final = re.compile(
-    r"(?<![0-9A-Za-z.])(?<![^0-9A-Za-z]-)(?=[0-9bd]*[acef])"
+    r"(?<![0-9A-Za-z.])(?=[0-9a-f]{8})(?<![^0-9A-Za-z]-)(?=[0-9bd]*[acef])"
     r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]*[0-9])[0-9a-f]{8,64})"
     r"(?![0-9A-Za-z])"
 )
@@ -41,4 +43,4 @@ def _fixed(match: re.Match[str]) -> str:
     found = match[0]
     first = "7" if found[0].isdigit() else "c"  # a name may begin with a letter only
     length = len(found)
-    return _UUID[first] if length == _UUID_LENGTH and "-" in found else _HEX[first][:length]
+    return _UUID[first] if length == _UUID_LENGTH and "-" in found else _HEX[first][length]

@@ -7,6 +7,7 @@ revision could come back with other contents.
 """
 
 import logging
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
@@ -35,10 +36,10 @@ class _Waiting:
 
     __slots__ = ("profile", "revision", "tokens")
 
-    def __init__(self, profile: Profile, revision: int, token: bytes) -> None:
+    def __init__(self, profile: Profile, revision: int) -> None:
         self.profile = profile
         self.revision = revision
-        self.tokens = {token}
+        self.tokens: set[bytes] = set()
 
 
 class Verdicts:
@@ -53,14 +54,18 @@ class Verdicts:
 
     def known(self, event: Event, profile: Profile, revision: int) -> None:
         """Note that this revision of the profile contains the event, which carries a token."""
-        if not event.node or event.op in EVIDENCE or len(event.token) != _TOKEN:
+        if event.op not in EVIDENCE:
+            self.contained(event.node, profile, revision, [event.token])
+
+    def contained(self, node: str | None, profile: Profile, revision: int, tokens: Iterable[bytes]) -> None:
+        """Note that this revision of the profile contains what the tokens of a node stand for."""
+        if not node:
             return
-        place = (event.node, profile.image_key)
+        place = (node, profile.image_key)
         waiting = self._waiting.get(place)
-        if waiting is not None and waiting.revision == revision and waiting.profile is profile:
-            waiting.tokens.add(event.token)
-        else:
-            self._waiting[place] = _Waiting(profile, revision, event.token)
+        if waiting is None or waiting.revision != revision or waiting.profile is not profile:
+            waiting = self._waiting[place] = _Waiting(profile, revision)
+        waiting.tokens.update(token for token in tokens if len(token) == _TOKEN)
 
     async def flush(self) -> None:
         """Send what was noted, as far as it still holds."""

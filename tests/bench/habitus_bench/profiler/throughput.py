@@ -16,6 +16,7 @@ from habitus import wire
 from habitus.garbage import collect_seldom
 from habitus.images import image_key, partition_of
 from habitus_bench.profiler.streams import DIGEST, IMAGE, Source
+from habitus_profiler.batch import Batch
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
@@ -77,7 +78,7 @@ async def _applied(into: Partition, batches: list[bytes]) -> float:
     """Return the processor seconds of applying `batches`, as `Partition.take` does."""
     started = time.process_time()
     for number, batch in enumerate(batches, 2):
-        work = into.apply(wire.decode(wire.EventBatch, batch).events, number)
+        work = into.apply_batch(Batch(batch), number)
         if work.anomalies or work.asked or work.parked:
             raise RuntimeError("the stream was to be known")
         await into.verdicts.flush()
@@ -88,7 +89,7 @@ def _learned(batches: list[bytes]) -> float:
     into = partition()
     started = time.process_time()
     for number, batch in enumerate(batches, 2):
-        into.apply(wire.decode(wire.EventBatch, batch).events, number)
+        into.apply_batch(Batch(batch), number)
     return time.process_time() - started
 
 
