@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each provider against a server that speaks its wire; Anthropic's and Google's by their own clients."""
+"""Each provider's own client library against a server that speaks its wire."""
 
 import json
 import logging

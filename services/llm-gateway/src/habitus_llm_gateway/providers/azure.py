@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Azure OpenAI: OpenAI's wire behind deployments, a header for the key and dated API versions."""
 
-from typing import Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final
 
 from habitus.plugins import PluginFault
 from habitus_llm_gateway.providers import Place
 from habitus_llm_gateway.providers.openai import OpenAiProvider
+
+if TYPE_CHECKING:
+    import openai
 
 _API_VERSION: Final = "2024-10-21"
 
@@ -19,15 +21,15 @@ class AzureProvider(OpenAiProvider):
             raise PluginFault(f"provider {place.name!r} needs its resource's endpoint: HABITUS_LLM_BASE_URL")
         super().__init__(place)
 
-    @property
-    def address(self) -> str:
-        """Where the deployment's completions are asked for."""
-        endpoint = (self.base_url or "").rstrip("/")
-        version = quote(self.place.settings.api_version or _API_VERSION, safe="")
-        deployment = quote(self.place.model, safe="")
-        return f"{endpoint}/openai/deployments/{deployment}/chat/completions?api-version={version}"
+    def client(self) -> "openai.AsyncOpenAI":
+        """Return a client for Azure's addresses."""
+        import openai  # noqa: PLC0415
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The key has a header of its own."""
-        return {"Content-Type": "application/json", "api-key": self.place.secret}
+        return openai.AsyncAzureOpenAI(
+            azure_endpoint=self.place.base_url or "",
+            api_key=self.place.secret,
+            api_version=self.place.settings.api_version or _API_VERSION,
+            timeout=self.place.timeout_s,
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(),
+        )

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import time
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI
@@ -87,6 +88,10 @@ class FakeProvider(OpenAiProvider):
         self._lock = asyncio.Lock()
         log.warning("provider %s: no model is asked, its verdicts are invented", place.name)
 
+    def prepare(self) -> None:
+        """Import the client; the port opens with the first question, in the loop that asks."""
+        import_module("openai")
+
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask over the loopback."""
         async with self._lock:
@@ -94,6 +99,7 @@ class FakeProvider(OpenAiProvider):
                 served = http.serving(application(), "127.0.0.1", 0, "llm")
                 address = await self._serving.enter_async_context(served)
                 self.base_url = f"{address}/v1"
+                await asyncio.to_thread(super().prepare)
         return await super().complete(prompt)
 
     async def close(self) -> None:
