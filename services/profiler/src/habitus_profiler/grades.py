@@ -28,8 +28,8 @@ _OWN_PLACES: Final = ("/run", "/var/run", *_OF_SETTINGS)
 _SETTING_FILES: Final = (".conf", ".cfg", ".cnf", ".ini", ".yaml", ".yml", ".toml")
 _RUNTIMES: Final = words(
     """
-    buildkitd certs containerd crictl crio cron crond crontab ctr docker dockerd letsencrypt nerdctl pki podman
-    runc secrets ssh ssl su sudo tls
+    buildkitd certs containerd crictl crio cron crond crontab ctr docker dockerd letsencrypt nerdctl pki
+    podman runc secrets ssh ssl su sudo tls
     """
 )
 """Whoever may speak to the sockets of these owns the node; who writes their settings, the machine."""
