@@ -9,7 +9,7 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.028, 0.0031)
+TUNING = (0.029, 0.0031)
 """Shares of false positives and misses that no change may exceed."""
 REPORTED = (0.079, 0.015)
 

@@ -5,9 +5,11 @@ import re
 from typing import Final, NamedTuple
 
 from habitus_profiler.flags import switch_of, value_of
+from habitus_profiler.kindred import POWERFUL
 from habitus_profiler.naming import Value, names_left_out, names_route, names_scratch
 from habitus_profiler.paths import HARMLESS, SCRATCH, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
+from habitus_profiler.words import words
 
 REMOTE: Final = frozenset({"ip", "host", "email", "url"})
 """Kinds of tokens that name a remote."""
@@ -21,10 +23,14 @@ _LONG: Final = 5
 _COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
 """A setting that is a number: `retention.ms=86400000`."""
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
-_OWN_PLACES: Final = ("/run", "/var/run", "/etc", "/usr/local/etc")
-_RUNTIMES: Final = frozenset(
-    {"docker", "dockerd", "containerd", "ctr", "nerdctl", "crictl", "crio", "podman", "buildkitd", "runc"}
-    | {"ssh", "sudo", "su", "cron", "crond", "crontab", "systemd", "udev", "apt", "security"}
+_OF_SETTINGS: Final = ("/etc", "/usr/local/etc")
+_OWN_PLACES: Final = ("/run", "/var/run", *_OF_SETTINGS)
+_SETTING_FILES: Final = (".conf", ".cfg", ".cnf", ".ini", ".yaml", ".yml", ".toml")
+_RUNTIMES: Final = words(
+    """
+    buildkitd certs containerd crictl crio cron crond crontab ctr docker dockerd letsencrypt nerdctl pki
+    podman runc secrets ssh ssl su sudo tls
+    """
 )
 """Whoever may speak to the sockets of these owns the node; who writes their settings, the machine."""
 
@@ -84,20 +90,18 @@ def tells_nothing(flag: str, path: str) -> bool:
 def is_own(program: str, path: str) -> bool:
     """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
     base = under(path, _OWN_PLACES)
-    if base is None or program in _RUNTIMES or not program:
+    if base is None or not program or "/." in path or path.endswith(_KEYS):
         return False
-    name = path[len(base) + 1 :].partition("/")[0]
-    stem = program.partition("-")[0]  # `grafana-server`, `otelcol-contrib`
-    if len(stem) >= _LONG and stem not in _RUNTIMES and name == stem:
-        program = stem
-    return (
-        "/." not in path
-        and not path.endswith(_KEYS)
-        and (
-            name in {program, program.removesuffix("d")}
-            or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}."))
-        )
-    )
+    name, slash, _ = path[len(base) + 1 :].partition("/")
+    # A program is called as it likes, so `/etc/shadow` is not the own file of `shadow`.
+    if not (_RUNTIMES | POWERFUL).isdisjoint({program, name, program.partition("-")[0]}):
+        return False
+    if base in _OF_SETTINGS and not slash and not name.endswith(_SETTING_FILES):
+        return False
+    stems = {program, program.removesuffix("d")}
+    first = program.partition("-")[0]  # `grafana-server`, `otelcol-contrib`
+    stems |= {first} if len(first) >= _LONG else set()
+    return name in stems or name.startswith((f"{program}.", f"{program}-", f"{program.removesuffix('d')}."))
 
 
 def switched(name: str, value: str) -> tuple[Slot, ...]:

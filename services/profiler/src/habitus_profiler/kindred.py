@@ -33,7 +33,7 @@ class Family(NamedTuple):
 _SEVERAL: Final = 3
 _PAIR: Final = 2
 _KEYS: Final = frozenset({"key", "p12", "jks", "kubeconfig"})
-_POWERFUL: Final = words(
+POWERFUL: Final = words(
     """
     cron.d cron.daily cron.hourly cron.weekly cron.monthly crontabs ssh pam.d sudoers.d profile.d ld.so.conf.d
     systemd init.d security apt udev modprobe.d modules-load.d kubernetes sysctl.d xdg update-motd.d
@@ -215,7 +215,7 @@ def _below(path: str) -> tuple[Family, ...]:
 def _is_open(path: str, parts: list[str]) -> bool:
     """Say whether a path lies where others may write, is hidden, or gives power by being there."""
     hidden = any(part.startswith(".") for part in parts)
-    return hidden or under(path, SCRATCH) is not None or not (_WRITABLE | _POWERFUL).isdisjoint(parts)
+    return hidden or under(path, SCRATCH) is not None or not (_WRITABLE | POWERFUL).isdisjoint(parts)
 
 
 def _domains(name: str) -> tuple[Family, ...]:
