@@ -11,7 +11,7 @@ from habitus_nearmiss_steps import STEPS, rates, verdicts
 MODEL = LexicalModel()
 TUNING = (0.029, 0.0031)
 """Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.079, 0.015)
+REPORTED = (0.06, 0.019)
 
 
 def embed(texts):
