@@ -4,6 +4,7 @@
 import logging
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 from habitus.bus import Bus
 from habitus_testing import NatsServer, ServiceProcess, start_service
+
+# A shell lets what it puts in the background ignore interrupts, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REFUSE_SKIPS = os.environ.get("TEST_SKIPS") == "refuse"
 
