@@ -13,7 +13,7 @@ import pytest
 from habitus.bus import Bus
 from habitus_testing import NatsServer, ServiceProcess, start_service
 
-# A shell lets what it puts in the background ignore interrupts, and so would every program that a test starts.
+# A shell lets what it puts in the background ignore interrupts, and so would what a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REFUSE_SKIPS = os.environ.get("TEST_SKIPS") == "refuse"
