@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One message of EVENTS: a glance at each of its events, and the whole of those that need it."""
+"""One message of EVENTS: a glance at each of its events, and the whole of those that need it.
+
+What is known at a glance is not read further, so that what is amiss in its other parts goes unnoticed.
+"""
 
 from functools import lru_cache
 from typing import Final, NamedTuple

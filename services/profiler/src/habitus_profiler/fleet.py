@@ -73,7 +73,7 @@ class Fleet:
 
         Told once, until the use is back below. Any event says that its container lives.
         """
-        self.meet(event)
+        self.saw(event.container.id, event.ts)
         usage, container = event.usage, event.container.id or "?"
         if usage is None or self.readings < READINGS:
             return None

@@ -7,6 +7,7 @@ Flags inside shell text belong to their command: the slot is `curl -o`, not `-o`
 """
 
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
@@ -41,21 +42,34 @@ def form_of(argv: tuple[str, ...]) -> Form:
     return _remembered(argv) if key is None else _by_shape(key) or _form_of(argv)
 
 
-def shape_of(packed: bytes) -> bytes | str:
-    """Return one value for all command lines that differ from this one in ids only and have its form.
+def sign_of(packed: bytes) -> bytes:
+    """Return what all command lines of one form share, and no others: a digest, or the line where it is long.
 
-    `packed` is the argument vector as msgpack; where ids count in its form, it stands for itself.
+    `packed` is the argument vector as msgpack.
 
     Raises:
         msgspec.DecodeError: it is no argument vector.
     """
-    return packed if len(packed) > _SHORT else _shape_of(packed)
+    return packed if len(packed) > _SHORT else _sign_of(packed)
 
 
-@lru_cache(maxsize=4096)
-def _shape_of(packed: bytes) -> bytes | str:
-    key = _stood_in(_words.decode(packed))
-    return packed if key is None or _by_shape(key) is None else key
+@lru_cache(maxsize=2048)
+def _sign_of(packed: bytes) -> bytes:
+    argv = _words.decode(packed)
+    key = _stood_in(argv)
+    if key is None:
+        return _digest(_remembered(argv))
+    return _sign_by_shape(key) or _digest(_form_of(argv))
+
+
+@lru_cache(maxsize=2048)
+def _sign_by_shape(key: str) -> bytes | None:
+    form = _by_shape(key)
+    return _digest(form) if form else None
+
+
+def _digest(form: Form) -> bytes:
+    return blake2b(repr(form).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _stood_in(argv: tuple[str, ...]) -> str | None:

@@ -10,11 +10,9 @@ from typing import Final
 import msgspec
 
 from habitus.events import Number, Op, Part
-from habitus_profiler.keys import EVIDENCE, Key, evidence_key, file_key, network_key, process_key
+from habitus_profiler.keys import EVIDENCE, NOTHING, Key, evidence_key, file_key, network_key, process_key
 
 _ABSENT: Final = msgspec.Raw()
-_NOBODY: Final = frozenset({b"", b"\x90"})
-"""No ancestors: nothing, or an empty list."""
 
 
 class _Actor(Part):
@@ -78,7 +76,7 @@ class ProcessGlance(Glance, kw_only=True, tag="process"):
             return None
         if op != "exec":
             return evidence_key("process", op) if op in EVIDENCE else None
-        if not process.name or not (process.parent or bytes(process.ancestors) in _NOBODY):
+        if not process.name or not (process.parent or bytes(process.ancestors) in NOTHING):
             return None
         return process_key(
             process.name, process.parent or "", process.exe, process.exe_class, bytes(process.argv)

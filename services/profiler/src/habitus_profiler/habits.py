@@ -89,16 +89,11 @@ def opening_paths(event: Event) -> list[tuple[str, ...]]:
     return [(name, group, *names) for group in _OPENINGS.get(event.op, ())]
 
 
+@lru_cache(maxsize=4096)
 def segments(path: str) -> tuple[str, ...]:
     """Return the names of a path, volatile parts typed; deeper than 48 is one name."""
-    return _segments(shape_of(path))
-
-
-@lru_cache(maxsize=4096)
-def shape_of(path: str) -> str:
-    """Return one path for all that differ from `path` in ids only and have the same segments."""
     key = stood_in(path)
-    return path if key == path or _shows_in(key) else key
+    return _segments(path if key != path and _shows_in(key) else key)
 
 
 @lru_cache(maxsize=4096)
@@ -222,8 +217,14 @@ def _peer(network: Network, *, incoming: bool) -> str:
     if network.protocol == "unix":
         return "/".join(("", *segments(network.path[:4096]))) if network.path else "-"
     if network.domain and not incoming:
-        return addresses.remote_of(network.domain[:255]).translate(_WILD)
+        return named_end(network.domain)
     return other_end(network.remote_ip, incoming=incoming)
+
+
+@lru_cache(maxsize=8192)
+def named_end(domain: str) -> str:
+    """Return what a peer with a name is known by."""
+    return addresses.remote_of(domain[:255]).translate(_WILD)
 
 
 @lru_cache(maxsize=8192)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a verdict on an event depends on, as a key that is cheap to make: the same key, the same verdict.
 
-Ids that no verdict turns on are the same id in every key, so that one who makes them up at will fills
-no memory and is known at once. Lists stand in a key as they stand in msgpack: one value to compare.
+Names, paths and command lines stand in it in their normal form, so that one who makes ids up at will fills
+no memory and is known at once. Other lists stand in it as in msgpack: one value to compare.
 """
 
 from typing import Final
@@ -17,7 +17,10 @@ Key = tuple[object, ...]
 EVIDENCE: Final = frozenset({"fork", "exit", "close", "usage", "lost"})
 """Operations that are neither learned nor judged."""
 
-_encoder: Final = msgspec.msgpack.Encoder()
+NOTHING: Final = frozenset({b"", b"\x90"})
+"""No list, or an empty one, as msgpack."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def is_habit(event: Event) -> bool:
@@ -39,16 +42,14 @@ def key_of(event: Event) -> Key | None:
 
 def process_key(name: str, parent: str, exe: str | None, exe_class: str | None, argv: bytes) -> Key:
     """Return the key of an exec; `argv` is msgpack, empty where there is none."""
-    return "process", name, parent, exe, exe_class, forms.shape_of(argv) if argv else argv
+    said = name if argv in NOTHING else forms.sign_of(argv)
+    return "process", habits.name_of(name), habits.name_of(parent), exe, exe_class, said
 
 
 def file_key(op: str, name: str, path: str, new_path: str | None, *, told: bool, flags: bytes) -> Key:
     """Return the key of a file event; `told`: whether it says how many bytes, `flags`: msgpack or empty."""
-    return (
-        "file", op, name, told, flags,
-        habits.shape_of(path),
-        habits.shape_of(new_path) if new_path else new_path,
-    )  # fmt: skip
+    to = habits.segments(new_path) if new_path else None
+    return "file", op, habits.name_of(name), told, flags, habits.segments(path), to
 
 
 def network_key(
@@ -66,10 +67,11 @@ def network_key(
 ) -> Key:
     """Return the key of a network event; `peer` is msgpack, empty where nobody knows whose the address is."""
     incoming = habits.is_incoming(op, direction)
-    named = bool(domain) and not incoming
-    far = domain if named else habits.other_end(remote_ip, incoming=incoming)
+    named = None if incoming or not domain else habits.named_end(domain)
+    far = named or habits.other_end(remote_ip, incoming=incoming)
     port = local_port if incoming else remote_port
-    return "network", op, name, direction, protocol, named, far, port, path, peer
+    socket = habits.segments(path[:4096]) if path else None
+    return "network", op, habits.name_of(name), direction, protocol, named is None, far, port, socket, peer
 
 
 def evidence_key(class_: str, op: str) -> Key:
@@ -78,7 +80,7 @@ def evidence_key(class_: str, op: str) -> Key:
 
 
 def _packed(part: object) -> bytes:
-    return b"" if part is None else _encoder.encode(part)
+    return b"" if part is None else _encode(part)
 
 
 def _process(event: Event) -> Key | None:
