@@ -198,19 +198,19 @@ async def test_the_stream_of_scores_is_read_and_the_mark_kept(bus, stack, embedd
         detail = (await stack.ask("show", image_key=IMAGE)).detail
         return [mark.who for mark in detail.summary.notes.marks] == [WHO]
 
-    await stack.until(tuned_in)
-    stack.kill()
-    await stack.start(tuning_after_s=0.5)
-    await stack.ask("sync", after=await stack.feed([make(["cleanup", "--all"])]))
-    assert len(await stack.anomalies()) == 1
-    assert "a verdict cannot be read" in stack.log()
     consumer = f"profiler-tuning-{partition_of(IMAGE)}"
 
     async def acknowledged():
         info = await bus.js.consumer_info(subjects.SCORES, consumer)
         return not info.num_pending and not info.num_ack_pending
 
-    await stack.until(acknowledged)
+    await stack.until(tuned_in)
+    await stack.until(acknowledged)  # only then does a snapshot hold the mark
+    stack.kill()
+    await stack.start(tuning_after_s=0.5)
+    await stack.ask("sync", after=await stack.feed([make(["cleanup", "--all"])]))
+    assert len(await stack.anomalies()) == 1
+    assert "a verdict cannot be read" in stack.log()
     detail = (await stack.ask("show", image_key=IMAGE)).detail
     assert len(detail.summary.notes.marks) == 1
     assert json.loads(detail.summary.notes.marks[0].habits[0])[0] == "process"
