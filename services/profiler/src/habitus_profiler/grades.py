@@ -22,6 +22,8 @@ _NEAR: Final = frozenset({Slot("remote", "loopback")})
 _LONG: Final = 5
 _COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
 """A setting that is a number: `retention.ms=86400000`."""
+_OF_HOME: Final = frozenset({"etc", "conf", "config", "conf.d"})
+_RUN: Final = ("/run/", "/var/run/")
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
 _OF_SETTINGS: Final = ("/etc", "/usr/local/etc")
 _OWN_PLACES: Final = ("/run", "/var/run", *_OF_SETTINGS)
@@ -89,6 +91,12 @@ def tells_nothing(flag: str, path: str) -> bool:
 
 def is_own(program: str, path: str) -> bool:
     """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
+    path = path.partition(":")[0]  # and a section of it
+    parts = path.split("/")
+    if parts[1:2] == [program] and parts[2:3] and parts[2] in _OF_HOME and path.endswith(_SETTING_FILES):
+        return True  # `/fluent-bit/etc/parsers.conf`
+    if path.startswith(_RUN) and parts[-1] in {f"{program}.sock", f"{program}.pid"}:
+        return "/." not in path and program not in _RUNTIMES
     base = under(path, _OWN_PLACES)
     if base is None or not program or "/." in path or path.endswith(_KEYS):
         return False

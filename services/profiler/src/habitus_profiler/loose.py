@@ -30,7 +30,8 @@ _BY_NAME: Final = CALLS - {"import"} | {
 }
 _ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
-_SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
+_SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
+"""`name=value`, `"name": "value"`."""
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
@@ -38,9 +39,11 @@ _SQL_START: Final = re.compile(
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
-    r"\b(select|insert|update|delete|create|drop|alter|copy|program|grant|revoke|truncate|outfile|dumpfile|"
+    r"\b(select|insert|update(?!\s+statistics\b)|delete|create|drop|alter|copy|program|grant|revoke|truncate|"
+    r"outfile|dumpfile|"
     r"load_file|infile|execute|call|do|attach|lo_import|lo_export|pg_read_file|pg_ls_dir|sys_exec|shell|"
-    r"extension|superuser|function|trigger|role|user|union|into)\b",
+    r"extension|superuser|function|trigger|role|user|union|into|(?:server|database)\s+audit|login|xp_\w{1,20}|sp_configure|sp_oa\w{1,20}|"
+    r"openrowset|opendatasource|dblink\w{0,20})\b",
     re.IGNORECASE,
 )
 _ENOUGH: Final = 200
@@ -59,13 +62,17 @@ def settings(text: str) -> list[Slot]:
 
 def addresses(text: str) -> list[Slot]:
     """Return the addresses that stand anywhere in a text (`image = "203.0.113.4/x"`)."""
-    found = (match for match in _ADDRESS.findall(text)[:_ENOUGH] if parsed(match))
+    found = (
+        match for match in _ADDRESS.findall(text)[:_ENOUGH] if parsed(match) and not match.startswith("255.")
+    )
     return [Slot("remote", remote_of(match)) for match in found]
 
 
 def named(text: str) -> list[Slot]:
     """Return the telling words of a text."""
-    return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
+    words = text.split()[:_ENOUGH]
+    together = [found for pair in pairwise(words) if (found := gives(*pair))]
+    return [Slot("word", found) for found in (*(each for word in words for each in telling(word)), *together)]
 
 
 def told_again(text: str) -> list[Slot]:

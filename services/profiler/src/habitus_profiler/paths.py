@@ -8,6 +8,7 @@ normal text a data file outside scratch places is `<file>` with its extension, i
 """
 
 import posixpath
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,6 +34,8 @@ HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
     | {"/dev/urandom", "/dev/random", "/dev/tty", "/dev/termination-log"}
 )
+_LOCK: Final = re.compile(r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z")
+"""What says that a program runs, and no more."""
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
 RUN_FROM: Final = words("bin sbin libexec hooks")
@@ -104,7 +107,7 @@ def classed(path: str) -> PathClass:
 def _absolute(path: str) -> PathClass:
     clean = posixpath.normpath(path)
     clean = "/" + clean.lstrip("/")
-    if clean in HARMLESS or clean.startswith("/dev/fd/"):
+    if clean in HARMLESS or clean.startswith("/dev/fd/") or _LOCK.match(clean):
         return PathClass(clean, None)
     if is_sensitive(clean):
         exact = _sensitive(clean)
@@ -167,7 +170,9 @@ def place_of(path: str) -> str:
     if scratch:
         return scratch
     parts = path.split("/")
-    deep = 3 if len(parts) > 3 and parts[1] in _TWO_DEEP else 2  # noqa: PLR2004  # "" + one or two parts
+    # "" + one or two parts; what lies below /var and has no extension is a folder.
+    is_folder = len(parts) == 3 and parts[1] == "var" and "." not in parts[2]  # noqa: PLR2004
+    deep = 3 if is_folder or (len(parts) > 3 and parts[1] in _TWO_DEEP) else 2  # noqa: PLR2004
     return softened("/".join(parts[:deep])) or "/"
 
 

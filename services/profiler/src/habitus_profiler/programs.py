@@ -128,13 +128,14 @@ COUNTING: Final = words("begin end nr nf fs ofs rs ors print printf length subst
 
 TAME: Final = words(
     """
-    awk basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
-    getconf getent grep gunzip gzip head jq let local ls md5sum mkdir nl nproc nslookup paste pg_isready pgrep
-    pidof pwd readlink readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq
-    wc zcat zgrep
+    awk basename break bzcat bzip2 cat cd cksum cmp column comm continue cut diff dirname du egrep export
+    expr fgrep find flock fold getconf getent grep gunzip gzip head ionice jq let local ls lz4 md5sum
+    mkdir nice nl nproc nslookup paste pg_isready pgrep pidof pigz pwd readlink readonly realpath return
+    rev seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xz xzcat zcat
+    zgrep zstd zstdcat
     """
 )
-"""Commands that read, print, pack or make folders: on what they do so is a slot of its own."""
+"""Commands that read, print, pack, make folders, or run another with less: on what is a slot of its own."""
 
 FETCHERS: Final = frozenset({"curl", "wget"})
 """Commands that fetch: what they fetch and from where are slots of their own."""

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from habitus_profiler import loose, shell
+from habitus_profiler import loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
+from habitus_profiler.argument import by_page, is_mild_flag, loaded, tidies, told, told_together
 from habitus_profiler.grades import Token, is_own, tells_nothing
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -72,16 +72,13 @@ def _mode(word: str) -> tuple[Slot, ...]:
     return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
 
 
-def _stem(script: str) -> str:
-    """Return the name of the program that a script or module is: `celery`, `npm`, `manage`."""
-    return script.rsplit("/", 1)[-1].partition(".")[0] or script
-
-
 def _argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
     if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
         return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
+    if token.kind == "list" and word[:1] == "/" and is_own(name, word):
+        return Token("text", token.text)  # a file of its own, and a section of it
     if token.kind != "path":
         return token
     is_asked = name in ASKING and not is_sensitive(word)
@@ -102,6 +99,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.literal = False
+        self.page = manuals.BLANK
         self.texts: list[str] = []
         self.slots: dict[Slot, None] = {}
 
@@ -110,6 +108,7 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
+            flag = self.page.spelt(flag)
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE and not names_gauge(flag):
@@ -123,11 +122,15 @@ class Reader:
         flag, plain, script = "", 0, ""
         interprets = name in CODE_FLAGS or name in SHELLS
         reads_as = name if _SETS_MODE.isdisjoint(words) else "chmod"
+        self.page = manuals.page(name)
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
-            if interprets and not script and flag in {"", "-m"} and word[:1] != "-":
-                script = _stem(word)
+            if interprets and not script and word[:1] != "-" and self.is_script(flag, word):
+                script = manuals.stem(word)
+                self.page = manuals.page(script)
+                if word[:1] == "/" and flag != "-m":
+                    self.add(named(word).slots)
             if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
@@ -135,22 +138,27 @@ class Reader:
                 return
             given = before or name
             if word[:1] != "-":
-                self.add(loaded(given, flag, word))
-            self.add(told_together(words[at - 1] if at else "", word))
-            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
-                self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
+                self.add(loaded(given, flag, word, self.page))
+            self.add(told_together(words[at - 1] if at else "", word, self.page))
+            spelt = self.page.spelt(word)
+            is_tidy = tidies(name, words, at)
+            if not is_tidy:
+                self.add(self.page.graves(flag, word))
+            if is_tidy or is_mild_flag(given, spelt, words[at + 1] if at + 1 < len(words) else "", self.page):
+                self.take(Token("flag", softened(word), (Slot("tuned", softened(spelt)),)), prefix)
             else:
-                self.word(reads_as, flag, word, prefix, plain)
+                self.word(before or reads_as, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag = self.flagged(name, given, word)
             else:
+                self.page = self.page.behind(flag, word)
                 flag, plain = "", plain + ("=" not in word)
 
     def flagged(self, name: str, given: str, word: str) -> str:
         """Read what a flag has with it; return the flag that the next argument stands behind, if it may."""
         flag, equals, value = word.partition("=")
         if equals:
-            self.add(loaded(given, flag, value))
+            self.add(loaded(given, flag, value, self.page))
         # What stands behind a switch of a program that reaches may be a host.
         is_done = equals or (name in TALKERS and is_known_switch(name, word))
         return "" if is_done else flag
@@ -159,22 +167,34 @@ class Reader:
         """Read one argument that is no code."""
         if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
-        elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
+        elif self.is_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
         elif name == "chmod" and _MODE.match(word):
             self.take(Token("mode", word, _mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
-            self.take(_argument(name, flag, word), prefix, given_by)
+            self.take(by_page(self.page, flag, word, _argument(name, flag, word)), prefix, given_by)
             if "(" in word:
                 self.calls(word)
-            if word in RUNNING and not names_tongue(flag):
+            if word in RUNNING and not (names_tongue(flag) or self.page.names or self.page.lets(flag)):
                 self.slots[Slot("command", word)] = None
-            self.add(told(flag, word))
+            self.add(told(flag, word, self.page))
+
+    def is_script(self, flag: str, word: str) -> bool:
+        """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
+        return flag in {"", "-m"} or (is_program(word) and self.page.lets(flag))
+
+    def is_host(self, name: str, flag: str, plain: int) -> bool:
+        """Say whether a plain word is a host: by the program's manual, else by what is usual."""
+        if flag and self.page.takes(flag):
+            return flag in self.page.hosts
+        return names_host(name, flag, plain)
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
-        if (name in SHELLS and is_shell_flag(flag)) or (name in SHELL_TEXT and flag in {"-c", "--command"}):
+        if (name in SHELLS and is_shell_flag(flag) and not script) or (
+            name in SHELL_TEXT and flag in {"-c", "--command"}
+        ):
             self.script(word, depth + 1)
         elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
             name in CODE_FIRST and not plain and word[:1] != "-"
@@ -227,7 +247,9 @@ class Reader:
             slots = token.slots if is_near else (*token.slots, Slot("command", bare))
             self.take(token._replace(slots=slots))
         if depth <= _MAX_NESTED:
+            outer = self.page
             self.arguments(name, words[1:], prefix=name, depth=depth)
+            self.page = outer
 
     def script(self, text: str, depth: int) -> None:
         """Read shell text."""

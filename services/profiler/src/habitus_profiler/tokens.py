@@ -269,6 +269,7 @@ def _host(token: str, depth: int) -> Token | None:
         return None
     ported = _PORTED.match(token)
     is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
+    is_port = is_port and kind_of(host) is None  # `1m:30` lasts so long
     if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
         return Token("host", remote + port_of(remote, int(ported[2])), (Slot("remote", remote),))
