@@ -63,7 +63,7 @@ _OWNED_BELOW: Final = words(
     codeload.github.com huggingface.co hf.co gist.github.com
     """
 )
-_BUCKETS: Final = frozenset(
+BUCKETS: Final = frozenset(
     {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
 )
 """Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
@@ -167,7 +167,7 @@ def owner_of(remote: str, scheme: str, path: str) -> str:
 
     A bucket is known with its scheme.
     """
-    if scheme in _BUCKETS and "." not in remote:
+    if scheme in BUCKETS and "." not in remote:
         return f"{scheme}:{remote}"
     owner = path.strip("/").partition("/")[0].lower()
     return f"{remote}/{owner[:_LONGEST_OWNER]}" if owner and remote in _OWNED_BELOW else remote

@@ -14,7 +14,9 @@ from habitus_profiler.kindred import holds_data
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.manuals import BLANK, OFF, Page
 from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
+from habitus_profiler.paths import is_sensitive
 from habitus_profiler.programs import (
+    ASKING,
     BUILT_IN,
     HOST_FLAGS,
     LOAD_FLAGS,
@@ -171,6 +173,19 @@ def told_together(before: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     for found in (gives(before, word), gives(name, value)):
         if found:
             yield Slot("word", found)
+
+
+def argument(name: str, flag: str, word: str) -> Token:
+    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
+    token = typed(word)
+    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
+        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
+    if token.kind == "list" and word[:1] == "/" and is_own(name, word):
+        return Token("text", token.text)  # a file of its own, and a section of it
+    if token.kind != "path":
+        return token
+    is_asked = name in ASKING and not is_sensitive(word)
+    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
 
 
 def by_page(page: Page, flag: str, word: str, token: Token) -> Token:

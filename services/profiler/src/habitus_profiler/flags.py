@@ -73,7 +73,7 @@ _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
 _STREAM: Final = re.compile(r"(?:-|stdin|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+)\Z")
 _SETTINGS: Final = frozenset({"conf", "config", "configuration", "policy", "rules", "settings"})
 """What stands behind these is obeyed: from a stream it is whatever somebody sends."""
-_KEPT: Final = PROTECTIONS | {"audit", "rules", "policy", "userknownhostsfile"}
+_KEPT: Final = PROTECTIONS | {"audit", "config", "rules", "policy", "userknownhostsfile"}
 """What is kept of these in no file is not kept."""
 _CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")

@@ -92,13 +92,25 @@ def tells_nothing(flag: str, path: str) -> bool:
 def is_own(program: str, path: str) -> bool:
     """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
     path = path.partition(":")[0]  # and a section of it
-    parts = path.split("/")
-    if parts[1:2] == [program] and parts[2:3] and parts[2] in _OF_HOME and path.endswith(_SETTING_FILES):
-        return True  # `/fluent-bit/etc/parsers.conf`
-    if path.startswith(_RUN) and parts[-1] in {f"{program}.sock", f"{program}.pid"}:
-        return "/." not in path and program not in _RUNTIMES
+    if not program or "/." in path or path.endswith(_KEYS):
+        return False
+    return _is_at_home(program, path) or _is_named_after(program, path)
+
+
+def _is_at_home(program: str, path: str) -> bool:
+    """Say whether a file is where only this program looks: `/fluent-bit/etc/parsers.conf`."""
+    top, _, rest = path[1:].partition("/")
+    if top == program and rest.partition("/")[0] in _OF_HOME:
+        return path.endswith(_SETTING_FILES)
+    folder, _, name = path.rpartition("/")
+    if path.startswith(_RUN):
+        return program not in _RUNTIMES and name in {f"{program}.sock", f"{program}.pid"}
+    return program == "logrotate" and folder == "/etc/logrotate.d"
+
+
+def _is_named_after(program: str, path: str) -> bool:
     base = under(path, _OWN_PLACES)
-    if base is None or not program or "/." in path or path.endswith(_KEYS):
+    if base is None:
         return False
     name, slash, _ = path[len(base) + 1 :].partition("/")
     # A program is called as it likes, so `/etc/shadow` is not the own file of `shadow`.

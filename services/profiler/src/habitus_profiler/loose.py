@@ -35,7 +35,8 @@ _SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
-    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma)\b",
+    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma|exec|execute|declare|backup|"
+    r"restore|dbcc|kill|reconfigure|bulk|refresh)\b",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(

@@ -36,6 +36,12 @@ HARMLESS: Final = frozenset(
 )
 _LOCK: Final = re.compile(r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z")
 """What says that a program runs, and no more."""
+_CACHED: Final = re.compile(
+    r"(?:cache|caches|dist|build|target|out|output|vendor|packages)/(?=.*\.\w{1,5}\Z)"
+)
+"""What builds keep beside their sources: by the folder's name."""
+_DISK: Final = re.compile(r"(?<=\A/dev/)(nvme|dm-|rbd|nbd)[1-9]\d*(?:n\d+)?(?:p\d+)?\Z")
+"""A disk that is attached later; the first may be the machine's own."""
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
 RUN_FROM: Final = words("bin sbin libexec hooks")
@@ -99,7 +105,8 @@ def classed(path: str) -> PathClass:
         return PathClass(softened(path), None)  # a pattern of names, and no file
     clean = posixpath.normpath(path.removesuffix("/..."))  # as Go spells whatever lies below
     if clean.startswith(".."):
-        return PathClass(softened(clean), "../" + clean.lstrip("./"))
+        above = clean.lstrip("./")
+        return PathClass(softened(clean), "../" + (_CACHED.match(above) or [above])[0])
     dot = "./" if path.startswith("./") else ""
     return _placed(dot + clean, path)
 
@@ -121,7 +128,7 @@ def _sensitive(path: str) -> str:
         # Any process's number but the first's changes from run to run.
         pid = "<number>" if first.isdigit() and first != "1" else first
         return f"/proc/{pid}{slash}{rest}"
-    return strictly_softened(path)
+    return _DISK.sub(r"\1<number>", strictly_softened(path))
 
 
 def _placed(clean: str, written: str) -> PathClass:

@@ -11,11 +11,12 @@ from typing import Final
 
 from habitus_profiler import loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.argument import by_page, is_mild_flag, loaded, tidies, told, told_together
-from habitus_profiler.grades import Token, is_own, tells_nothing
+from habitus_profiler.argument import argument, by_page, is_mild_flag, loaded, tidies, told, told_together
+from habitus_profiler.flags import is_switch
+from habitus_profiler.grades import Token
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -60,6 +61,7 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_AMOUNTS: Final = frozenset({"number", "duration"})
 _SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
 _MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 _NEAR: Final = Slot("remote", "loopback")
@@ -70,19 +72,6 @@ def _mode(word: str) -> tuple[Slot, ...]:
     """Return what is dangerous in a mode in octal digits."""
     setid = (Slot("mode", "setid"),) if len(word) > len("755") and word[0] in "234567" else ()
     return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
-
-
-def _argument(name: str, flag: str, word: str) -> Token:
-    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
-    token = typed(word)
-    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
-        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
-    if token.kind == "list" and word[:1] == "/" and is_own(name, word):
-        return Token("text", token.text)  # a file of its own, and a section of it
-    if token.kind != "path":
-        return token
-    is_asked = name in ASKING and not is_sensitive(word)
-    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
 
 
 def _asks_this_machine(words: Sequence[str]) -> bool:
@@ -108,7 +97,7 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
-            flag = self.page.spelt(flag)
+            flag = "" if is_switch(flag) else self.page.spelt(flag)
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE and not names_gauge(flag):
@@ -152,7 +141,8 @@ class Reader:
                 flag = self.flagged(name, given, word)
             else:
                 self.page = self.page.behind(flag, word)
-                flag, plain = "", plain + ("=" not in word)
+                is_value = "=" in word or (name in WRAPPERS and typed(word).kind in _AMOUNTS)
+                flag, plain = "", plain + (not is_value)
 
     def flagged(self, name: str, given: str, word: str) -> str:
         """Read what a flag has with it; return the flag that the next argument stands behind, if it may."""
@@ -173,7 +163,7 @@ class Reader:
             self.take(Token("mode", word, _mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
-            self.take(by_page(self.page, flag, word, _argument(name, flag, word)), prefix, given_by)
+            self.take(by_page(self.page, flag, word, argument(name, flag, word)), prefix, given_by)
             if "(" in word:
                 self.calls(word)
             if word in RUNNING and not (names_tongue(flag) or self.page.names or self.page.lets(flag)):
