@@ -36,7 +36,7 @@ _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
     r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma|exec|execute|declare|backup|"
-    r"restore|dbcc|kill|reconfigure|bulk|refresh)\b",
+    r"restore|dbcc|kill|reconfigure|bulk|refresh)\b(?!=)",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
@@ -139,5 +139,6 @@ def escapes(text: str) -> list[Slot]:
 def operators(text: str) -> list[Slot]:
     """Return the verbs of SQL, or the shell operators of any other text."""
     if is_sql(text):
-        return [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
+        verbs = [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
+        return verbs or [Slot("sql", "other")]
     return [Slot("operator", operator) for operator in _OPERATORS if operator in text]

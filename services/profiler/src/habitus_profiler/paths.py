@@ -34,6 +34,13 @@ HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
     | {"/dev/urandom", "/dev/random", "/dev/tty", "/dev/termination-log"}
 )
+_READ_BY_ALL: Final = words(
+    """
+    /etc/os-release /etc/timezone /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem
+    /etc/pki/tls/certs/ca-bundle.crt /proc/cpuinfo /proc/loadavg /proc/meminfo /proc/uptime /proc/version
+    """
+)
+"""Nothing is told by reading these; writing to them is another matter."""
 _LOCK: Final = re.compile(r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z")
 """What says that a program runs, and no more."""
 _CACHED: Final = re.compile(
@@ -114,7 +121,7 @@ def classed(path: str) -> PathClass:
 def _absolute(path: str) -> PathClass:
     clean = posixpath.normpath(path)
     clean = "/" + clean.lstrip("/")
-    if clean in HARMLESS or clean.startswith("/dev/fd/") or _LOCK.match(clean):
+    if clean in HARMLESS | _READ_BY_ALL or clean.startswith("/dev/fd/") or _LOCK.match(clean):
         return PathClass(clean, None)
     if is_sensitive(clean):
         exact = _sensitive(clean)

@@ -16,7 +16,7 @@ from habitus_profiler.flags import is_switch
 from habitus_profiler.grades import Token
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
@@ -268,7 +268,7 @@ class Reader:
         target = pieces[at + 1].text if at + 1 < len(pieces) and not pieces[at + 1].operator else ""
         words.append(pieces[at].text)
         if target not in HARMLESS and not target.isdigit() and target != "-":
-            place = classed(target).slot if target else None
+            place = (classed(target).slot or (target if is_sensitive(target) else None)) if target else None
             self.slots[Slot("operator", f"{pieces[at].text} {place or 'file'}")] = None
 
     def operator(self, text: str, command: str) -> None:

@@ -163,6 +163,8 @@ def _operator(book: SlotBook, value: str) -> bool:
 def _sql(book: SlotBook, value: str) -> bool:
     if value == "select":
         return "sql" in book.seen
+    if value == "other":
+        return True  # it neither tells, takes nor changes anything
     return value in _WRITES and any(book.has("sql", verb) for verb in _WRITES)
 
 
