@@ -75,7 +75,9 @@ _GROUP: Final = re.compile(r"v\d{1,2}(?:(?:alpha|beta)\d{1,2})?\Z")
 _NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
 """`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 # Names that somebody gives inside a cluster or a company, not for money and for good.
-_INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
+_INTERNAL: Final = words(
+    "svc cluster local internal intern intranet lan corp home localdomain consul mesh private"
+)
 # Whatever stands below these, a stranger may own the neighbour.
 _SHARED_BELOW: Final = (
     ".amazonaws.com", ".cloudapp.azure.com", ".core.windows.net", ".googleusercontent.com", ".aliyuncs.com",

@@ -130,7 +130,7 @@ def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
         yield from (Slot("word", found) for found in words)
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
-    if switch:
+    if switch and not (flag in page.mild and switch.endswith("=on")):
         yield Slot("switch", switch)
     if ":" in said:
         yield from _led(given_by, said)
@@ -138,7 +138,13 @@ def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
         yield from _addresses(said)
     top, slash, _ = said.partition("/")
     # Spelt as a relative path: a branch's kind, a store's tree.
-    if slash and _TREE.match(top) and not names_data(given_by) and not _MEDIA_TYPE.match(said):
+    if (
+        slash
+        and _TREE.match(top)
+        and not names_data(given_by)
+        and not _MEDIA_TYPE.match(said)
+        and said[-4:] != ".pid"
+    ):
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)
@@ -178,6 +184,8 @@ def told_together(before: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
 def argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
+    if word.startswith("unix:") and is_own(name, "/" + word.partition(":")[2].lstrip("/")):
+        return token._replace(slots=())
     if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
         return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
     if token.kind == "list" and word[:1] == "/" and is_own(name, word):
@@ -212,6 +220,8 @@ def by_page(page: Page, flag: str, word: str, token: Token) -> Token:
 
 
 def _is_let(page: Page, flag: str, slot: Slot) -> bool:
+    if slot.kind == "switch":  # a power that the manual calls harmless; not a protection that is off
+        return flag in page.mild and slot.value.endswith("=on")
     return slot.kind == "path" and flag in page.data and holds_data(slot.value)
 
 

@@ -94,6 +94,8 @@ _WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
+_LEADS: Final = re.compile(r"(--?[A-Za-z][\w-]{0,30}:)((?:[A-Za-z][\w+.-]*:/)?/.+)\Z")
+"""A place behind a colon: `-s:/in/a.xml`, `-xsl:https://a.example/r.xsl`."""
 _COLON: Final = re.compile(
     r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
 )
@@ -120,7 +122,7 @@ def value_of(kind: str, text: str) -> Value:
 
 def attached(token: str) -> tuple[str, str]:
     """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
-    match = _ATTACHED.match(token) or _COLON.match(token)
+    match = _ATTACHED.match(token) or _COLON.match(token) or _LEADS.match(token)
     return (match[1], match[2]) if match else (token, "")
 
 

@@ -32,6 +32,10 @@ _ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
 """`name=value`, `"name": "value"`."""
+_AGENT: Final = re.compile(
+    r"-(?:javaagent|agentlib|agentpath|Xrunjdwp)[:=][^\s'\"]{1,100}|-Xbootclasspath\S{1,100}"
+)
+_PIPED: Final = re.compile(r"\|\s*([\w./-]+)")
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
@@ -59,6 +63,19 @@ def settings(text: str) -> list[Slot]:
     """Return the slots of hosts that stand as values in a text (`Server=db.example;User Id=sa`)."""
     found = (typed(value) for value in _SETTING.findall(text)[:_ENOUGH])
     return [slot for token in found for slot in token.slots if slot.kind == "remote"]
+
+
+def agents(text: str) -> list[Slot]:
+    """Return what options of a Java machine load that are handed on in one text."""
+    return [Slot("load", match) for match in _AGENT.findall(text)[:_ENOUGH]]
+
+
+def switched(text: str) -> list[Slot]:
+    """Return what a text of an interactive program switches (`set ssl:verify-certificate no`)."""
+    pairs = list(pairwise(re.split(r"[\s;]+", text)))[:_ENOUGH]
+    return [
+        Slot("switch", found) for name, value in pairs if len(value) > 1 and (found := switch_of(name, value))
+    ]
 
 
 def addresses(text: str) -> list[Slot]:
@@ -141,4 +158,9 @@ def operators(text: str) -> list[Slot]:
     if is_sql(text):
         verbs = [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
         return verbs or [Slot("sql", "other")]
-    return [Slot("operator", operator) for operator in _OPERATORS if operator in text]
+    pipes = any(program(name) in RUNNING or "/" in name for name in _PIPED.findall(text))
+    return [
+        Slot("operator", operator)
+        for operator in _OPERATORS
+        if operator in text and (operator != "|" or pipes)
+    ]

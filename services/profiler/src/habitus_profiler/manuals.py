@@ -85,6 +85,12 @@ class Page(NamedTuple):
         """Say whether what stands behind a flag is surely its value; a mild one may be a switch."""
         return flag in self.data or flag in self.hosts or flag in self.code
 
+    def commands(self, flag: str) -> bool:
+        """Say whether a text behind a flag, or behind letters such as `-rx`, is a command of this program."""
+        if flag in self.code:
+            return True
+        return _CLUSTER.match(flag) is not None and any(f"-{letter}" in self.code for letter in flag[1:])
+
     def is_mild(self, flag: str) -> bool | None:
         """Say whether the flag itself can do no harm, None where the page does not say."""
         if flag in self.grave:
@@ -120,7 +126,9 @@ class Page(NamedTuple):
             return (name,)
         if not _CLUSTER.match(name) or self.takes(name) or name in self.same:
             return ()
-        return (flag for flag in (f"-{letter}" for letter in name[1:]) if flag in self.grave)
+        flags = [f"-{letter}" for letter in name[1:]]
+        known = all(flag in self.grave or self.takes(flag) for flag in flags)
+        return (flag for flag in flags if flag in self.grave) if known else ()
 
     def _valued(self, flag: str, value: str) -> Iterator[Slot]:
         for part in dict.fromkeys((value, *_PARTS.split(value))):

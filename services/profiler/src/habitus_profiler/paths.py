@@ -37,7 +37,8 @@ HARMLESS: Final = frozenset(
 _READ_BY_ALL: Final = words(
     """
     /etc/os-release /etc/timezone /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem
-    /etc/pki/tls/certs/ca-bundle.crt /proc/cpuinfo /proc/loadavg /proc/meminfo /proc/uptime /proc/version
+    /etc/pki/tls/certs/ca-bundle.crt /usr/share/zoneinfo /proc/cpuinfo /proc/loadavg /proc/meminfo
+    /proc/uptime /proc/version
     """
 )
 """Nothing is told by reading these; writing to them is another matter."""
@@ -47,6 +48,10 @@ _CACHED: Final = re.compile(
     r"(?:cache|caches|dist|build|target|out|output|vendor|packages)/(?=.*\.\w{1,5}\Z)"
 )
 """What builds keep beside their sources: by the folder's name."""
+_VOLUME: Final = re.compile(
+    r"/var/lib/kubelet/(?:pods/[0-9a-f-]{36}/volumes|plugins/kubernetes\.io/csi)/[\w.~/-]+/(?:global)?mount\Z"
+)
+"""Where kubelet has volumes mounted, and nothing of its own."""
 _DISK: Final = re.compile(r"(?<=\A/dev/)(nvme|dm-|rbd|nbd)[1-9]\d*(?:n\d+)?(?:p\d+)?\Z")
 """A disk that is attached later; the first may be the machine's own."""
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
@@ -135,6 +140,8 @@ def _sensitive(path: str) -> str:
         # Any process's number but the first's changes from run to run.
         pid = "<number>" if first.isdigit() and first != "1" else first
         return f"/proc/{pid}{slash}{rest}"
+    if _VOLUME.match(path):
+        return "/var/lib/kubelet/<volume>"
     return _DISK.sub(r"\1<number>", strictly_softened(path))
 
 

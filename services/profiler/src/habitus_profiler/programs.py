@@ -75,11 +75,12 @@ LOADERS: Final = {
 
 BUILT_IN: Final = words(
     """
-    asyncio eventlet gevent gthread prefork processes solo sync threads tornado uvicorn.workers.UvicornWorker
-    uvicorn.workers.UvicornH11Worker uvloop
+    asyncio context eventlet gevent gthread lualatex pdflatex prefork processes solo sync tectonic threads
+    tornado typst uvicorn.workers.UvicornH11Worker uvicorn.workers.UvicornWorker uvloop weasyprint
+    wkhtmltopdf xelatex
     """
 )
-"""Ways to work that a program brings, spelt where a class of one's own could stand."""
+"""Ways to work that a program brings, or calls by name, spelt where code of one's own could stand."""
 
 HOST_FLAGS: Final = words(
     """

@@ -12,8 +12,8 @@ from typing import Final
 from habitus_profiler import loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import argument, by_page, is_mild_flag, loaded, tidies, told, told_together
-from habitus_profiler.flags import is_switch
-from habitus_profiler.grades import Token
+from habitus_profiler.flags import attached, is_switch
+from habitus_profiler.grades import Token, is_own
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
 from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
@@ -115,7 +115,7 @@ class Reader:
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
-            if interprets and not script and word[:1] != "-" and self.is_script(flag, word):
+            if interprets and not script and word[:1] != "-" and self.is_script(name, flag, word):
                 script = manuals.stem(word)
                 self.page = manuals.page(script)
                 if word[:1] == "/" and flag != "-m":
@@ -150,13 +150,15 @@ class Reader:
         if equals:
             self.add(loaded(given, flag, value, self.page))
         # What stands behind a switch of a program that reaches may be a host.
-        is_done = equals or (name in TALKERS and is_known_switch(name, word))
+        is_done = equals or attached(word)[1] or (name in TALKERS and is_known_switch(name, word))
         return "" if is_done else flag
 
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
         if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
+            if self.page.commands(flag):
+                self.add(slot for each in word.split()[:MAX_TOKENS] for slot in self.page.acted("", each))
         elif self.is_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
         elif name == "chmod" and _MODE.match(word):
@@ -168,11 +170,16 @@ class Reader:
                 self.calls(word)
             if word in RUNNING and not (names_tongue(flag) or self.page.names or self.page.lets(flag)):
                 self.slots[Slot("command", word)] = None
-            self.add(told(flag, word, self.page))
+            if not is_own(name, word):
+                self.add(told(flag, word, self.page))
 
-    def is_script(self, flag: str, word: str) -> bool:
+    def is_script(self, name: str, flag: str, word: str) -> bool:
         """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
-        return flag in {"", "-m"} or (is_program(word) and self.page.lets(flag))
+        if flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag)):
+            return False
+        if flag in {"", "-m"} or is_switch(flag) or is_known_switch(name, flag):
+            return True
+        return is_program(word) and self.page.lets(flag)
 
     def is_host(self, name: str, flag: str, plain: int) -> bool:
         """Say whether a plain word is a host: by the program's manual, else by what is usual."""
@@ -328,6 +335,8 @@ class Reader:
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
         self.add(loose.places(text))
         self.add(loose.settings(text))
+        self.add(loose.switched(text))
+        self.add(loose.agents(text))
         self.add(loose.addresses(text))
         self.add(loose.named(text))
 

@@ -32,7 +32,8 @@ _STARTS: Final = (
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command"
-    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|create_?and_?promote|load[-_]?module|\$(?:where|function|accumulator)\b"
+    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|create_?and_?promote|serviceprincipalname|unicodepwd|ms-?(?:mcs-admpwd|ds-managedpassword)"
+    r"|useraccountcontrol:[\d.]+:=(?:4194304|524288)|load[-_]?module|\$(?:where|function|accumulator)\b"
     r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )

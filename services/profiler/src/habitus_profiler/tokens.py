@@ -25,7 +25,7 @@ _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
 _LAST_PORT: Final = 65535
 _WRAPPER: Final = re.compile(
-    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
+    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|macro|phar|php|pipe|rmi|script|vnd\.sun\.star\.script|zip):+"
 )
 _FLAG: Final = re.compile(r"-+[^\s=-][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
@@ -42,6 +42,9 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
+_KINDS_OF_FILE: Final = frozenset({"file", "xml", "html", "json", "lcov", "csv", "text", "term", "junit"})
+_MINUS: Final = re.compile(r"-\d[\d.:x]*\Z")
+"""Less than nothing, or a number to be found: `scale=-2:720`."""
 _UNITS: Final = (".service", ".timer")
 """By its bare name a unit is named, and no file."""
 _LIST: Final = re.compile(r"[,;]")
@@ -173,7 +176,7 @@ def _assignment(token: str, depth: int) -> Token | None:
         return Token("package", f"{softened(name)}=={softened(version)}", (Slot("package", softened(name)),))
     key = softened(match[0][:-1])
     value = token[match.end() :]
-    inner = typed(value, depth + 1)
+    inner = typed(value[1:] if _MINUS.match(value) else value, depth + 1)
     if inner.kind == "path" and tells_nothing(key, value):
         inner, value = Token("text", inner.text), "route"
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
@@ -205,7 +208,8 @@ def _split_path(token: str, depth: int) -> Token:
     start = match.start() if match else 0
     inner = typed(token[start:], depth + 1)
     reader = _READER.match(token[:start])
-    reads = reader is not None and reader[1] != "file"  # a file tells by itself where it lies
+    # A file tells by itself where it lies; a report's kind (`--cov-report=xml:/reports/x.xml`) reads nothing.
+    reads = reader is not None and reader[1] not in _KINDS_OF_FILE
     slots = (Slot("scheme", reader[1]), *inner.slots) if reader and reads else inner.slots
     return Token("path", softened(token[:start]) + inner.text, slots)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from habitus_profiler.addresses import BUCKETS, owner_of, port_of, remote_of
 from habitus_profiler.grades import Token
-from habitus_profiler.paths import extension_of, is_code
+from habitus_profiler.paths import SCRATCH, extension_of, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import softened
 
@@ -45,7 +45,9 @@ def _whole(scheme: str, token: str, typed: Typed) -> Token:
         return Token("url", softened(token), (Slot("remote", token[:_LONGEST]),))
     if scheme in _OF_FILES and not host:
         inner = typed(parts.path) if parts.path else Token("path", "/")
-        return Token("url", f"{scheme}://{inner.text}", (*_OF_FILES[scheme], *inner.slots))
+        # A path that tells by itself is the same by any spelling, where not everybody writes.
+        tells = bool(inner.slots) and under(parts.path, SCRATCH) is None and not is_sensitive(parts.path)
+        return Token("url", f"{scheme}://{inner.text}", (*(() if tells else _OF_FILES[scheme]), *inner.slots))
     remote = remote_of(host)
     is_near = remote == "loopback" and scheme in {"http", "https"}
     slots = [
