@@ -19,6 +19,8 @@ _PRIVATE: Final = tuple(
 _NETWORK_BITS: Final = {4: 24, 6: 64}
 _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?$")
+_MEMBER: Final = re.compile(r"([a-z][a-z0-9-]{0,40})-\d{1,3}\.\1(?=\.|\Z)")
+"""A Pod of a StatefulSet by its own Service: `es-0.es`, which is no domain of Spain."""
 _MIN_SUFFIX_LABELS: Final = 2
 _LONGEST_OWNER: Final = 64
 _STABLE_PORTS: Final = 32768
@@ -144,6 +146,9 @@ def remote_of(host: str) -> str:
 
 def _name_of(name: str) -> str:
     """Type the volatile parts of a name, but not of the domain that somebody has to own."""
+    member = _MEMBER.match(name)
+    if member:
+        return f"{member[1]}-<number>.{member[1]}{name[member.end() :]}"
     labels = name.split(".")
     owned = _MIN_SUFFIX_LABELS if len(labels) > _MIN_SUFFIX_LABELS or labels[-1] in _ZONES else 0
     if owned >= len(labels) or name.isdigit() or name.startswith("0x"):

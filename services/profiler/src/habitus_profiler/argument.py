@@ -200,6 +200,8 @@ def by_page(page: Page, flag: str, word: str, token: Token) -> Token:
     """Return a token as the manual has it: flags by one spelling, mild ones as such, data no places."""
     if page is BLANK:
         return token
+    if page.names and token.kind == "path" and word.startswith("//"):
+        return Token("text", token.text)  # a target: `//services/shop:image`
     name, equals, value = word.partition("=")
     name = softened(name) if word[:1] == "-" or equals else ""
     joined = page.flag_in(word) if word[:1] == "-" and len(word) > _ONE_LETTER else name

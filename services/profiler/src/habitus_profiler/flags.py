@@ -168,7 +168,7 @@ def switch_of(flag: str, text: str) -> str | None:
         return f"{flag.rstrip('=')}=<stream>"
     if text == "/dev/null" and not _KEPT.isdisjoint(parts_of(name)):
         return f"{flag.rstrip('=')}={text}"
-    value = "off" if text == "0" else _BY_WORD.get(text.lower())
+    value = "off" if text in {"", "0"} else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None
     return f"{flag.rstrip('=')}={value}"

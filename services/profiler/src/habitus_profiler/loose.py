@@ -17,6 +17,7 @@ _LOOSE: Final = re.compile(
     r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`;|<>()]+|/(?:[\w.@+-]+/)*[\w.@+-]+"
 )
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
+_CALLED: Final = re.compile(r"[A-Za-z_]\w+(?=\s?\()")
 _SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
 _LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
@@ -35,7 +36,10 @@ _SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
 _AGENT: Final = re.compile(
     r"-(?:javaagent|agentlib|agentpath|Xrunjdwp)[:=][^\s'\"]{1,100}|-Xbootclasspath\S{1,100}"
 )
-_PIPED: Final = re.compile(r"\|\s*([\w./-]+)")
+_PIPED: Final = re.compile(r"(?:\||&&)\s*([\w./-]+)")
+_LOGICAL: Final = frozenset({"|", "&&"})
+"""What also stands between conditions: `QUAL>20 && DP>10`."""
+_RUN_BEHIND: Final = RUNNING | {"cat", "chmod", "cp", "dd", "env", "id", "mv", "rm", "tee", "whoami"}
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
@@ -130,7 +134,8 @@ def code(text: str) -> list[Slot]:
 
 def calls(text: str) -> list[Slot]:
     """Return the names in a text that looks like code by which something would run."""
-    return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
+    names = _CALLED.findall(text) if is_sql(text) else _IDENTIFIER.findall(text)
+    return [Slot("code", word) for word in names[:_ENOUGH] if word.lower() in CALLS]
 
 
 def runs(text: str) -> str:
@@ -158,9 +163,6 @@ def operators(text: str) -> list[Slot]:
     if is_sql(text):
         verbs = [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
         return verbs or [Slot("sql", "other")]
-    pipes = any(program(name) in RUNNING or "/" in name for name in _PIPED.findall(text))
-    return [
-        Slot("operator", operator)
-        for operator in _OPERATORS
-        if operator in text and (operator != "|" or pipes)
-    ]
+    runs = any(program(name) in _RUN_BEHIND or "/" in name for name in _PIPED.findall(text))
+    found = (operator for operator in _OPERATORS if operator in text)
+    return [Slot("operator", operator) for operator in found if runs or operator not in _LOGICAL]

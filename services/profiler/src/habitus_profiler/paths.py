@@ -62,7 +62,7 @@ _LONGEST: Final = 10
 _TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
 _PROGRAMS: Final = words(
     """
-    sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf bin exe dll
+    sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf exe dll
     wasm rpm deb apk whl gem ps1 awk sed tcl r jsp
     """
 )

@@ -132,8 +132,8 @@ TAME: Final = words(
     awk basename break bzcat bzip2 cat cd cksum cmp column comm continue cut diff dirname du egrep export
     expr fgrep find flock fold getconf getent grep gunzip gzip head ionice jq let local ls lz4 md5sum
     mkdir nice nl nproc nslookup paste pg_isready pgrep pidof pigz pwd readlink readonly realpath return
-    rev seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xz xzcat zcat
-    zgrep zstd zstdcat
+    rev sed seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xz xzcat
+    zcat zgrep zstd zstdcat
     """
 )
 """Commands that read, print, pack, make folders, or run another with less: on what is a slot of its own."""

@@ -23,6 +23,7 @@ from habitus_profiler.programs import (
     CODE_FLAGS,
     COUNTING,
     KEYWORDS,
+    LOADERS,
     PASSIVE,
     RUNNING,
     SEQUENCES,
@@ -179,7 +180,9 @@ class Reader:
             return False
         if flag in {"", "-m"} or is_switch(flag) or is_known_switch(name, flag):
             return True
-        return is_program(word) and self.page.lets(flag)
+        if flag[:2] != "--" and flag[:2] != flag and flag[:2] in LOADERS.get(name, ()):
+            return True  # `-Ilib`: its value is joined to it
+        return self.page.lets(flag) and (is_program(word) or "/bin/" in word)
 
     def is_host(self, name: str, flag: str, plain: int) -> bool:
         """Say whether a plain word is a host: by the program's manual, else by what is usual."""
