@@ -113,7 +113,7 @@ CALLS: Final = RUNNING | words(
     """
     popen spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
     subprocess socket tcpsocket connect passthru proc_open shell_exec backticks open3 pty load loadlibrary
-    child_process instance_eval class_eval assert invokemethod reflect scriptengine
+    child_process instance_eval class_eval assert executable invokemethod reflect scriptengine
     """
 )
 """Names (in lower case) that in text which looks like code mean that something will run."""
