@@ -43,6 +43,9 @@ _MEDIA_TYPE: Final = re.compile(
 )
 """RFC 6838."""
 _DOING: Final = frozenset({"-delete", "-exec", "-execdir"})
+_ASKED_BY: Final = frozenset({"--eval", "--exec", "--execute", "-e"})
+_ASKED: Final = re.compile(r"[a-z]\w*(?:\.[A-Za-z]\w*(?:\(\))?){1,4}\Z")
+"""What an expression asks without saying more: `rs.status().ok`."""
 _AGES: Final = frozenset({"-mtime", "-mmin", "-ctime", "-cmin", "-atime", "-amin"})
 _READER: Final = re.compile(r"[a-z]{2,12}:(?!//)\S")
 """What reads the rest of a word: `env:NAME`, `yaml:a::b`."""
@@ -98,12 +101,20 @@ def loaded(program: str, flag: str, word: str, page: Page = BLANK) -> Iterator[S
     is_loader = is_loader or (flag in LOAD_FLAGS and not is_known_switch(program, flag))
     if is_loader or _is_code(page, flag, word):
         token = typed(word)
+        if (flag in _ASKED_BY and _ASKED.match(word) and not telling(word)) or _are_places(token, word):
+            return
         tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
         if " " in word and loose.runs(word):
             # A command line of its own: its words are slots of their own.
             yield Slot("load", loose.runs(word))
         elif token.kind not in _INERT and not tells and not loose.is_sql(word):
             yield Slot("load", token.text[:_LONGEST_LOAD])
+
+
+def _are_places(token: Token, word: str) -> bool:
+    """Say whether a list (of jars) names places only, each of which tells by itself."""
+    parts = word.split(":")
+    return token.kind == "list" and len(parts) > 1 and all(typed(part).slots for part in parts)
 
 
 def _is_code(page: Page, flag: str, word: str) -> bool:

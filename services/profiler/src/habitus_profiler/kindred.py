@@ -258,7 +258,10 @@ def _domains(name: str) -> tuple[Family, ...]:
     if slash and not name.endswith("/24"):
         return (Family(f"{host}/*", _SEVERAL),)  # one of many owners there
     if name.endswith("/24"):
-        return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
+        return (
+            Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),
+            Family(f"{name.partition('.')[0]}/8", _PAIR),
+        )
     internal = is_internal(name)
     found = [Family(name, 1)] if is_domain(name) else []  # the domain of its hosts
     suffix = suffix_of(name) or (name.partition(".")[2] if internal else None)

@@ -54,6 +54,13 @@ _VOLUME: Final = re.compile(
 """Where kubelet has volumes mounted, and nothing of its own."""
 _DISK: Final = re.compile(r"(?<=\A/dev/)(nvme|dm-|rbd|nbd)[1-9]\d*(?:n\d+)?(?:p\d+)?\Z")
 """A disk that is attached later; the first may be the machine's own."""
+_PLAINLY_HIDDEN: Final = words(
+    """
+    . .. .cache .gradle .m2 .next .npm .nuxt .parcel-cache .pnpm-store .pytest_cache .terraform .tox
+    .venv .yarn
+    """
+)
+"""Folders that tools make so for what they can make again."""
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
 RUN_FROM: Final = words("bin sbin libexec hooks")
@@ -204,7 +211,7 @@ def _served(path: str) -> str:
 
 
 def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part not in {".", ".."}
+    return part.startswith(".") and part not in _PLAINLY_HIDDEN
 
 
 class ExePlace(NamedTuple):
