@@ -9,9 +9,9 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.029, 0.0031)
+TUNING = (0.037, 0.0118)
 """Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.06, 0.019)
+REPORTED = (0.064, 0.027)
 
 
 def embed(texts):

@@ -6,6 +6,7 @@ import secrets
 import time
 
 from habitus import subjects
+from habitus.asking import ask
 from habitus.images import image_key, partition_of
 from habitus.nodes import NodeStatus
 from habitus.profiles import ProfileReply, ProfileRequest
@@ -50,9 +51,7 @@ class Line:
                 await asyncio.to_thread(self.container.run, argv)
 
     async def ask(self, operation: str, **fields) -> ProfileReply:
-        subject = subjects.profile(operation, partition_of(self.key))
-        payload = ProfileRequest(**fields).model_dump_json().encode()
-        return ProfileReply.model_validate_json(await self.bus.request(subject, payload, 30))
+        return await ask(self.bus, operation, partition_of(self.key), ProfileRequest(**fields), 30)
 
     async def published(self) -> int:
         return (await self.bus.js.stream_info(subjects.EVENTS)).state.last_seq

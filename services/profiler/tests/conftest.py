@@ -15,7 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from habitus import subjects, wire
+from habitus import asking, subjects, wire
 from habitus.anomalies import Anomaly
 from habitus.bus import Bus
 from habitus.embedding import EmbedReply, EmbedRequest
@@ -178,9 +178,7 @@ class Stack:
 
     async def ask(self, operation: str, image: str = IMAGE, timeout=30.0, **fields) -> ProfileReply:  # noqa: ASYNC109
         partition = partition_of(image_key(image))
-        request = ProfileRequest(**fields).model_dump_json().encode()
-        data = await self.bus.request(subjects.profile(operation, partition), request, timeout)
-        return ProfileReply.model_validate_json(data)
+        return await asking.ask(self.bus, operation, partition, ProfileRequest(**fields), timeout)
 
     async def anomalies(self) -> list[Anomaly]:
         """Return every anomaly in the stream."""

@@ -234,19 +234,49 @@ def test_a_batch_that_was_learned_before_is_not_learned_again(learned):
     assert kept(learned) == before
 
 
-def broken(found, at, **wrong):
-    """Return a message in which one event's process has parts that no process has."""
+def broken(found, at, part, **wrong):
+    """Return a message in which one part of an event has what no such part has."""
     message = msgspec.msgpack.decode(packed(found))
-    message["events"][at]["process"] |= wrong
+    message["events"][at][part] |= wrong
     return msgspec.msgpack.encode(message)
 
 
-def test_an_event_that_cannot_be_read_ends_its_batch_and_what_came_before_is_kept(learned):
-    """The fault names the event; an anomaly before it is told."""
+WRONG = [
+    ("process", {"pid": "seven"}, "Expected `int | null`"),  # not seen at a glance
+    ("process", {"name": 7}, "Expected `str | null`"),  # seen at a glance
+    ("container", {"id": 7}, "Expected `str | null`"),  # nobody knows whose it is
+]
+
+
+@pytest.mark.parametrize(("part", "wrong", "why"), WRONG)
+def test_an_event_that_cannot_be_read_takes_nothing_with_it(learned, part, wrong, why):
+    """The fault names the event, which is kept as it came; what stands before and behind it is judged."""
     stream = [opened("/etc/shadow"), opened("/data/y"), opened("/etc/passwd")]
-    work = learned.apply_batch(Batch(broken(stream, 1, pid="seven")), 2)
-    assert [anomaly.event.file.path for anomaly in work.anomalies] == ["/etc/shadow"]
-    assert work.fault.startswith("event 2 cannot be read: Expected `int | null`")
+    data = broken(stream, 1, part, **wrong)
+    work = learned.apply_batch(Batch(data), 2)
+    assert [anomaly.event.file.path for anomaly in work.anomalies] == ["/etc/shadow", "/etc/passwd"]
+    [(raw, fault, name)] = work.unread
+    assert msgspec.msgpack.decode(raw) == msgspec.msgpack.decode(data)["events"][1]
+    assert fault.startswith(f"event 2 cannot be read: {why}")
+    assert name == "2-1"
+
+
+@pytest.mark.parametrize(("part", "wrong", "why"), WRONG)
+def test_a_batch_with_an_event_that_cannot_be_read_is_learned_once(part, wrong, why):
+    """Where it comes again after a snapshot that holds it, nothing counts twice."""
+    made, data = (
+        partition(),
+        broken([opened("/data/x"), opened("/data/y"), opened("/data/x")], 1, part, **wrong),
+    )
+    work = made.apply_batch(Batch(data), 2)
+    assert list(work.learners) == [IMAGE]
+    made.profiles[IMAGE].applied.add(2)
+    before = kept(made)
+    again = made.apply_batch(Batch(data), 2)
+    assert kept(made) == before
+    assert again.unread == work.unread
+    assert made.profiles[IMAGE].learning.progress.events == 2
+    assert why in work.unread[0][1]
 
 
 @pytest.mark.parametrize(
@@ -262,11 +292,3 @@ def test_what_is_no_batch_is_refused_with_the_reason(data, why):
     """The words are of the message that was to come, not of how much of it is read."""
     with pytest.raises(wire.WireFault, match=why):
         Batch(data)
-
-
-def test_a_container_that_cannot_be_read_is_refused():
-    """Whose an event is comes before all else."""
-    message = msgspec.msgpack.decode(packed([opened("/data/x")]))
-    message["events"][0]["container"] = {"id": 7}
-    with pytest.raises(wire.WireFault, match=r"container\.id"):
-        Batch(msgspec.msgpack.encode(message))

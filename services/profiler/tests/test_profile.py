@@ -125,7 +125,7 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", None), ("1.3", None), ("1.4", "novel-slot")):
+    for schema, expected in (("1.0", None), ("1.1", None), ("1.4", None), ("1.5", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -141,7 +141,7 @@ def test_a_snapshot_of_before_keeps_buckets_owners_and_trees_as_no_news(vector_o
         leaf.slots.seen["remote"] = {"corp-data", "quay.io"}
         leaf.slots.seen["tree"] = {"other"}
     asked = execed([*line, "--workers", "2"], name="app")
-    for schema, expected in (("1.3", None), ("1.4", "novel-slot")):
+    for schema, expected in (("1.4", None), ("1.5", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")

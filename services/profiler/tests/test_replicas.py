@@ -12,7 +12,7 @@ import sys
 import msgspec
 import pytest
 
-from habitus import subjects
+from habitus import asking, subjects
 from habitus.events import File
 from habitus.images import PARTITIONS, partition_of
 from habitus.profiles import ProfileReply, ProfileRequest
@@ -79,9 +79,7 @@ async def until(holds, replicas=()):
 
 
 async def ask(bus, operation, image, **fields):
-    request = ProfileRequest(**fields).model_dump_json().encode()
-    data = await bus.request(subjects.profile(operation, partition_of(image)), request, 40)
-    return ProfileReply.model_validate_json(data)
+    return await asking.ask(bus, operation, partition_of(image), ProfileRequest(**fields), 40)
 
 
 @pytest.fixture
@@ -227,6 +225,38 @@ async def taken_over(bus, partition, pair, strike):
 
     await until(another)
     return struck
+
+
+async def test_who_asks_an_owner_that_is_held_up_is_answered_by_the_next(bus, embedder, make, replicas):
+    """What must not be done twice is not asked again: a person is told to look."""
+    pair = [replicas(), replicas()]
+    partition = partition_of(IMAGES[0])
+
+    async def owned():
+        owners = [await owner_of(bus, number) for number in range(PARTITIONS)]
+        return None not in owners and len(set(owners)) == 2
+
+    await until(owned, pair)
+    publisher = EventPublisher(bus, "n1")
+    for event in some_work(make, 1, IMAGES[0]):
+        publisher.add(event)
+    await publisher.flush()
+    after = max(publisher.last_sequence.values())
+    await ask(bus, "sync", IMAGES[0], after=after)
+    asked = []
+
+    def strike(replica):
+        replica.signal(signal.SIGSTOP)
+        asked.append(asyncio.ensure_future(ask(bus, "sync", IMAGES[0], after=after)))
+        asked.append(asyncio.ensure_future(ask(bus, "relearn", IMAGES[0], image_key=IMAGES[0])))
+
+    held_up = await taken_over(bus, partition, pair, strike)
+    held_up.signal(signal.SIGCONT)
+    synced, changed = await asyncio.gather(*asked, return_exceptions=True)
+    assert synced == ProfileReply()
+    [summary] = (await ask(bus, "list", IMAGES[0])).summaries
+    assert summary.convergence.events == 3
+    assert str(changed) == f"partition {partition} changed hands: see whether it was done, then ask again"
 
 
 async def test_one_that_stops_gives_its_partitions_away_at_once(bus, embedder, make, replicas):

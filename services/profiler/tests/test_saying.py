@@ -9,24 +9,29 @@ from hypothesis import strategies as st
 
 from habitus_profiler.saying import ACTING, LOOKING, acts, is_quiet, vocabulary_of
 
-LEARNED = ["mc ls --json store/a", "mc cp --recursive /data store/a", "mc stat store/b", 'sh -c " app run "']
+LEARNED = [
+    "tool ls --json store/a",
+    "tool cp --recursive /data store/a",
+    "tool stat store/b",
+    'sh -c " app run "',
+]
 SEEN = vocabulary_of(LEARNED)
 QUIET = [
-    "mc ls store/c",  # a flag left out
-    "mc --json stat store/c",  # another order
-    "mc du --depth <number> store/c",  # a question
-    "mc list-tags store/c",
-    "mc cluster_status",
-    "mc replicate status store/c",
+    "tool ls store/c",  # a flag left out
+    "tool --json stat store/c",  # another order
+    "tool du --depth <number> store/c",  # a question
+    "tool list-tags store/c",
+    "tool cluster_status",
+    "tool replicate status store/c",
 ]
 OPEN = [
-    "mc retention compliance governance store/c",  # neither asks nor acts
-    "mc share list",  # an act stays one beside a question
-    "mc rm store/c",
-    "mc share download store/c",
-    "mc --json share store/c",  # nor does it hide behind a switch
+    "tool retention compliance governance store/c",  # neither asks nor acts
+    "tool share list",  # an act stays one beside a question
+    "tool rm store/c",
+    "tool share download store/c",
+    "tool --json share store/c",  # nor does it hide behind a switch
     'sh -c " app list "',  # shell text has slots
-    "mc retention $(list)",
+    "tool retention $(list)",
 ]
 
 
@@ -45,10 +50,15 @@ def test_what_says_more_is_left_to_the_cosine(form):
 @pytest.mark.parametrize("word", sorted(ACTING))
 def test_an_act_that_is_new_needs_the_model_s_own_cosine(word):
     """As a word, as a part of one, and behind a flag that was never seen."""
-    for form in (f"mc {word} store/c", f"mc {word}-all store/c", f"mc db:{word}", f"mc --new {word} store/c"):
+    for form in (
+        f"tool {word} store/c",
+        f"tool {word}-all store/c",
+        f"tool db:{word}",
+        f"tool --new {word} store/c",
+    ):
         assert acts(form, SEEN), form
-        assert not is_quiet(form, SEEN) or form.startswith("mc --new"), form
-    assert not acts(f"mc {word}", vocabulary_of([f"mc {word}"]))
+        assert not is_quiet(form, SEEN) or form.startswith("tool --new"), form
+    assert not acts(f"tool {word}", vocabulary_of([f"tool {word}"]))
 
 
 def test_no_word_both_looks_and_acts():
@@ -68,11 +78,11 @@ words = st.sampled_from(
 )
 def test_only_what_was_learned_counts_and_in_no_order(form, learned, shuffle: random.Random):
     """What was learned says nothing new, but for text in quotes; the order of learning is no matter."""
-    texts = [" ".join(["mc", *each]) for each in learned]
+    texts = [" ".join(["tool", *each]) for each in learned]
     shuffled = texts.copy()
     shuffle.shuffle(shuffled)
     seen, other = vocabulary_of(texts), vocabulary_of(shuffled)
-    asked = " ".join(["mc", *form])
+    asked = " ".join(["tool", *form])
     assert seen == other
     assert is_quiet(asked, seen) is is_quiet(asked, other)
     assert all(is_quiet(text, seen) for text in texts if not {'"', "$(id)", "-"} & set(text.split()))

@@ -194,9 +194,10 @@ class ProfileRequest(BaseModel):
 class ProfileReply(BaseModel):
     """`error` is one line when the request could not be answered.
 
-    `copied` is base64 of a part of `copied_bytes` of zlib.
+    `copied` is base64 of a part of `copied_bytes` of zlib. `moved`: who was asked gave the partition away.
     """
 
+    moved: bool = False
     error: str | None = None
     summaries: list[ProfileSummary] = []
     detail: ProfileDetail | None = None

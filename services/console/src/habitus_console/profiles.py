@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from habitus import bills, subjects
+from habitus import bills
+from habitus.asking import ask
 from habitus.bus import Bus
 from habitus.images import PARTITIONS, partition_of
 from habitus.profiles import ProfileDetail, ProfileReply, ProfileRequest, ProfileSummary
@@ -147,10 +148,7 @@ async def _ask(
     bus: Bus, operation: str, partition: int, request: ProfileRequest, timeout_s: float
 ) -> ProfileReply:
     try:
-        data = await bus.request(
-            subjects.profile(operation, partition), request.model_dump_json().encode(), timeout_s
-        )
-        reply = ProfileReply.model_validate_json(data)
+        reply = await ask(bus, operation, partition, request, timeout_s)
     except TimeoutError as error:
         raise ProfilesAway(f"partition {partition} has no profiler: {error}") from None
     except ValidationError as error:

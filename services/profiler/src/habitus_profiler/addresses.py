@@ -19,6 +19,8 @@ _PRIVATE: Final = tuple(
 _NETWORK_BITS: Final = {4: 24, 6: 64}
 _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?$")
+_MEMBER: Final = re.compile(r"([a-z][a-z0-9-]{0,40})-\d{1,3}\.\1(?=\.|\Z)")
+"""A Pod of a StatefulSet by its own Service: `es-0.es`, which is no domain of Spain."""
 _MIN_SUFFIX_LABELS: Final = 2
 _LONGEST_OWNER: Final = 64
 _STABLE_PORTS: Final = 32768
@@ -63,7 +65,7 @@ _OWNED_BELOW: Final = words(
     codeload.github.com huggingface.co hf.co gist.github.com
     """
 )
-_BUCKETS: Final = frozenset(
+BUCKETS: Final = frozenset(
     {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs", "oss", "cos", "b2"}
 )
 """Schemes behind which a bucket is named, and no host: whoever comes first owns the name."""
@@ -75,7 +77,9 @@ _GROUP: Final = re.compile(r"v\d{1,2}(?:(?:alpha|beta)\d{1,2})?\Z")
 _NO_HOST: Final = re.compile(r"[A-Z][a-z]+file\.(?:test|dev|local)\Z|(?:[A-Z]{2,8}|rsa|dsa|ec|ed25519):\d+\Z")
 """`Containerfile.test`, `EPSG:3857`, `rsa:2048`: files and measures that are spelt as hosts are."""
 # Names that somebody gives inside a cluster or a company, not for money and for good.
-_INTERNAL: Final = words("svc cluster local internal intranet lan corp home localdomain consul mesh private")
+_INTERNAL: Final = words(
+    "svc cluster local internal intern intranet lan corp home localdomain consul mesh private"
+)
 # Whatever stands below these, a stranger may own the neighbour.
 _SHARED_BELOW: Final = (
     ".amazonaws.com", ".cloudapp.azure.com", ".core.windows.net", ".googleusercontent.com", ".aliyuncs.com",
@@ -142,6 +146,9 @@ def remote_of(host: str) -> str:
 
 def _name_of(name: str) -> str:
     """Type the volatile parts of a name, but not of the domain that somebody has to own."""
+    member = _MEMBER.match(name)
+    if member:
+        return f"{member[1]}-<number>.{member[1]}{name[member.end() :]}"
     labels = name.split(".")
     owned = _MIN_SUFFIX_LABELS if len(labels) > _MIN_SUFFIX_LABELS or labels[-1] in _ZONES else 0
     if owned >= len(labels) or name.isdigit() or name.startswith("0x"):
@@ -167,7 +174,7 @@ def owner_of(remote: str, scheme: str, path: str) -> str:
 
     A bucket is known with its scheme.
     """
-    if scheme in _BUCKETS and "." not in remote:
+    if scheme in BUCKETS and "." not in remote:
         return f"{scheme}:{remote}"
     owner = path.strip("/").partition("/")[0].lower()
     return f"{remote}/{owner[:_LONGEST_OWNER]}" if owner and remote in _OWNED_BELOW else remote

@@ -2,22 +2,28 @@
 """What one argument tells by the program it is given to and by the flag before it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from habitus_profiler import loose, shell
 from habitus_profiler.addresses import parsed, remote_of
 from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
-from habitus_profiler.grades import graded, is_own, tells_nothing
+from habitus_profiler.grades import Token, graded, is_own, tells_nothing
+from habitus_profiler.kindred import holds_data
 from habitus_profiler.letters import is_known_switch
+from habitus_profiler.manuals import BLANK, OFF, Page
 from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
+from habitus_profiler.paths import is_sensitive
 from habitus_profiler.programs import (
+    ASKING,
     BUILT_IN,
     HOST_FLAGS,
     LOAD_FLAGS,
     LOADERS,
     RUNNING,
     TALKERS,
+    TAME,
     WHO_FLAGS,
     WRAPPERS,
 )
@@ -32,6 +38,15 @@ _NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
 _LONGEST_FLAG: Final = 200
 _LONGEST_LOAD: Final = 300
+_MEDIA_TYPE: Final = re.compile(
+    r"(?:application|audio|font|image|multipart|text|video)/(?:\*|[a-z][\w+-]*(?:\.[\w+-]+){0,4})(?:;.*)?\Z"
+)
+"""RFC 6838."""
+_DOING: Final = frozenset({"-delete", "-exec", "-execdir"})
+_ASKED_BY: Final = frozenset({"--eval", "--exec", "--execute", "-e"})
+_ASKED: Final = re.compile(r"[a-z]\w*(?:\.[A-Za-z]\w*(?:\(\))?){1,4}\Z")
+"""What an expression asks without saying more: `rs.status().ok`."""
+_AGES: Final = frozenset({"-mtime", "-mmin", "-ctime", "-cmin", "-atime", "-amin"})
 _READER: Final = re.compile(r"[a-z]{2,12}:(?!//)\S")
 """What reads the rest of a word: `env:NAME`, `yaml:a::b`."""
 _ADDRESS: Final = re.compile(r"(?:[:=@,]|\.[a-z]{2,}/)((?:\d{1,3}\.){3}\d{1,3})(?![\w.])")
@@ -39,16 +54,22 @@ _ADDRESS: Final = re.compile(r"(?:[:=@,]|\.[a-z]{2,}/)((?:\d{1,3}\.){3}\d{1,3})(
 _DOTS: Final = 3
 _ONE_LETTER: Final = len("-x")
 _INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
+_FLAGS: Final = frozenset({"flag", "tuned"})
 _PLACES: Final = frozenset({"url", "host", "ip"})
 
 
-def is_mild_flag(program: str, flag: str, behind: str) -> bool:
+def is_mild_flag(program: str, flag: str, behind: str, page: Page = BLANK) -> bool:
     """Say whether a flag can do no harm that the word behind it does not tell (empty: there is none).
+
+    What a page of the program's manual says comes first.
 
     Letters of programs that run or reach anything say too little to be mild, unless they are known.
     """
     if flag[:1] != "-" or len(flag) > _LONGEST_FLAG or typed(flag).slots != (Slot("flag", softened(flag)),):
         return False
+    told = page.is_mild(flag)
+    if told is not None:
+        return told
     if is_known_switch(program, flag):
         return True
     is_far = program in _FAR_REACHING and flag[:2] != "--" and (len(flag) > _ONE_LETTER or not behind)
@@ -69,15 +90,19 @@ def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
 
-def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
+def loaded(program: str, flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     """Yield a flag's value where it is code, or is run.
 
     Not SQL, whose verbs are slots, nor what behind one letter (`-r gs://…`) is a place that tells by itself.
     """
-    if _is_built_in(flag, word):
+    if _is_built_in(flag, word) or page.lets(flag):
         return
-    if flag in LOADERS.get(program, ()) or (flag in LOAD_FLAGS and not is_known_switch(program, flag)):
+    is_loader = flag in LOADERS.get(program, ())
+    is_loader = is_loader or (flag in LOAD_FLAGS and not is_known_switch(program, flag))
+    if is_loader or _is_code(page, flag, word):
         token = typed(word)
+        if (flag in _ASKED_BY and _ASKED.match(word) and not telling(word)) or _are_places(token, word):
+            return
         tells = len(flag) == _ONE_LETTER and (token.kind in _PLACES or graded(token, word) == "place")
         if " " in word and loose.runs(word):
             # A command line of its own: its words are slots of their own.
@@ -86,31 +111,51 @@ def loaded(program: str, flag: str, word: str) -> Iterator[Slot]:
             yield Slot("load", token.text[:_LONGEST_LOAD])
 
 
+def _are_places(token: Token, word: str) -> bool:
+    """Say whether a list (of jars) names places only, each of which tells by itself."""
+    parts = word.split(":")
+    return token.kind == "list" and len(parts) > 1 and all(typed(part).slots for part in parts)
+
+
+def _is_code(page: Page, flag: str, word: str) -> bool:
+    """Say whether the manual calls a value code that nothing else tells of: its words, or its place."""
+    if flag not in page.code or " " in word or word in TAME:
+        return False
+    return not any(slot.kind in {"path", "remote"} for slot in typed(word).slots)
+
+
 def _is_built_in(flag: str, word: str) -> bool:
     """Say whether a word names no code of one's own: a pool of workers, a switch of Python (`-X dev`)."""
     return word in BUILT_IN or (flag == "-X" and word.isidentifier())
 
 
-def told(flag: str, word: str) -> Iterator[Slot]:
+def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     """Yield what the word behind `flag` (or with it, `flag=word`) tells by what it says."""
     name, equals, value = word.partition("=")
     said = value if word[:1] == "-" or (equals and _VARIABLE.match(name)) else word
     given_by = name if equals else flag
-    words = telling(said)
+    yield from page.acted(flag, word)
+    is_name = page.names and word[:1] != "-"  # a package or a target may be called anything
+    words = () if is_name or word in page.daily else telling(said)
     if words and not names_left_out(given_by):
         yield from (Slot("word", found) for found in words)
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
     switch = switch_of(flag, word) if flag else None
-    if switch:
+    if switch and not (flag in page.mild and switch.endswith("=on")):
         yield Slot("switch", switch)
     if ":" in said:
         yield from _led(given_by, said)
     if said.count(".") >= _DOTS:
         yield from _addresses(said)
     top, slash, _ = said.partition("/")
+    # Spelt as a relative path: a branch's kind, a store's tree.
     if (
-        slash and top and _TREE.match(top) and not names_data(given_by)
-    ):  # spelt as a relative path: a branch's kind, a store's tree
+        slash
+        and _TREE.match(top)
+        and not names_data(given_by)
+        and not _MEDIA_TYPE.match(said)
+        and said[-4:] != ".pid"
+    ):
         yield Slot("tree", softened(top))
     if flag in WHO_FLAGS and _NAME.match(word):
         yield Slot("who", word)
@@ -132,12 +177,76 @@ def _addresses(word: str) -> Iterator[Slot]:
             yield Slot("remote", remote_of(found))
 
 
-def told_together(before: str, word: str) -> Iterator[Slot]:
+def told_together(before: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     """Yield what two arguments, or a flag and its value in one, give away together."""
     name, _, value = word.partition("=")
+    if word in page.daily or page.lets(before) or page.lets(name):
+        return
+    switch = (
+        switch_of(before, word) if before[:1] != "-" and _VARIABLE.match(before.replace("-", "_")) else None
+    )
+    if switch:
+        yield Slot("switch", switch)
     for found in (gives(before, word), gives(name, value)):
         if found:
             yield Slot("word", found)
+
+
+def argument(name: str, flag: str, word: str) -> Token:
+    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
+    token = typed(word)
+    if word.startswith("unix:") and is_own(name, "/" + word.partition(":")[2].lstrip("/")):
+        return token._replace(slots=())
+    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
+        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
+    if token.kind == "list" and word[:1] == "/" and is_own(name, word):
+        return Token("text", token.text)  # a file of its own, and a section of it
+    if token.kind != "path":
+        return token
+    is_asked = name in ASKING and not is_sensitive(word)
+    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
+
+
+def by_page(page: Page, flag: str, word: str, token: Token) -> Token:
+    """Return a token as the manual has it: flags by one spelling, mild ones as such, data no places."""
+    if page is BLANK:
+        return token
+    if page.names and token.kind == "path" and word.startswith("//"):
+        return Token("text", token.text)  # a target: `//services/shop:image`
+    name, equals, value = word.partition("=")
+    name = softened(name) if word[:1] == "-" or equals else ""
+    joined = page.flag_in(word) if word[:1] == "-" and len(word) > _ONE_LETTER else name
+    if joined != name and page.lets(joined) and {slot.kind for slot in token.slots} <= _FLAGS:
+        return token._replace(slots=(Slot("tuned", page.spelt(joined)),))
+    given_by = name or flag
+    slots = []
+    for slot in token.slots:
+        if slot.kind in _FLAGS and slot.value == name:
+            is_grave = name in page.grave and value not in TAME and value.lower() not in OFF
+            kind = "tuned" if page.is_mild(name) or value in TAME else slot.kind
+            slots.append(Slot("flag" if is_grave else kind, page.spelt(name)))
+        elif slot == Slot("variable", name) and page.lets(name):
+            slots.append(Slot("tuned", f"{name}="))  # a setting behind `-o` or `-c`
+        elif not _is_let(page, given_by, slot):
+            slots.append(slot)
+    return token._replace(slots=tuple(slots))
+
+
+def _is_let(page: Page, flag: str, slot: Slot) -> bool:
+    if slot.kind == "switch":  # a power that the manual calls harmless; not a protection that is off
+        return flag in page.mild and slot.value.endswith("=on")
+    return slot.kind == "path" and flag in page.data and holds_data(slot.value)
+
+
+def tidies(program: str, words: Sequence[str], at: int) -> bool:
+    """Say whether `find` deletes by it only what is empty, dangling or old, or packs what is found."""
+    if program != "find" or words[at] not in _DOING:
+        return False
+    if words[at] != "-delete":
+        return at + 1 < len(words) and words[at + 1] in TAME
+    if "-empty" in words or "-xtype" in words:
+        return True
+    return any(flag in _AGES and age[:1] == "+" for flag, age in pairwise(words))
 
 
 def _is_next(word: str) -> bool:

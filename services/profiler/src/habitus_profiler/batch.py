@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One message of EVENTS: a glance at each of its events, and the whole of those that need it.
 
-What is known at a glance is not read further, so that what is amiss in its other parts goes unnoticed.
+What is known at a glance is not read further, so that what is amiss in its other parts goes unnoticed. An
+event that cannot be read takes nothing of its message with it.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,14 +35,23 @@ class _Glances(wire.Message):
 
 class _Unread(wire.Message):
     events: list[msgspec.Raw]
+    losses: list[wire.Loss] = msgspec.field(default_factory=list)
 
 
+UNREAD: Final = -1
+"""Stands for the place of an event that cannot be read."""
+
+_FAULTS: Final = (msgspec.DecodeError, ValueError, RecursionError)
+_glance: Final = msgspec.msgpack.Decoder(AnyGlance)
 _event: Final = msgspec.msgpack.Decoder(Event)
 _container: Final = msgspec.msgpack.Decoder(Container)
 
 
 class Batch:
-    """The events of one message, in their order: `glances[i]` was seen at `places[where[i]]`."""
+    """The events of one message, in their order: `glances[i]` was seen at `places[where[i]]`.
+
+    Of an event that cannot be read there is no glance, and its place is `UNREAD`.
+    """
 
     __slots__ = ("_data", "_unread", "glances", "losses", "places", "where")
 
@@ -52,19 +63,35 @@ class Batch:
         """
         self._data = data
         self._unread: list[msgspec.Raw] | None = None
+        self.glances: list[AnyGlance] | list[AnyGlance | None]
         try:
             read = wire.decode(_Glances, data)
             self.places, self.where = _places(read.events)
-        except (wire.WireFault, msgspec.DecodeError) as fault:
+            self.glances, self.losses = read.events, read.losses
+        except (wire.WireFault, *_FAULTS):
+            self._each(data)
+
+    def _each(self, data: bytes) -> None:
+        """Read event by event what cannot be read at once."""
+        try:
+            unread = wire.decode(_Unread, data)
+        except wire.WireFault:
             wire.decode(wire.EventBatch, data)  # says what is wrong with the whole
-            raise wire.WireFault(str(fault)) from None
-        self.glances = read.events
-        self.losses = read.losses
+            raise
+        self._unread, self.losses = unread.events, unread.losses
+        self.glances = [_glanced(raw) for raw in unread.events]
+        self.places, self.where = _places(self.glances)
 
     @property
     def images(self) -> set[Image]:
         """The images of the events."""
         return {place.image for place in self.places}
+
+    def raw(self, at: int) -> bytes:
+        """Return one event as it stands in the message."""
+        if self._unread is None:
+            self._unread = wire.decode(_Unread, self._data).events
+        return bytes(self._unread[at])
 
     def whole(self, at: int) -> Event:
         """Return one event with all its parts.
@@ -72,19 +99,30 @@ class Batch:
         Raises:
             WireFault: it cannot be read.
         """
-        if self._unread is None:
-            self._unread = wire.decode(_Unread, self._data).events
         try:
-            return _event.decode(self._unread[at])
-        except (msgspec.DecodeError, ValueError, RecursionError) as fault:
+            return _event.decode(self.raw(at))
+        except _FAULTS as fault:
             raise wire.WireFault(f"event {at + 1} cannot be read: {fault}") from None
 
 
-def _places(glances: list[AnyGlance]) -> tuple[list[Place], list[int]]:
+def _glanced(raw: msgspec.Raw) -> AnyGlance | None:
+    """Return what an event shows at a glance, None where it cannot be read or nobody says whose it is."""
+    try:
+        glance: AnyGlance = _glance.decode(raw)
+        _place(bytes(glance.container))
+    except _FAULTS:
+        return None
+    return glance
+
+
+def _places(glances: Sequence[AnyGlance | None]) -> tuple[list[Place], list[int]]:
     """Return each place once, and the index of that of each event."""
     places: dict[Place, int] = {}
     where, before, at = [], None, 0
     for glance in glances:
+        if glance is None:
+            where.append(UNREAD)
+            continue
         if glance.container != before:
             before = glance.container
             at = places.setdefault(_place(bytes(before)), len(places))

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from habitus_profiler.hazards import FEATURES, SEARCHED, VARIABLES
+from habitus_profiler.hazards import FEATURES, PROTECTIONS, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
 from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
 from habitus_profiler.programs import RUNNING
@@ -73,6 +73,8 @@ _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
 _STREAM: Final = re.compile(r"(?:-|stdin|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+)\Z")
 _SETTINGS: Final = frozenset({"conf", "config", "configuration", "policy", "rules", "settings"})
 """What stands behind these is obeyed: from a stream it is whatever somebody sends."""
+_KEPT: Final = PROTECTIONS | {"audit", "config", "rules", "policy", "userknownhostsfile"}
+"""What is kept of these in no file is not kept."""
 _CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
@@ -92,6 +94,8 @@ _WORD: Final = re.compile(r"\w+")
 _LONGEST_WORD: Final = 80
 _LONGEST_LIST: Final = 400
 _ATTACHED: Final = re.compile(r"(-(?:Xm[sxn]|Xss|XX:[A-Za-z]+|[A-Za-z]))(?=[\d/.~])(.+)\Z")
+_LEADS: Final = re.compile(r"(--?[A-Za-z][\w-]{0,30}:)((?:[A-Za-z][\w+.-]*:/)?/.+)\Z")
+"""A place behind a colon: `-s:/in/a.xml`, `-xsl:https://a.example/r.xsl`."""
 _COLON: Final = re.compile(
     r"(-(?:javaagent|agentpath|agentlib|Xbootclasspath/?[ap]?):|--[a-z][a-z-]{1,30}:(?=[/.~@]))(.+)\Z"
 )
@@ -118,7 +122,7 @@ def value_of(kind: str, text: str) -> Value:
 
 def attached(token: str) -> tuple[str, str]:
     """Split `-Xmx512m`, `-p8080`, `-o/tmp/x`, `-javaagent:x.jar` into the flag and its value."""
-    match = _ATTACHED.match(token) or _COLON.match(token)
+    match = _ATTACHED.match(token) or _COLON.match(token) or _LEADS.match(token)
     return (match[1], match[2]) if match else (token, "")
 
 
@@ -162,7 +166,9 @@ def switch_of(flag: str, text: str) -> str | None:
         return f"{flag.rstrip('=')}=*"
     if _STREAM.match(text) and not _SETTINGS.isdisjoint(parts_of(name)):
         return f"{flag.rstrip('=')}=<stream>"
-    value = "off" if text == "0" else _BY_WORD.get(text.lower())
+    if text == "/dev/null" and not _KEPT.isdisjoint(parts_of(name)):
+        return f"{flag.rstrip('=')}={text}"
+    value = "off" if text in {"", "0"} else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None
     return f"{flag.rstrip('=')}={value}"

@@ -16,12 +16,16 @@ from habitus_profiler.flags import IDLE_FLAGS
 from habitus_profiler.programs import program
 from habitus_profiler.reader import MAX_TOKENS, Reader, digest, named
 from habitus_profiler.slots import Slot
-from habitus_profiler.standins import shows, stood_in
+from habitus_profiler.standins import shows, stood_in, stood_in_packed
 
 MAX_TEXT: Final = 4000
 _MAX_SLOTS: Final = 512
 _SHORT: Final = 2000
 _QUOTES: Final = "\\'\""
+"""What a shell takes off: it could join an id to what stands before it."""
+_PACKED_QUOTES: Final = tuple(map(str.encode, _QUOTES))
+_MOST_SIGNS: Final = 2048
+_signs: Final[dict[bytes, bytes]] = {}
 _words: Final = msgspec.msgpack.Decoder(tuple[str, ...])
 
 
@@ -50,21 +54,32 @@ def sign_of(packed: bytes) -> bytes:
     Raises:
         msgspec.DecodeError: it is no argument vector.
     """
-    return packed if len(packed) > _SHORT else _sign_of(packed)
+    if len(packed) > _SHORT:
+        return packed
+    sign = _signs.get(packed)
+    if sign is None:
+        if len(_signs) >= _MOST_SIGNS:
+            _signs.clear()  # most are of ids that never come again: to find the oldest would cost more
+        sign = _signs[packed] = _sign_of(packed)
+    return sign
 
 
-@lru_cache(maxsize=2048)
 def _sign_of(packed: bytes) -> bytes:
-    argv = _words.decode(packed)
-    key = _stood_in(argv)
-    if key is None:
-        return _digest(_remembered(argv))
-    return _sign_by_shape(key) or _digest(_form_of(argv))
+    stood = stood_in_packed(packed)
+    sign = _sign_by_shape(stood) if stood != packed else None
+    return sign or _sign_as_it_is(packed)
 
 
-@lru_cache(maxsize=2048)
-def _sign_by_shape(key: str) -> bytes | None:
-    form = _by_shape(key)
+@lru_cache(maxsize=4096)
+def _sign_as_it_is(packed: bytes) -> bytes:
+    return _digest(_form_of(_words.decode(packed)))
+
+
+@lru_cache(maxsize=4096)
+def _sign_by_shape(stood: bytes) -> bytes | None:
+    if any(quote in stood for quote in _PACKED_QUOTES):
+        return None
+    form = _by_shape(_words.decode(stood))
     return _digest(form) if form else None
 
 
@@ -72,21 +87,20 @@ def _digest(form: Form) -> bytes:
     return blake2b(repr(form).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _stood_in(argv: tuple[str, ...]) -> str | None:
+def _stood_in(argv: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the command line with the fixed id in place of each id, None where there is none to replace."""
     joined = "\0" + "\0".join(argv)
     key = stood_in(joined)
-    # Quotes that a shell takes off could join an id to what stands before it.
     if key == joined or joined.count("\0") != len(argv) or any(map(joined.__contains__, _QUOTES)):
         return None
-    return key
+    return tuple(key[1:].split("\0"))
 
 
 @lru_cache(maxsize=8192)
-def _by_shape(key: str) -> Form | None:
-    """Return the form of all command lines that differ in ids only; None if ids count in it."""
+def _by_shape(argv: tuple[str, ...]) -> Form | None:
+    """Return the form of all command lines that differ from this one in ids only; None if ids count in it."""
     reader = Reader()
-    form = _read(reader, tuple(key[1:].split("\0")))
+    form = _read(reader, argv)
     if reader.literal or shows(form.text) or any(shows(slot.value) for slot in form.slots):
         return None
     return form

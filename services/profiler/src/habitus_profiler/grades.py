@@ -22,6 +22,8 @@ _NEAR: Final = frozenset({Slot("remote", "loopback")})
 _LONG: Final = 5
 _COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
 """A setting that is a number: `retention.ms=86400000`."""
+_OF_HOME: Final = frozenset({"etc", "conf", "config", "conf.d"})
+_RUN: Final = ("/run/", "/var/run/")
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
 _OF_SETTINGS: Final = ("/etc", "/usr/local/etc")
 _OWN_PLACES: Final = ("/run", "/var/run", *_OF_SETTINGS)
@@ -89,8 +91,26 @@ def tells_nothing(flag: str, path: str) -> bool:
 
 def is_own(program: str, path: str) -> bool:
     """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
+    path = path.partition(":")[0]  # and a section of it
+    if not program or "/." in path or path.endswith(_KEYS):
+        return False
+    return _is_at_home(program, path) or _is_named_after(program, path)
+
+
+def _is_at_home(program: str, path: str) -> bool:
+    """Say whether a file is where only this program looks: `/fluent-bit/etc/parsers.conf`."""
+    top, _, rest = path[1:].partition("/")
+    if top == program and rest.partition("/")[0] in _OF_HOME:
+        return path.endswith(_SETTING_FILES)
+    folder, _, name = path.rpartition("/")
+    if path.startswith(_RUN):
+        return program not in _RUNTIMES and name in {f"{program}.sock", f"{program}.pid"}
+    return program == "logrotate" and folder == "/etc/logrotate.d"
+
+
+def _is_named_after(program: str, path: str) -> bool:
     base = under(path, _OWN_PLACES)
-    if base is None or not program or "/." in path or path.endswith(_KEYS):
+    if base is None:
         return False
     name, slash, _ = path[len(base) + 1 :].partition("/")
     # A program is called as it likes, so `/etc/shadow` is not the own file of `shadow`.

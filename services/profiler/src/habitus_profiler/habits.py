@@ -21,7 +21,7 @@ from typing import Final
 from habitus.events import Event, File, Network, Peer
 from habitus_profiler import addresses
 from habitus_profiler.paths import is_sensitive, leads_to_sensitive
-from habitus_profiler.standins import shows, stood_in
+from habitus_profiler.standins import shows, stood_in_path
 from habitus_profiler.trie import Found
 from habitus_profiler.volatile import coarsely_softened, softened, strictly_softened
 from habitus_profiler.widening import HIGH, HIGH_PORT
@@ -92,7 +92,7 @@ def opening_paths(event: Event) -> list[tuple[str, ...]]:
 @lru_cache(maxsize=4096)
 def segments(path: str) -> tuple[str, ...]:
     """Return the names of a path, volatile parts typed; deeper than 48 is one name."""
-    key = stood_in(path)
+    key = stood_in_path(path)
     return _segments(path if key != path and _shows_in(key) else key)
 
 

@@ -29,16 +29,17 @@ POWERS: Final = words(
 )
 PROTECTIONS: Final = words(
     """
-    acl apparmor auth authenticate authentication authorization authorize basicauth cap capabilities
-    capability caps cert certificate certificates certs checksum checksums csrf encrypt encryption firewall
-    gpg grant grants hostkey hsts integrity mlock perm permission permissions priv privilege privileges
-    protect protected protection protections reqcert restriction restrictions safe sandbox seccomp secure
-    security selinux sign signature signatures signing ssl tls verification verify xsrf
+    acl apparmor audit auditing auth authenticate authentication authorization authorize basicauth cap
+    capabilities capability caps cert certificate certificates certs checksum checksums csrf encrypt
+    encryption firewall gpg grant grants hostkey hsts integrity mlock perm permission permissions priv
+    privilege privileges protect protected protection protections reqcert restriction restrictions safe
+    sandbox seccomp secure security selinux sign signature signatures signing ssl tls verification verify
+    xsrf
     """
 )
 LOOKS: Final = words(
     """
-    checksum checksums csrf encrypt encryption firewall hsts integrity xsrf
+    audit auditing checksum checksums csrf encrypt encryption firewall hsts integrity xsrf
     """
 )
 """Protections only where they are switched off: `--check-interval` is none."""
@@ -142,7 +143,7 @@ HARMLESS_PAIRS: Final = frozenset(
         ("load", "balancer"), ("system", "log"), ("system", "pods"), ("system", "prompt"),
         ("secrets", "cache"), ("secrets", "caching"), ("token", "cache"), ("import", "mode"),
         ("hook", "timeout"), ("bind", "timeout"), ("check", "interval"),
-        ("proxy", "mode"), ("password", "encryption"), ("password", "hashing"),
+        ("no", "audit"), ("proxy", "mode"), ("password", "encryption"), ("password", "hashing"),
     }
 )  # fmt: skip
 """Two words together that name something else than either: a storage class is no class of code."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from habitus import subjects
+from habitus.asking import ask
 from habitus.bus import Bus
 from habitus.images import PARTITIONS, partition_of, repository_of
 from habitus.profiles import ProfileReply, ProfileRequest
@@ -88,10 +88,8 @@ class Kin:
     async def _ask(
         self, operation: str, partition: int, request: ProfileRequest, timeout_s: float
     ) -> ProfileReply | None:
-        payload = request.model_dump_json().encode()
         try:
-            data = await self._bus.request(subjects.profile(operation, partition), payload, timeout_s)
-            return ProfileReply.model_validate_json(data)
+            return await ask(self._bus, operation, partition, request, timeout_s)
         except (TimeoutError, ValidationError):
             return None
 

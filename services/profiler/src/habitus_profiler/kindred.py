@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from habitus_profiler.addresses import is_domain, is_internal, suffix_of
-from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, place_of, under
+from habitus_profiler.paths import RUN_FROM, SCRATCH, SENSITIVE, extension_of, is_program, place_of, under
 from habitus_profiler.words import words
 
 
@@ -59,6 +59,7 @@ _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
 _BELOW_ETC: Final = 2
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
+_CALL: Final = re.compile(r"([A-Z]\w*(?:\.[A-Z]\w*)+)\.[a-z]\w*[!?]?\([\w\s.,:<>]{0,100}\)\Z")
 _CLOSED: Final = frozenset({"", "usr", "run", "home", "root", "boot", "lost+found"})
 """Top-level folders below which nothing is an ordinary place for data."""
 _OUTSIDE: Final = words("host hostfs rootfs sysroot node etc proc sys root docker")
@@ -106,8 +107,7 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
     if kind in {"path", "load"} and "/" in value:
         return (*_like(kind, value), *_beside(value), *_below(value))
     if kind in {"load", "entry"}:
-        package, dot, _ = value.partition(".")  # of one package, one application's
-        return (Family(f"{package}.*", 1),) if dot and _MODULE.match(value) else ()
+        return _modules(value)
     if kind == "command" and "/" not in value:
         extension = extension_of(value)
         return (Family(f"*.{extension}", _PAIR),) if extension else _alike(value, _PAIR)
@@ -115,6 +115,15 @@ def families(kind: str, value: str) -> tuple[Family, ...]:
         alike = next((Family(name, needed) for name, group, needed in _TREES if value in group), None)
         return (Family("*", _PAIR), *((alike,) if alike else ()))
     return (Family("*", _PLAIN[kind]),) if kind in _PLAIN else ()
+
+
+def _modules(value: str) -> tuple[Family, ...]:
+    """Return the family of one package's modules, or of one module's functions on plain arguments."""
+    called = _CALL.match(value)
+    if called:
+        return (Family(f"{called[1]}.*()", 1),)
+    package, dot, _ = value.partition(".")  # of one package, one application's
+    return (Family(f"{package}.*", 1),) if dot and _MODULE.match(value) else ()
 
 
 @lru_cache(maxsize=8192)
@@ -164,6 +173,17 @@ def ordinary(path: str) -> str | None:
     return extension if extension in _SETTINGS else None
 
 
+def holds_data(path: str) -> bool:
+    """Say whether a path's class is one where data may lie without being news."""
+    if path.startswith("/"):
+        return ordinary(path) is not None
+    return (
+        path[:1] not in {".", "~"}
+        and not _is_open(path, path.split("/"))
+        and (not is_program(path) or path.partition("/")[0] in _WORKSPACE)
+    )
+
+
 def _relative(path: str, parts: list[str]) -> str | None:
     extension = extension_of(parts[-1])
     if path[:1] in {".", "~"} or _is_open(path, parts) or extension not in _SETTINGS:
@@ -189,7 +209,12 @@ def _beside(path: str) -> tuple[Family, ...]:
 
 def _like(kind: str, path: str) -> tuple[Family, ...]:
     like = ordinary(path) if kind == "path" else None
-    return (Family(f"ordinary {like}", int(like != "data")),) if like else ()
+    if like:
+        return (Family(f"ordinary {like}", int(like != "data")),)
+    top, *rest = path.split("/")
+    if kind != "path" or not rest or not top or top[:1] in {".", "~"} or _is_open(path, [top, *rest]):
+        return ()
+    return (Family(f"{top}/**.{extension_of(rest[-1])}", 1),)  # sources of one kind in one tree
 
 
 def _below(path: str) -> tuple[Family, ...]:
@@ -233,10 +258,13 @@ def _domains(name: str) -> tuple[Family, ...]:
     if slash and not name.endswith("/24"):
         return (Family(f"{host}/*", _SEVERAL),)  # one of many owners there
     if name.endswith("/24"):
-        return (Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),)
+        return (
+            Family(f"{name.rsplit('.', 2)[0]}.0.0/16", _SEVERAL),
+            Family(f"{name.partition('.')[0]}/8", _PAIR),
+        )
     internal = is_internal(name)
     found = [Family(name, 1)] if is_domain(name) else []  # the domain of its hosts
-    suffix = suffix_of(name)
+    suffix = suffix_of(name) or (name.partition(".")[2] if internal else None)
     while suffix and suffix.partition(".")[0] not in {"svc", "pod", "cluster"}:
         needed = _SEVERAL if found and not internal else 1
         found.append(Family(suffix, needed))

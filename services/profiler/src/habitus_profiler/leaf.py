@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from habitus_profiler import loose
+from habitus_profiler import loose, manuals
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
 from habitus_profiler.saying import Vocabulary, acts, is_quiet, vocabulary_of
@@ -121,7 +121,7 @@ class Leaf:
     def retell(self) -> None:
         """Take from the forms the slots that an older reader did not give: what was learned is no news."""
         for text in self.forms:
-            for slot in loose.told_again(text):
+            for slot in (*loose.told_again(text), *manuals.told_again(text)):
                 self.slots.learn(slot)
 
     def forget_vectors(self) -> None:

@@ -17,6 +17,7 @@ _LOOSE: Final = re.compile(
     r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`;|<>()]+|/(?:[\w.@+-]+/)*[\w.@+-]+"
 )
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
+_CALLED: Final = re.compile(r"[A-Za-z_]\w+(?=\s?\()")
 _SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
 _LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
@@ -30,17 +31,28 @@ _BY_NAME: Final = CALLS - {"import"} | {
 }
 _ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
-_SETTING: Final = re.compile(r"(?<=\w)=([^\s;,&'\"=]+)")
+_SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
+"""`name=value`, `"name": "value"`."""
+_AGENT: Final = re.compile(
+    r"-(?:javaagent|agentlib|agentpath|Xrunjdwp)[:=][^\s'\"]{1,100}|-Xbootclasspath\S{1,100}"
+)
+_PIPED: Final = re.compile(r"(?:\||&&)\s*([\w./-]+)")
+_LOGICAL: Final = frozenset({"|", "&&"})
+"""What also stands between conditions: `QUAL>20 && DP>10`."""
+_RUN_BEHIND: Final = RUNNING | {"cat", "chmod", "cp", "dd", "env", "id", "mv", "rm", "tee", "whoami"}
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
     r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
-    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma)\b",
+    r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma|exec|execute|declare|backup|"
+    r"restore|dbcc|kill|reconfigure|bulk|refresh)\b(?!=)",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
-    r"\b(select|insert|update|delete|create|drop|alter|copy|program|grant|revoke|truncate|outfile|dumpfile|"
+    r"\b(select|insert|update(?!\s+statistics\b)|delete|create|drop|alter|copy|program|grant|revoke|truncate|"
+    r"outfile|dumpfile|"
     r"load_file|infile|execute|call|do|attach|lo_import|lo_export|pg_read_file|pg_ls_dir|sys_exec|shell|"
-    r"extension|superuser|function|trigger|role|user|union|into)\b",
+    r"extension|superuser|function|trigger|role|user|union|into|(?:server|database)\s+audit|login|xp_\w{1,20}|sp_configure|sp_oa\w{1,20}|"
+    r"openrowset|opendatasource|dblink\w{0,20})\b",
     re.IGNORECASE,
 )
 _ENOUGH: Final = 200
@@ -57,15 +69,32 @@ def settings(text: str) -> list[Slot]:
     return [slot for token in found for slot in token.slots if slot.kind == "remote"]
 
 
+def agents(text: str) -> list[Slot]:
+    """Return what options of a Java machine load that are handed on in one text."""
+    return [Slot("load", match) for match in _AGENT.findall(text)[:_ENOUGH]]
+
+
+def switched(text: str) -> list[Slot]:
+    """Return what a text of an interactive program switches (`set ssl:verify-certificate no`)."""
+    pairs = list(pairwise(re.split(r"[\s;]+", text)))[:_ENOUGH]
+    return [
+        Slot("switch", found) for name, value in pairs if len(value) > 1 and (found := switch_of(name, value))
+    ]
+
+
 def addresses(text: str) -> list[Slot]:
     """Return the addresses that stand anywhere in a text (`image = "203.0.113.4/x"`)."""
-    found = (match for match in _ADDRESS.findall(text)[:_ENOUGH] if parsed(match))
+    found = (
+        match for match in _ADDRESS.findall(text)[:_ENOUGH] if parsed(match) and not match.startswith("255.")
+    )
     return [Slot("remote", remote_of(match)) for match in found]
 
 
 def named(text: str) -> list[Slot]:
     """Return the telling words of a text."""
-    return [Slot("word", found) for word in text.split()[:_ENOUGH] for found in telling(word)]
+    words = text.split()[:_ENOUGH]
+    together = [found for pair in pairwise(words) if (found := gives(*pair))]
+    return [Slot("word", found) for found in (*(each for word in words for each in telling(word)), *together)]
 
 
 def told_again(text: str) -> list[Slot]:
@@ -105,7 +134,8 @@ def code(text: str) -> list[Slot]:
 
 def calls(text: str) -> list[Slot]:
     """Return the names in a text that looks like code by which something would run."""
-    return [Slot("code", word) for word in _IDENTIFIER.findall(text)[:_ENOUGH] if word.lower() in CALLS]
+    names = _CALLED.findall(text) if is_sql(text) else _IDENTIFIER.findall(text)
+    return [Slot("code", word) for word in names[:_ENOUGH] if word.lower() in CALLS]
 
 
 def runs(text: str) -> str:
@@ -131,5 +161,8 @@ def escapes(text: str) -> list[Slot]:
 def operators(text: str) -> list[Slot]:
     """Return the verbs of SQL, or the shell operators of any other text."""
     if is_sql(text):
-        return [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
-    return [Slot("operator", operator) for operator in _OPERATORS if operator in text]
+        verbs = [Slot("sql", verb.lower()) for verb in _SQL_VERB.findall(text)[:_ENOUGH]]
+        return verbs or [Slot("sql", "other")]
+    runs = any(program(name) in _RUN_BEHIND or "/" in name for name in _PIPED.findall(text))
+    found = (operator for operator in _OPERATORS if operator in text)
+    return [Slot("operator", operator) for operator in found if runs or operator not in _LOGICAL]

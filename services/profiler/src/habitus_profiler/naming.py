@@ -160,6 +160,13 @@ def harms(parts: tuple[str, ...], value: Value) -> bool:
     return (protection and off) or (power and (protection or not off))
 
 
+def unprotects(parts: tuple[str, ...]) -> bool:
+    """Say whether a name alone says that a protection is off: `--no-verify-ssl`, `--insecure`."""
+    joined = "_".join(parts)
+    protection = not PROTECTIONS.isdisjoint(parts) or UNPROTECTED.search(joined) is not None
+    return (protection and not NEGATIONS.isdisjoint(parts)) or INSIDE.search(joined) is not None
+
+
 def _means_no_harm(parts: tuple[str, ...], value: Value) -> bool:
     """Say whether the words that would do harm mean something else here: `--log-level-console`."""
     if not PROTECTIONS.isdisjoint(parts):

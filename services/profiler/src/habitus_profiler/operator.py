@@ -26,6 +26,8 @@ _LARGEST: Final = 900_000
 _FIRST_PAUSE_S: Final = 0.005
 _LONGEST_PAUSE_S: Final = 0.1
 
+_MOVED: Final = ProfileReply(moved=True, error="the partition has changed hands")
+
 Answer = Callable[[ProfileRequest], Awaitable[ProfileReply]]
 
 
@@ -62,9 +64,19 @@ class Operator:
         except STORE_FAULTS as error:
             reply = ProfileReply(error=printable(f"{operation}: {error or type(error).__name__}", 300))
         except Fenced:
-            return  # another replica owns the partition: it answers
+            reply = _MOVED  # another replica owns the partition
+        except asyncio.CancelledError:
+            await self.point_on(message, 0)
+            raise
         with contextlib.suppress(nats.errors.Error):
             await message.respond(_encoded(reply))
+
+    async def point_on(self, message: Msg, pause_s: float) -> None:
+        """Say that another owns the partition; after a pause, for it may have answered by then."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(pause_s)
+        with contextlib.suppress(nats.errors.Error):
+            await message.respond(_encoded(_MOVED))
 
     async def list(self, request: ProfileRequest) -> ProfileReply:
         """Summarise every profile of the partition."""

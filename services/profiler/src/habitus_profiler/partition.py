@@ -93,11 +93,8 @@ class Partition:
             return
         await self._present(batch)
         work = self.apply_batch(batch, sequence)
-        if work.fault:
-            await self._refuse(message, sequence, work.fault)
-        else:
-            self._lost(batch.losses, work)
-            mark(held, sequence, work.learners.values())
+        self._lost(batch.losses, work)
+        mark(held, sequence, work.learners.values())
         await self.verdicts.flush()
         await self._conclude(work, sequence)
         await self._advance(work.learners)
@@ -131,16 +128,12 @@ class Partition:
         work = Work(sequence)
         streaks: dict[int, Streak] = {}
         for index, (glance, at) in enumerate(zip(batch.glances, batch.where, strict=True)):
-            streak = streaks.get(at) or self._begin(streaks, at, batch.places[at], work)
-            if streak is not None and streak.takes(glance):
-                continue
+            if glance is not None:
+                streak = streaks.get(at) or self._begin(streaks, at, batch.places[at], work)
+                if streak is not None and streak.takes(glance):
+                    continue
             end(streaks)
-            try:
-                event = batch.whole(index)
-            except wire.WireFault as fault:
-                work.fault = str(fault)
-                break
-            self._whole(event, index, work)
+            self._read(batch, index, work)
         end(streaks)
         return work
 
@@ -161,6 +154,14 @@ class Partition:
             work.learners[place.key] = profile
         streak = streaks[at] = Streak(profile, place, self.verdicts, contained=contained)
         return streak
+
+    def _read(self, batch: Batch, index: int, work: Work) -> None:
+        try:
+            event = batch.whole(index)
+        except wire.WireFault as fault:
+            work.unread.append((batch.raw(index), str(fault), f"{work.sequence}-{index}"))
+        else:
+            self._whole(event, index, work)
 
     def _whole(self, event: Event, index: int, work: Work) -> None:
         fault = fault_of(event)
@@ -229,6 +230,8 @@ class Partition:
         await self._publisher.store(work.anomalies)
         for event, why, name in work.parked:
             await self._publisher.park(event, why, name)
+        for raw, why, name in work.unread:
+            await self._publisher.park_unread(raw, why, name)
         await self._ask(work.asked)
         await self.ledger.settle(sequence)
 

@@ -8,6 +8,7 @@ normal text a data file outside scratch places is `<file>` with its extension, i
 """
 
 import posixpath
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,6 +34,33 @@ HARMLESS: Final = frozenset(
     {"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/full"}
     | {"/dev/urandom", "/dev/random", "/dev/tty", "/dev/termination-log"}
 )
+_READ_BY_ALL: Final = words(
+    """
+    /etc/os-release /etc/timezone /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem
+    /etc/pki/tls/certs/ca-bundle.crt /usr/share/zoneinfo /proc/cpuinfo /proc/loadavg /proc/meminfo
+    /proc/uptime /proc/version
+    """
+)
+"""Nothing is told by reading these; writing to them is another matter."""
+_LOCK: Final = re.compile(r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z")
+"""What says that a program runs, and no more."""
+_CACHED: Final = re.compile(
+    r"(?:cache|caches|dist|build|target|out|output|vendor|packages)/(?=.*\.\w{1,5}\Z)"
+)
+"""What builds keep beside their sources: by the folder's name."""
+_VOLUME: Final = re.compile(
+    r"/var/lib/kubelet/(?:pods/[0-9a-f-]{36}/volumes|plugins/kubernetes\.io/csi)/[\w.~/-]+/(?:global)?mount\Z"
+)
+"""Where kubelet has volumes mounted, and nothing of its own."""
+_DISK: Final = re.compile(r"(?<=\A/dev/)(nvme|dm-|rbd|nbd)[1-9]\d*(?:n\d+)?(?:p\d+)?\Z")
+"""A disk that is attached later; the first may be the machine's own."""
+_PLAINLY_HIDDEN: Final = words(
+    """
+    . .. .cache .gradle .m2 .next .npm .nuxt .parcel-cache .pnpm-store .pytest_cache .terraform .tox
+    .venv .yarn
+    """
+)
+"""Folders that tools make so for what they can make again."""
 SERVED: Final = words("html htdocs wwwroot www webroot public public_html static uploads upload")
 """Folders that are mostly handed out to strangers: a data file's class names them."""
 RUN_FROM: Final = words("bin sbin libexec hooks")
@@ -41,7 +69,7 @@ _LONGEST: Final = 10
 _TWO_DEEP: Final = frozenset({"var", "usr", "opt", "srv", "mnt", "media"})
 _PROGRAMS: Final = words(
     """
-    sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf bin exe dll
+    sh bash zsh ksh py pyc pyz js mjs cjs ts rb pl pm php phar lua so jar war class ko o elf exe dll
     wasm rpm deb apk whl gem ps1 awk sed tcl r jsp
     """
 )
@@ -96,7 +124,8 @@ def classed(path: str) -> PathClass:
         return PathClass(softened(path), None)  # a pattern of names, and no file
     clean = posixpath.normpath(path.removesuffix("/..."))  # as Go spells whatever lies below
     if clean.startswith(".."):
-        return PathClass(softened(clean), "../" + clean.lstrip("./"))
+        above = clean.lstrip("./")
+        return PathClass(softened(clean), "../" + (_CACHED.match(above) or [above])[0])
     dot = "./" if path.startswith("./") else ""
     return _placed(dot + clean, path)
 
@@ -104,7 +133,7 @@ def classed(path: str) -> PathClass:
 def _absolute(path: str) -> PathClass:
     clean = posixpath.normpath(path)
     clean = "/" + clean.lstrip("/")
-    if clean in HARMLESS or clean.startswith("/dev/fd/"):
+    if clean in HARMLESS | _READ_BY_ALL or clean.startswith("/dev/fd/") or _LOCK.match(clean):
         return PathClass(clean, None)
     if is_sensitive(clean):
         exact = _sensitive(clean)
@@ -118,7 +147,9 @@ def _sensitive(path: str) -> str:
         # Any process's number but the first's changes from run to run.
         pid = "<number>" if first.isdigit() and first != "1" else first
         return f"/proc/{pid}{slash}{rest}"
-    return strictly_softened(path)
+    if _VOLUME.match(path):
+        return "/var/lib/kubelet/<volume>"
+    return _DISK.sub(r"\1<number>", strictly_softened(path))
 
 
 def _placed(clean: str, written: str) -> PathClass:
@@ -167,7 +198,9 @@ def place_of(path: str) -> str:
     if scratch:
         return scratch
     parts = path.split("/")
-    deep = 3 if len(parts) > 3 and parts[1] in _TWO_DEEP else 2  # noqa: PLR2004  # "" + one or two parts
+    # "" + one or two parts; what lies below /var and has no extension is a folder.
+    is_folder = len(parts) == 3 and parts[1] == "var" and "." not in parts[2]  # noqa: PLR2004
+    deep = 3 if is_folder or (len(parts) > 3 and parts[1] in _TWO_DEEP) else 2  # noqa: PLR2004
     return softened("/".join(parts[:deep])) or "/"
 
 
@@ -178,7 +211,7 @@ def _served(path: str) -> str:
 
 
 def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part not in {".", ".."}
+    return part.startswith(".") and part not in _PLAINLY_HIDDEN
 
 
 class ExePlace(NamedTuple):

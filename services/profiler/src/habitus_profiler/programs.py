@@ -75,11 +75,12 @@ LOADERS: Final = {
 
 BUILT_IN: Final = words(
     """
-    asyncio eventlet gevent gthread prefork processes solo sync threads tornado uvicorn.workers.UvicornWorker
-    uvicorn.workers.UvicornH11Worker uvloop
+    asyncio context eventlet gevent gthread lualatex pdflatex prefork processes solo sync tectonic threads
+    tornado typst uvicorn.workers.UvicornH11Worker uvicorn.workers.UvicornWorker uvloop weasyprint
+    wkhtmltopdf xelatex
     """
 )
-"""Ways to work that a program brings, spelt where a class of one's own could stand."""
+"""Ways to work that a program brings, or calls by name, spelt where code of one's own could stand."""
 
 HOST_FLAGS: Final = words(
     """
@@ -112,7 +113,7 @@ CALLS: Final = RUNNING | words(
     """
     popen spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
     subprocess socket tcpsocket connect passthru proc_open shell_exec backticks open3 pty load loadlibrary
-    child_process instance_eval class_eval assert invokemethod reflect scriptengine
+    child_process instance_eval class_eval assert executable invokemethod reflect scriptengine
     """
 )
 """Names (in lower case) that in text which looks like code mean that something will run."""
@@ -128,13 +129,14 @@ COUNTING: Final = words("begin end nr nf fs ofs rs ors print printf length subst
 
 TAME: Final = words(
     """
-    awk basename break cat cd cksum cmp column comm continue cut diff dirname du egrep export expr fgrep fold
-    getconf getent grep gunzip gzip head jq let local ls md5sum mkdir nl nproc nslookup paste pg_isready pgrep
-    pidof pwd readlink readonly realpath return rev seq sha1sum sha256sum sort stat tac tail tee touch tr uniq
-    wc zcat zgrep
+    awk basename break bzcat bzip2 cat cd cksum cmp column comm continue cut diff dirname du egrep export
+    expr fgrep find flock fold getconf getent grep gunzip gzip head ionice jq let local ls lz4 md5sum
+    mkdir nice nl nproc nslookup paste pg_isready pgrep pidof pigz pwd readlink readonly realpath return
+    rev sed seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xz xzcat
+    zcat zgrep zstd zstdcat
     """
 )
-"""Commands that read, print, pack or make folders: on what they do so is a slot of its own."""
+"""Commands that read, print, pack, make folders, or run another with less: on what is a slot of its own."""
 
 FETCHERS: Final = frozenset({"curl", "wget"})
 """Commands that fetch: what they fetch and from where are slots of their own."""

@@ -116,12 +116,21 @@ class Publisher:
 
     async def park(self, event: Event, why: str, name: str) -> None:
         """Keep an event that nobody can judge, as JSON, with the reason."""
+        subject = subjects.events(event.class_, self._partition)
+        await self._park(subject, _json.encode(as_record(event)), why, name)
+
+    async def park_unread(self, raw: bytes, why: str, name: str) -> None:
+        """Keep what was to be an event and cannot be read, as it came, with the reason."""
+        log.error("partition %d, batch %s: %s", self._partition, name.partition("-")[0], printable(why, 300))
+        await self._park(subjects.events("unread", self._partition), raw, why, name)
+
+    async def _park(self, subject: str, data: bytes, why: str, name: str) -> None:
         headers = {
             "Nats-Msg-Id": f"{name}:parked",
-            "Habitus-Subject": subjects.events(event.class_, self._partition),
+            "Habitus-Subject": subject,
             "Habitus-Why": printable(why, 300),
         }
-        await self._publish(subjects.parked(subjects.EVENTS), _json.encode(as_record(event)), headers)
+        await self._publish(subjects.parked(subjects.EVENTS), data, headers)
 
     async def _publish(self, subject: str, data: bytes, headers: dict[str, str]) -> None:
         try:

@@ -9,19 +9,21 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from habitus_profiler import loose, shell
+from habitus_profiler import loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.argument import is_mild_flag, loaded, told, told_together
-from habitus_profiler.grades import Token, is_own, tells_nothing
+from habitus_profiler.argument import argument, by_page, is_mild_flag, loaded, tidies, told, told_together
+from habitus_profiler.flags import attached, is_switch
+from habitus_profiler.grades import Token, is_own
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
     COUNTING,
     KEYWORDS,
+    LOADERS,
     PASSIVE,
     RUNNING,
     SEQUENCES,
@@ -60,6 +62,7 @@ def named(word: str) -> Token:
 
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_AMOUNTS: Final = frozenset({"number", "duration"})
 _SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
 _MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 _NEAR: Final = Slot("remote", "loopback")
@@ -70,22 +73,6 @@ def _mode(word: str) -> tuple[Slot, ...]:
     """Return what is dangerous in a mode in octal digits."""
     setid = (Slot("mode", "setid"),) if len(word) > len("755") and word[0] in "234567" else ()
     return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
-
-
-def _stem(script: str) -> str:
-    """Return the name of the program that a script or module is: `celery`, `npm`, `manage`."""
-    return script.rsplit("/", 1)[-1].partition(".")[0] or script
-
-
-def _argument(name: str, flag: str, word: str) -> Token:
-    """Type an argument; what is only asked about, and where a server answers, is no place of files."""
-    token = typed(word)
-    if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
-        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind != "path"))
-    if token.kind != "path":
-        return token
-    is_asked = name in ASKING and not is_sensitive(word)
-    return Token("text", token.text) if is_asked or tells_nothing(flag, word) or is_own(name, word) else token
 
 
 def _asks_this_machine(words: Sequence[str]) -> bool:
@@ -102,6 +89,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.literal = False
+        self.page = manuals.BLANK
         self.texts: list[str] = []
         self.slots: dict[Slot, None] = {}
 
@@ -110,6 +98,7 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
+            flag = "" if is_switch(flag) else self.page.spelt(flag)
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE and not names_gauge(flag):
@@ -123,11 +112,15 @@ class Reader:
         flag, plain, script = "", 0, ""
         interprets = name in CODE_FLAGS or name in SHELLS
         reads_as = name if _SETS_MODE.isdisjoint(words) else "chmod"
+        self.page = manuals.page(name)
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
-            if interprets and not script and flag in {"", "-m"} and word[:1] != "-":
-                script = _stem(word)
+            if interprets and not script and word[:1] != "-" and self.is_script(name, flag, word):
+                script = manuals.stem(word)
+                self.page = manuals.page(script)
+                if word[:1] == "/" and flag != "-m":
+                    self.add(named(word).slots)
             if self.special(name, flag, plain, word, depth, script=bool(script)):
                 flag, plain = "", plain + 1
                 continue
@@ -135,46 +128,73 @@ class Reader:
                 return
             given = before or name
             if word[:1] != "-":
-                self.add(loaded(given, flag, word))
-            self.add(told_together(words[at - 1] if at else "", word))
-            if is_mild_flag(given, word, words[at + 1] if at + 1 < len(words) else ""):
-                self.take(Token("flag", softened(word), (Slot("tuned", softened(word)),)), prefix)
+                self.add(loaded(given, flag, word, self.page))
+            self.add(told_together(words[at - 1] if at else "", word, self.page))
+            spelt = self.page.spelt(word)
+            is_tidy = tidies(name, words, at)
+            if not is_tidy:
+                self.add(self.page.graves(flag, word))
+            if is_tidy or is_mild_flag(given, spelt, words[at + 1] if at + 1 < len(words) else "", self.page):
+                self.take(Token("flag", softened(word), (Slot("tuned", softened(spelt)),)), prefix)
             else:
-                self.word(reads_as, flag, word, prefix, plain)
+                self.word(before or reads_as, flag, word, prefix, plain)
             if word.startswith(("-", "+")) and len(word) > 1:
                 flag = self.flagged(name, given, word)
             else:
-                flag, plain = "", plain + ("=" not in word)
+                self.page = self.page.behind(flag, word)
+                is_value = "=" in word or (name in WRAPPERS and typed(word).kind in _AMOUNTS)
+                flag, plain = "", plain + (not is_value)
 
     def flagged(self, name: str, given: str, word: str) -> str:
         """Read what a flag has with it; return the flag that the next argument stands behind, if it may."""
         flag, equals, value = word.partition("=")
         if equals:
-            self.add(loaded(given, flag, value))
+            self.add(loaded(given, flag, value, self.page))
         # What stands behind a switch of a program that reaches may be a host.
-        is_done = equals or (name in TALKERS and is_known_switch(name, word))
+        is_done = equals or attached(word)[1] or (name in TALKERS and is_known_switch(name, word))
         return "" if is_done else flag
 
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
         if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
-        elif names_host(name, flag, plain) and is_name(word) and not word.isdigit():
+            if self.page.commands(flag):
+                self.add(slot for each in word.split()[:MAX_TOKENS] for slot in self.page.acted("", each))
+        elif self.is_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
         elif name == "chmod" and _MODE.match(word):
             self.take(Token("mode", word, _mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
-            self.take(_argument(name, flag, word), prefix, given_by)
+            self.take(by_page(self.page, flag, word, argument(name, flag, word)), prefix, given_by)
             if "(" in word:
                 self.calls(word)
-            if word in RUNNING and not names_tongue(flag):
+            if word in RUNNING and not (names_tongue(flag) or self.page.names or self.page.lets(flag)):
                 self.slots[Slot("command", word)] = None
-            self.add(told(flag, word))
+            if not is_own(name, word):
+                self.add(told(flag, word, self.page))
+
+    def is_script(self, name: str, flag: str, word: str) -> bool:
+        """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
+        if flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag)):
+            return False
+        if flag in {"", "-m"} or is_switch(flag) or is_known_switch(name, flag):
+            return True
+        if flag[:2] != "--" and flag[:2] != flag and flag[:2] in LOADERS.get(name, ()):
+            return True  # `-Ilib`: its value is joined to it
+        return self.page.lets(flag) and (is_program(word) or "/bin/" in word)
+
+    def is_host(self, name: str, flag: str, plain: int) -> bool:
+        """Say whether a plain word is a host: by the program's manual, else by what is usual."""
+        if flag and self.page.takes(flag):
+            return flag in self.page.hosts
+        return names_host(name, flag, plain)
 
     def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
         """Read an argument that is code; False when it is none."""
-        if (name in SHELLS and is_shell_flag(flag)) or (name in SHELL_TEXT and flag in {"-c", "--command"}):
+        if (name in SHELLS and is_shell_flag(flag) and not script) or (
+            name in SHELL_TEXT and flag in {"-c", "--command"}
+        ):
             self.script(word, depth + 1)
         elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
             name in CODE_FIRST and not plain and word[:1] != "-"
@@ -227,7 +247,9 @@ class Reader:
             slots = token.slots if is_near else (*token.slots, Slot("command", bare))
             self.take(token._replace(slots=slots))
         if depth <= _MAX_NESTED:
+            outer = self.page
             self.arguments(name, words[1:], prefix=name, depth=depth)
+            self.page = outer
 
     def script(self, text: str, depth: int) -> None:
         """Read shell text."""
@@ -256,7 +278,7 @@ class Reader:
         target = pieces[at + 1].text if at + 1 < len(pieces) and not pieces[at + 1].operator else ""
         words.append(pieces[at].text)
         if target not in HARMLESS and not target.isdigit() and target != "-":
-            place = classed(target).slot if target else None
+            place = (classed(target).slot or (target if is_sensitive(target) else None)) if target else None
             self.slots[Slot("operator", f"{pieces[at].text} {place or 'file'}")] = None
 
     def operator(self, text: str, command: str) -> None:
@@ -316,6 +338,8 @@ class Reader:
         self.texts.append('"' + " ".join(typed(word.strip("'\"(),;")).text for word in words) + '"')
         self.add(loose.places(text))
         self.add(loose.settings(text))
+        self.add(loose.switched(text))
+        self.add(loose.agents(text))
         self.add(loose.addresses(text))
         self.add(loose.named(text))
 

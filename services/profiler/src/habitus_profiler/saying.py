@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
+from habitus_profiler import manuals
 from habitus_profiler.flags import is_switch
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.paths import is_program
@@ -103,16 +104,26 @@ def acts(form: str, seen: Vocabulary) -> bool:
 
 
 def _new_words(form: str, seen: Vocabulary, *, values: bool = False) -> Iterable[str]:
-    """Yield the plain words that are new; `values`: those behind a flag that is new, too."""
+    """Yield the plain words that are new; `values`: those behind a flag that is new, too.
+
+    What the manual calls asking or daily work is not.
+    """
     name, flag = form.partition(" ")[0], ""
+    page = manuals.page_of(form)
     for word in islice(form.split(" "), 1, None):
         if is_flag(word):
             flag = "" if "=" in word else word
             continue
         # What stands behind a flag that takes a value is the flag's, and was graded with it.
-        is_value = flag in seen.given or (flag and not values and _may_take(name, flag, seen))
+        is_value = (
+            page.takes(flag) or flag in seen.given or (flag and not values and _may_take(name, flag, seen))
+        )
         flag = ""
-        if not is_value and word not in seen.plain and not _is_typed(word):
+        if is_value:
+            continue
+        is_usual = page.names or word in page.asks or word in page.daily
+        page = page.behind("", word)
+        if not is_usual and word not in seen.plain and not _is_typed(word):
             yield word
 
 

@@ -166,10 +166,10 @@ class Seat:
 
     def _asking(self, operator: Operator, pull: Pull) -> Callable[[Msg], Any]:
         async def asked(message: Msg) -> None:
-            if not pull.pinned:
-                return  # the new owner answers
             # A task of its own: `sync` waits for what the same subscription must not hold up.
-            task = asyncio.ensure_future(operator.answer(message))
+            task = asyncio.ensure_future(
+                operator.answer(message) if pull.pinned else operator.point_on(message, _SETTLING_S)
+            )
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
 

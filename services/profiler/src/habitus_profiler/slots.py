@@ -163,6 +163,8 @@ def _operator(book: SlotBook, value: str) -> bool:
 def _sql(book: SlotBook, value: str) -> bool:
     if value == "select":
         return "sql" in book.seen
+    if value == "other":
+        return True  # it neither tells, takes nor changes anything
     return value in _WRITES and any(book.has("sql", verb) for verb in _WRITES)
 
 
@@ -170,6 +172,8 @@ def _is_fetcher(book: SlotBook, value: str) -> bool:
     return value in FETCHERS and any(book.has("command", other) for other in FETCHERS)
 
 
+_PLAIN_SCHEMES: Final = {"oci": "https"}
+"""A registry of charts is spoken to by https."""
 _INTO: Final = frozenset({">", ">>", ">|", "&>"})
 _WRITES: Final = frozenset({"insert", "into", "update", "merge", "replace"})
 
@@ -186,6 +190,6 @@ _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "scratch": lambda book, _: "scratch" not in book.seen,
     "command": lambda book, value: value in ASKING or value in TAME or _is_fetcher(book, value),
     "operator": _operator,
-    "scheme": lambda book, value: book.has("scheme", value.removesuffix("s")),
+    "scheme": lambda book, value: book.has("scheme", _PLAIN_SCHEMES.get(value, value.removesuffix("s"))),
 }
 """kind → what else than its like makes a value known."""

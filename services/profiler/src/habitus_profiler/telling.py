@@ -17,13 +17,13 @@ _WHOLE: Final = words(
 )
 _PARTS: Final = words(
     """
-    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid
-    backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval
-    exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore
-    kubeconfig locked masters miner passwd password passwords portforward priv privileged privileges privkey
-    privs ransom replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown
-    slaveof sudoers superuser sysdba sysoper tinker token tokens truncate unseal useradd usermod vault wallet
-    wheel
+    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach
+    authid backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable
+    drop eval exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain
+    keylogger keystore kubeconfig locked masters miner passwd password passwords portforward priv
+    privileged privileges privkey privs ransom replicaof revoke root secret secrets serviceaccount
+    serviceaccounts shadow shell shutdown slaveof sudoers superuser sysdba sysop sysoper tinker token
+    tokens truncate unseal useradd usermod vault wallet wheel
     """
 )
 _STARTS: Final = (
@@ -32,13 +32,14 @@ _STARTS: Final = (
 _GIVES: Final = re.compile(
     r"(?:add|create|set|change|update|new)[-_](?:\w{1,20}[-_])?"
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command"
-    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%"
+    r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|create_?and_?promote|serviceprincipalname|unicodepwd|ms-?(?:mcs-admpwd|ds-managedpassword)"
+    r"|useraccountcontrol:[\d.]+:=(?:4194304|524288)|load[-_]?module|\$(?:where|function|accumulator)\b"
     r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
     r"(?:user|role|account|policy|member|permission|grant)s? (?:add|create|set|update|attach|new)"
-    r"|(?:config|acl) (?:set|dump|view)|module load|script load|member (?:add|remove)"
+    r"|(?:config|acl) (?:set|dump|view)|module (?:un)?load|script load|member (?:add|remove)"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
     r"|(?:account|access|api|signing|ssh) keys?\Z|keys? list\Z"
     r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"

@@ -7,15 +7,16 @@ normal text. All others keep what they say, with the volatile parts inside repla
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
-from habitus_profiler.addresses import is_full_name, is_name, is_no_host, owner_of, parsed, port_of, remote_of
+from habitus_profiler import urls
+from habitus_profiler.addresses import is_full_name, is_name, is_no_host, parsed, port_of, remote_of
 from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.flags import attached, is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
-from habitus_profiler.paths import classed, extension_of, is_code, is_program
+from habitus_profiler.paths import classed, is_code, is_program
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -23,9 +24,8 @@ MAX_TOKEN: Final = 4096
 _SHORT: Final = 200
 _MAX_DEPTH: Final = 4
 _LAST_PORT: Final = 65535
-_URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _WRAPPER: Final = re.compile(
-    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|phar|php|pipe|rmi|script|zip):+"
+    r"(?:jdbc:\w{1,20}|data|dict|dns|eval|exec|expect|ext|fd|glob|gopher|javascript|ldap|macro|phar|php|pipe|rmi|script|vnd\.sun\.star\.script|zip):+"
 )
 _FLAG: Final = re.compile(r"-+[^\s=-][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
@@ -42,7 +42,11 @@ _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
 _EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
-_OF_FILES: Final = {"file": (Slot("scheme", "file"),), "unix": ()}  # a socket tells by itself where it lies
+_KINDS_OF_FILE: Final = frozenset({"file", "xml", "html", "json", "lcov", "csv", "text", "term", "junit"})
+_MINUS: Final = re.compile(r"-\d[\d.:x]*\Z")
+"""Less than nothing, or a number to be found: `scale=-2:720`."""
+_UNITS: Final = (".service", ".timer")
+"""By its bare name a unit is named, and no file."""
 _LIST: Final = re.compile(r"[,;]")
 
 
@@ -76,53 +80,26 @@ def _volatile(token: str, depth: int) -> Token | None:
     return Token(kind, f"<{kind}>") if kind else None
 
 
+def _within(depth: int) -> Callable[[str], Token]:
+    """Return what reads a part of a token that is itself read at `depth`."""
+    return lambda part: typed(part, depth)
+
+
 def _url(token: str, depth: int) -> Token | None:
-    match = _URL.search(token)
-    if match is None:
-        return None
-    if depth < _MAX_DEPTH and len(_URL.findall(token)) > 1:
+    found = urls.URL.findall(token)
+    if len(found) > 1 and depth < _MAX_DEPTH:
         separator = next((mark for mark in ",;" if mark in token), None)
         if separator:
             return _joined(token, separator, depth)
-    start = match.start()
-    if start:  # as in `jdbc:postgresql://db/shop`
-        inner = _url(token[start:], depth)
-        return inner._replace(text=softened(token[:start]) + inner.text) if inner else None
-    try:
-        parts = urlsplit(token[start:])
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return Token("url", softened(token), (Slot("remote", token[:200]),))
-    scheme = match[0].removesuffix("://").lower()
-    if scheme in _OF_FILES and not host:
-        inner = typed(parts.path, depth + 1) if parts.path else Token("path", "/")
-        return Token("url", f"{scheme}://{inner.text}", (*_OF_FILES[scheme], *inner.slots))
-    remote = remote_of(host)
-    is_near = remote == "loopback" and scheme in {"http", "https"}
-    slots = [
-        *(() if is_near else (Slot("scheme", scheme),)),
-        Slot("remote", owner_of(remote, scheme, parts.path)),
-    ]
-    extension = extension_of(parts.path.rpartition("/")[2])
-    if is_code(parts.path.rpartition("/")[2]):
-        slots.append(Slot("fetch", extension))
-    if "/." in parts.path and not parts.path.startswith("/.well-known/"):
-        slots.append(Slot("path", "url/.*"))  # what a server hides
-    slots.extend(_queried(parts.query))
-    user = "<credentials>@" if parts.username or parts.password else ""
-    tail = softened(parts.path) + ("?" + _query(parts.query) if parts.query else "")
-    return Token("url", f"{scheme}://{user}{remote}{port_of(remote, port)}{tail}", tuple(slots))
+    return urls.read(token, _within(min(depth + 1, _MAX_DEPTH))) if found else None
 
 
-def _query(query: str) -> str:
-    pairs = [part.partition("=") for part in query.split("&")]
-    return "&".join(f"{key}{equals}{typed(value, _MAX_DEPTH).text}" for key, equals, value in pairs)
-
-
-def _queried(query: str) -> list[Slot]:
-    """Return the hosts of URLs that a query holds: `?next=https://a.example/`."""
-    found = (typed(value, _MAX_DEPTH) for value in re.split("[&=]", query) if "://" in value)
-    return [slot for token in found for slot in token.slots if slot.kind == "remote"]
+def _bracketed(token: str, depth: int) -> Token | None:
+    """Read a list in brackets: `[https://a.shop.svc:9200,https://b.shop.svc:9200]`."""
+    if depth >= _MAX_DEPTH or token[0] != "[" or token[-1] != "]" or '"' in token:
+        return None
+    inner = typed(token[1:-1], depth + 1)
+    return inner._replace(text=f"[{inner.text}]") if inner.kind in {"list", *REMOTE} else None
 
 
 def _address(token: str, depth: int) -> Token | None:
@@ -156,6 +133,8 @@ def _email(token: str, depth: int) -> Token | None:
     match = _EMAIL.match(token)
     if match is None:
         return None
+    if match[2].isdigit():
+        return None  # an offset or a moment: `s@1770717357000`
     remote = remote_of(match[2])
     tail = match[3]
     if tail is None:
@@ -197,7 +176,7 @@ def _assignment(token: str, depth: int) -> Token | None:
         return Token("package", f"{softened(name)}=={softened(version)}", (Slot("package", softened(name)),))
     key = softened(match[0][:-1])
     value = token[match.end() :]
-    inner = typed(value, depth + 1)
+    inner = typed(value[1:] if _MINUS.match(value) else value, depth + 1)
     if inner.kind == "path" and tells_nothing(key, value):
         inner, value = Token("text", inner.text), "route"
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
@@ -229,20 +208,22 @@ def _split_path(token: str, depth: int) -> Token:
     start = match.start() if match else 0
     inner = typed(token[start:], depth + 1)
     reader = _READER.match(token[:start])
-    reads = reader is not None and reader[1] != "file"  # a file tells by itself where it lies
+    # A file tells by itself where it lies; a report's kind (`--cov-report=xml:/reports/x.xml`) reads nothing.
+    reads = reader is not None and reader[1] not in _KINDS_OF_FILE
     slots = (Slot("scheme", reader[1]), *inner.slots) if reader and reads else inner.slots
     return Token("path", softened(token[:start]) + inner.text, slots)
 
 
 def _host_path(token: str, depth: int) -> Token | None:
     """Read `evil.example/x.sh`: a URL that goes without its scheme."""
+    del depth
     host, slash, _ = token.partition("/")
     name = host.partition(":")[0]
     if not slash or not host or not (is_full_name(name) or name == "localhost" or parsed(name)):
         return None
     if is_no_host(token):
         return Token("text", softened(token))
-    return _schemeless("", token, depth)
+    return urls.schemeless("", token, _within(_MAX_DEPTH))
 
 
 def _blob(token: str, depth: int) -> Token | None:
@@ -269,6 +250,7 @@ def _host(token: str, depth: int) -> Token | None:
         return None
     ported = _PORTED.match(token)
     is_port = ported and int(ported[2]) <= _LAST_PORT and (len(ported[2]) > 1 or "." in ported[1])
+    is_port = is_port and kind_of(host) is None  # `1m:30` lasts so long
     if ported and is_port and is_name(ported[1]) and len(ported[1]) > 1:
         remote = remote_of(ported[1])
         return Token("host", remote + port_of(remote, int(ported[2])), (Slot("remote", remote),))
@@ -293,16 +275,7 @@ def _behind_at(token: str, depth: int) -> Token | None:
     match = _EASY.match(token)
     if match is None or depth >= _MAX_DEPTH:
         return None
-    return _schemeless(match[0], token[match.end() :], depth)
-
-
-def _schemeless(before: str, url: str, depth: int) -> Token | None:
-    """Read a URL that goes without its scheme."""
-    found = _url(f"none://{url}", depth)
-    if found is None:
-        return None
-    slots = tuple(slot for slot in found.slots if slot.kind != "scheme")
-    return Token("url", before + found.text.removeprefix("none://"), slots)
+    return urls.schemeless(match[0], token[match.end() :], _within(_MAX_DEPTH))
 
 
 def _behind_colon(token: str, depth: int) -> Token | None:
@@ -317,7 +290,7 @@ def _behind_colon(token: str, depth: int) -> Token | None:
 def _file(token: str, depth: int) -> Token | None:
     """Read a bare file name (`server.js`, `.env`) whose extension says that it holds code."""
     del depth
-    if " " in token or not is_code(token):
+    if " " in token or not is_code(token) or token.endswith(_UNITS):
         return None
     found = classed(token)
     return Token("path", found.text, (Slot("path", found.slot),) if found.slot else ())
@@ -339,6 +312,6 @@ def _joined(token: str, separator: str, depth: int) -> Token:
 
 
 _KINDS: Final = (
-    _address, _volatile, _flag, _assignment, _wrapped, _url, _behind_at, _email, _several, _module,
-    _host_path, _behind_colon, _path, _hex, _blob, _mode, _host, _file,
+    _address, _bracketed, _volatile, _flag, _assignment, _wrapped, _url, _behind_at, _email, _several,
+    _module, _host_path, _behind_colon, _path, _hex, _blob, _mode, _host, _file,
 )  # fmt: skip

@@ -21,22 +21,23 @@ class Asked(NamedTuple):
 class Work:
     """Of the batch `sequence`: anomalies to store, events to ask about or to park, profiles that learned.
 
-    `fault`: why the rest of the batch could not be read, or empty.
+    `unread`: what could not even be read, as it stands in the message. Both kinds of parked: with the
+    reason and a name.
     """
 
-    __slots__ = ("_contained", "anomalies", "asked", "fault", "learners", "parked", "sequence")
+    __slots__ = ("_contained", "anomalies", "asked", "learners", "parked", "sequence", "unread")
 
     def __init__(self, sequence: int) -> None:
         self.sequence = sequence
         self.anomalies: list[Anomaly] = []
         self.asked: list[Asked] = []
         self.parked: list[tuple[Event, str, str]] = []
+        self.unread: list[tuple[bytes, str, str]] = []
         self.learners: dict[str, Profile] = {}
-        self.fault = ""
         self._contained: dict[str, bool] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.anomalies or self.asked or self.parked)
+        return bool(self.anomalies or self.asked or self.parked or self.unread)
 
     def is_contained(self, profile: Profile) -> bool:
         """Say whether the profile had learned from this batch before it came now."""

@@ -37,7 +37,7 @@ class Source:
         self._ts = _START
 
     def batches(self, kinds: str, *, fresh: bool, count: int) -> list[bytes]:
-        """Return `count` events in messages; `kinds` are letters (process, file, network), in turns."""
+        """Return `count` events in messages; `kinds` are letters (see `event`), in turns."""
         events = [self.event(kinds[at % len(kinds)], fresh=fresh) for at in range(count)]
         return _messages(events)
 
@@ -50,8 +50,9 @@ class Source:
         return _messages(events)
 
     def event(self, kind: str, *, fresh: bool) -> Event:
-        """Return one event of a kind: `p`, `f` or `n`."""
-        return {"p": self._exec, "f": self._open, "n": self._connect}[kind](fresh=fresh)
+        """Return one event of a kind: `p`, `f`, `d` (a file by number) or `n`."""
+        made = {"p": self._exec, "f": self._open, "d": self._numbered, "n": self._connect}
+        return made[kind](fresh=fresh)
 
     def _exec(self, *, fresh: bool) -> Event:
         argv = self._random.choice(_COMMANDS)(self._word(fresh=fresh), self._word(fresh=fresh))
@@ -59,6 +60,11 @@ class Source:
 
     def _open(self, *, fresh: bool) -> Event:
         file = File(path=f"/data/in/img-{self._word(fresh=fresh)}.jpg", flags=["read"])
+        return self._event("file", "open", self._process(["java", "-jar", "/app/app.jar"]), file=file)
+
+    def _numbered(self, *, fresh: bool) -> Event:
+        number = self._random.randrange(10**8, 10**9) if fresh else 123_456_789
+        file = File(path=f"/data/scans/{number}.png", flags=["read"])
         return self._event("file", "open", self._process(["java", "-jar", "/app/app.jar"]), file=file)
 
     def _connect(self, *, fresh: bool) -> Event:

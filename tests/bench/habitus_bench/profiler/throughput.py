@@ -40,6 +40,7 @@ _SUBJECTS: Final = {
     "process.new_ids": _Subject("p", fresh=True),
     "file.known": _Subject("f", fresh=False),
     "file.new_ids": _Subject("f", fresh=True),
+    "file.new_numbers": _Subject("d", fresh=True),
     "network.known": _Subject("n", fresh=False),
     "network.new_ports": _Subject("n", fresh=True),
 }
@@ -66,7 +67,7 @@ def taught(source: Source) -> Partition:
     """Return a partition whose profile learned every kind of event and detects by it."""
     made = partition()
     for fresh in (True, False):
-        for batch in source.batches("pfn", fresh=fresh, count=_TAUGHT):
+        for batch in source.batches("pfdn", fresh=fresh, count=_TAUGHT):
             made.apply(wire.decode(wire.EventBatch, batch).events, 1)
     for profile in made.profiles.values():
         profile.detect(1)
