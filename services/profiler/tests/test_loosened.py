@@ -7,21 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from habitus_leaves import leaf_of, novel
 from habitus_profiler.forms import form_of
-from habitus_profiler.leaf import Leaf
-
-
-def leaf_of(*lines):
-    leaf = Leaf()
-    for line in lines:
-        argv = tuple(shlex.split(line))
-        leaf.learn(f"/usr/bin/{argv[0]}", form_of(argv))
-    return leaf
-
-
-def novel(leaf, line):
-    return [slot for slot in form_of(tuple(shlex.split(line))).slots if not leaf.slots.knows(slot)]
-
 
 PASSES = [
     # what the rule is about, learned, asked
