@@ -157,6 +157,17 @@ async def test_a_disk_without_room_for_the_streams_is_said_in_one_line(nats_serv
         await Bus(nats_server.settings, "test").connect()
 
 
+async def test_a_stream_that_the_broker_fails_to_make_for_a_moment_is_made_the_next(nats_server, caplog):
+    """Something lies where its files were to be; then it is gone."""
+    in_the_way = nats_server.folder / "streams/jetstream/$G/streams/EVENTS"
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("")
+    asyncio.get_running_loop().call_later(0.2, in_the_way.unlink)
+    async with Bus(nats_server.settings, "test") as bus:
+        assert (await bus.js.stream_info(subjects.EVENTS)).config.name == subjects.EVENTS
+    assert "trying again" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("node", "token"), [("n1", "n1"), ("node-1.local", "node-1_local"), ("a b/*>", "a_b___"), ("", "_")]
 )

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.errors import BadRequestError, ServerError
 from nats.js.errors import Error as JetStreamError
 
 from habitus import subjects
@@ -24,6 +24,7 @@ from habitus.text import printable
 log = logging.getLogger(__name__)
 
 _DAY_S: Final = 86_400.0
+_MOMENT_S: Final = 0.5
 _FOREVER: Final = -1
 _CLOSE_S: Final = 3
 
@@ -198,13 +199,22 @@ class Bus:
                 duplicate_window=600,
             )
             try:
-                await self.js.add_stream(config)
+                await self._made(config)
             except BadRequestError:
                 # A stream that stands with other limits is the operator's choice and stays.
                 log.debug("stream %s stands with limits of its own", name)
             except JetStreamError as error:
                 why = printable(str(error), 200)
                 raise BusFault(f"stream {name} ({stream.mebibytes} MiB) cannot be made: {why}") from None
+
+    async def _made(self, config: StreamConfig) -> None:
+        """Make a stream; once more where the broker itself failed, which it may for a moment."""
+        try:
+            await self.js.add_stream(config)
+        except ServerError as error:
+            log.warning("stream %s: %s; trying again", config.name, printable(str(error), 200))
+            await asyncio.sleep(_MOMENT_S)
+            await self.js.add_stream(config)
 
     async def _on_disconnected(self) -> None:
         if not self.nc.is_closed:
