@@ -181,6 +181,51 @@ def test_every_page_can_be_read_and_found_by_each_of_its_names(every):
     }
 
 
+@pytest.fixture
+def own(tmp_path):
+    """A folder of pages of one's own, which are forgotten afterwards."""
+    forget()
+    yield tmp_path
+    manuals._own.clear()
+    manuals.programs.cache_clear()
+    manuals.page.cache_clear()
+    forget()
+
+
+def test_a_page_of_one_s_own_goes_before_the_one_that_comes_along(own):
+    """And is there for a program that has none."""
+    (own / "psql.page.toml").write_text('[psql]\ngrave = "--quiet"\n')
+    (own / "ours.page.toml").write_text('[ours]\nalso = "theirs"\nmild = "--drop-all"\n')
+    assert slots("--drop-all", program="theirs") == {"flag:--drop-all"}
+    assert manuals.add(own) == 3
+    assert slots("--drop-all", program="theirs") == {"tuned:--drop-all"}
+    assert "switch:--quiet" in slots("--quiet", program="psql")
+    assert slots("--quiet", program="mysql") == {"tuned:--quiet"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.page.toml", "[a]\nmidl = 'x'", r"a\.page\.toml: \[a\]: midl"),
+        ("a.page.toml", "[a]\nmild = '\xff'", r"codec can't decode"),
+        ("b.page.toml", "[ours]\nmild = '--x'", r"ours\.page\.toml: \[ours\] has a page in b\.page\.toml"),
+    ],
+)
+def test_a_folder_with_a_page_that_cannot_be_read_is_refused(own, name, text, why):
+    """Nothing of it counts."""
+    (own / "ours.page.toml").write_text("[ours]\nmild = '--drop-all'\n")
+    (own / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(manuals.ManualFault, match=why):
+        manuals.add(own)
+    assert slots("--drop-all", program="ours") == {"flag:--drop-all"}
+
+
+def test_a_folder_that_is_not_there_is_said(own):
+    """In one line."""
+    with pytest.raises(manuals.ManualFault, match="nowhere"):
+        manuals.add(own / "nowhere")
+
+
 def below(page):
     """Yield a page and those of its subcommands."""
     yield page

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The profiler as a process on a real nats-server."""
 
+import asyncio
+import subprocess
+import sys
+
 import msgspec
 
 from habitus import subjects, wire
@@ -295,3 +299,19 @@ async def test_stopped_it_leaves_a_snapshot_and_nothing_unacknowledged(stack, em
     assert (await bus.js.stream_info(subjects.EVENTS)).state.messages == 0
     await stack.start()
     assert (await stack.ask("list")).summaries[0].convergence.events == 15
+
+
+async def test_pages_of_one_s_own_that_cannot_be_read_are_said_at_the_start(server, tmp_path):
+    """With the key, the file and what is wrong."""
+    (tmp_path / "a.page.toml").write_text("[a]\nmidl = 'x'")
+    environment = server.environment | {"HABITUS_PROFILER_MANUALS": str(tmp_path)}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "habitus_profiler"],
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert b"profiler.manuals: a.page.toml: [a]: midl" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -147,6 +147,10 @@ class ProfilerSettings(Section):
         default=PATH_CHILDREN, description="the same below a path; -1: never (sensitive places never do)"
     )
     max_vectors: int = Field(default=256, ge=1, description="vectors a leaf keeps at most")
+    manuals: Path | None = Field(
+        default=None,
+        description="manual pages of your own: a folder of `*.page.toml`, which go before the built-in ones",
+    )
     memory_mb: int = Field(
         default=0, ge=0, description="beyond, profiles without events leave memory until one comes; 0: any"
     )

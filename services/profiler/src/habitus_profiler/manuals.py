@@ -162,6 +162,28 @@ BLANK: Final = Page({})
 """Of a program that no page names."""
 
 
+_own: Final[dict[str, Traversable]] = {}
+
+
+def add(folder: Traversable) -> int:
+    """Take the pages of a folder; they go before those that come along. Returns how many programs they name.
+
+    Raises:
+        ManualFault: no folder, or one of its pages cannot be read.
+    """
+    try:
+        found = _indexed(folder)
+        for file in set(found.values()):
+            read(file.name, file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ManualFault(f"{folder}: {fault}") from None
+    _own.clear()
+    _own.update(found)
+    programs.cache_clear()
+    page.cache_clear()
+    return len(found)
+
+
 @lru_cache(maxsize=1)
 def programs() -> dict[str, Traversable]:
     """Return the file of each program's page, by each of the program's names.
@@ -169,8 +191,12 @@ def programs() -> dict[str, Traversable]:
     Raises:
         ManualFault: two files have a page of one name.
     """
+    return _indexed(files("habitus_profiler") / "manuals") | _own
+
+
+def _indexed(folder: Traversable) -> dict[str, Traversable]:
     found: dict[str, Traversable] = {}
-    for file in sorted((files("habitus_profiler") / "manuals").iterdir(), key=lambda each: each.name):
+    for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if not file.name.endswith(".page.toml"):
             continue
         head = _HEAD.search(file.read_text("utf-8"))

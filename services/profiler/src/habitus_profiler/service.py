@@ -7,6 +7,7 @@ import logging
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import nats.errors
@@ -14,7 +15,8 @@ import nats.errors
 from habitus.garbage import collect_seldom
 from habitus.service import Service, ServiceFault
 from habitus.settings import ProfilerSettings
-from habitus_profiler import replicas, room, tuner
+from habitus.text import printable
+from habitus_profiler import manuals, replicas, room, tuner
 from habitus_profiler.convergence import Rule
 from habitus_profiler.guard import Guarding
 from habitus_profiler.judgement import Limits
@@ -57,6 +59,15 @@ def _tuning(settings: ProfilerSettings) -> Tuning:
     return Tuning(settings.tuning_replicas, settings.tuning_after_s, settings.tuning_below)
 
 
+def _manuals(folder: Path | None) -> None:
+    if folder is None:
+        return
+    try:
+        log.info("manual pages of one's own: %d programs of %s", manuals.add(folder), folder)
+    except manuals.ManualFault as fault:
+        raise ServiceFault(f"profiler.manuals: {printable(str(fault), 300)}") from None
+
+
 async def run(service: Service) -> None:
     """Serve until `service.stop`."""
     collect_seldom()
@@ -65,6 +76,7 @@ async def run(service: Service) -> None:
     guarding = Guarding(settings.guard, settings.replicas)
     numbers = partitions_of(settings.partitions)
     _able(service)
+    _manuals(settings.manuals)
     store = await Store.open(service.bus, service.settings.nats.replicas)
     services = Services(service.bus, store, Vectors(service.bus), limits, rule, guarding)
     name = f"profiler-{secrets.token_hex(4)}"
