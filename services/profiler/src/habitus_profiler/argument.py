@@ -14,18 +14,21 @@ from habitus_profiler.kindred import holds_data
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.manuals import BLANK, OFF, Page
 from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
-from habitus_profiler.paths import is_sensitive
+from habitus_profiler.paths import is_program, is_sensitive
 from habitus_profiler.programs import (
     ASKING,
     BUILT_IN,
+    CODE_FLAGS,
     HOST_FLAGS,
     LOAD_FLAGS,
     LOADERS,
     RUNNING,
+    SHELLS,
     TALKERS,
     TAME,
     WHO_FLAGS,
     WRAPPERS,
+    is_shell_flag,
 )
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
@@ -88,6 +91,17 @@ def _is_mild_before(program: str, flag: str, behind: str) -> bool:
         return is_mild(flag, "format", program)
     loads = flag in LOAD_FLAGS or flag in LOADERS.get(program, ())
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
+
+
+def is_script(page: Page, name: str, flag: str, word: str) -> bool:
+    """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
+    if flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag)):
+        return False
+    if flag in {"", "-m"} or is_switch(flag) or is_known_switch(name, flag):
+        return True
+    if flag[:2] != "--" and flag[:2] != flag and flag[:2] in LOADERS.get(name, ()):
+        return True  # `-Ilib`: its value is joined to it
+    return page.lets(flag) and (is_program(word) or "/bin/" in word)
 
 
 def loaded(program: str, flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:

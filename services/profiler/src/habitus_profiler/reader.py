@@ -11,19 +11,27 @@ from typing import Final
 
 from habitus_profiler import loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
-from habitus_profiler.argument import argument, by_page, is_mild_flag, loaded, tidies, told, told_together
+from habitus_profiler.argument import (
+    argument,
+    by_page,
+    is_mild_flag,
+    is_script,
+    loaded,
+    tidies,
+    told,
+    told_together,
+)
 from habitus_profiler.flags import attached, is_switch
 from habitus_profiler.grades import Token, is_own
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_program, is_sensitive, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
     CODE_FIRST,
     CODE_FLAGS,
     COUNTING,
     KEYWORDS,
-    LOADERS,
     PASSIVE,
     RUNNING,
     SEQUENCES,
@@ -116,7 +124,7 @@ class Reader:
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before = script
-            if interprets and not script and word[:1] != "-" and self.is_script(name, flag, word):
+            if interprets and not script and word[:1] != "-" and is_script(self.page, name, flag, word):
                 script = manuals.stem(word)
                 self.page = manuals.page(script)
                 if word[:1] == "/" and flag != "-m":
@@ -173,16 +181,6 @@ class Reader:
                 self.slots[Slot("command", word)] = None
             if not is_own(name, word):
                 self.add(told(flag, word, self.page))
-
-    def is_script(self, name: str, flag: str, word: str) -> bool:
-        """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
-        if flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag)):
-            return False
-        if flag in {"", "-m"} or is_switch(flag) or is_known_switch(name, flag):
-            return True
-        if flag[:2] != "--" and flag[:2] != flag and flag[:2] in LOADERS.get(name, ()):
-            return True  # `-Ilib`: its value is joined to it
-        return self.page.lets(flag) and (is_program(word) or "/bin/" in word)
 
     def is_host(self, name: str, flag: str, plain: int) -> bool:
         """Say whether a plain word is a host: by the program's manual, else by what is usual."""
