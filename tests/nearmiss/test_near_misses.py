@@ -9,7 +9,7 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.037, 0.0118)
+TUNING = (0.0362, 0.0111)
 """Shares of false positives and misses that no change may exceed."""
 REPORTED = (0.064, 0.027)
 

@@ -123,7 +123,7 @@ class Reader:
         self.page = manuals.page(name)
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
-            before = script
+            before, page = script, self.page
             if interprets and not script and word[:1] != "-" and is_script(self.page, name, flag, word):
                 script = manuals.stem(word)
                 self.page = manuals.page(script)
@@ -136,7 +136,7 @@ class Reader:
                 return
             given = before or name
             if word[:1] != "-":
-                self.add(loaded(given, flag, word, self.page))
+                self.add(loaded(given, flag, word, page))
             self.add(told_together(words[at - 1] if at else "", word, self.page))
             spelt = self.page.spelt(word)
             is_tidy = tidies(name, words, at)
