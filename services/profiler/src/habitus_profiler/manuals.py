@@ -207,7 +207,7 @@ def _indexed(folder: Traversable) -> dict[str, Traversable]:
     return found
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def page(program: str) -> Page:
     """Return the page of a program, or that of its name without a version (`psql-16`)."""
     for name in (program, _VERSION.sub("", program)):
