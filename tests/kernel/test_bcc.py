@@ -260,13 +260,31 @@ async def test_who_was_not_chosen_is_listed_when_he_is_and_seen_from_then_on(wat
     side.target(cgroup, cgroup, 0, 1)
     recorder.loader._begin_list()
     await eventually(lambda: len(listed(recorder, container)) == 2)
+    await until_taken(recorder, container)
     os.write(go, b"\n")
 
     assert listed(recorder, container) == ["300", code.decode()]
-    await recorder.of(container, "exit")
+    await eventually(lambda: ended(recorder, container, code.decode()))
     assert "/etc/hostname" in [event.file.path for event in recorder.events if event.class_ == "file"]
     os.close(ready)
     os.close(go)
+
+
+async def until_taken(recorder, container):
+    """Wait until the child has come to the line that chooses the container: what runs there is told."""
+
+    def told():
+        container.run([b"/bin/true"])
+        return any(event.process.argv == ["/bin/true"] for event in recorder.events if event.op == "exec")
+
+    await eventually(told)
+
+
+def ended(recorder, container, word):
+    """Say whether the listed process whose last word this is was seen to end."""
+    mine = [event for event in recorder.events if event_is_of(container, event)]
+    [pid] = [event.process.pid for event in mine if event.process.running and event.process.argv[-1] == word]
+    return any(event.op == "exit" and event.process.pid == pid for event in mine)
 
 
 async def test_the_end_of_the_child_is_a_fault_of_one_line(objects):
