@@ -203,6 +203,16 @@ def test_a_page_of_one_s_own_goes_before_the_one_that_comes_along(own):
     assert slots("--quiet", program="mysql") == {"tuned:--quiet"}
 
 
+def test_a_page_of_one_s_own_may_be_written_as_toml_allows(own):
+    """Other quotes, other names behind all else, two programs in one file: none is passed over."""
+    (own / "ours.page.toml").write_text(
+        """['ours']\nmild = '--drop-all'\nalso = 'theirs'\n[more]\nacts = 'drain'\n"""
+    )
+    assert manuals.add(own) == 3
+    assert slots("--drop-all", program="theirs") == {"tuned:--drop-all"}
+    assert slots("drain", program="more") == {"word:drain"}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [

@@ -7,7 +7,7 @@ harmless, `-g` of another one code. A flag counts by one of its spellings, `-U` 
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -161,7 +161,6 @@ def _is_doubtful(flag: str, *, is_data: bool) -> bool:
 BLANK: Final = Page({})
 """Of a program that no page names."""
 
-
 _own: Final[dict[str, Traversable]] = {}
 
 
@@ -172,9 +171,7 @@ def add(folder: Traversable) -> int:
         ManualFault: no folder, or one of its pages cannot be read.
     """
     try:
-        found = _indexed(folder)
-        for file in set(found.values()):
-            read(file.name, file.read_text("utf-8"))
+        found = _indexed(folder, lambda file: read(file.name, file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as fault:
         raise ManualFault(f"{folder}: {fault}") from None
     _own.clear()
@@ -191,16 +188,21 @@ def programs() -> dict[str, Traversable]:
     Raises:
         ManualFault: two files have a page of one name.
     """
-    return _indexed(files("habitus_profiler") / "manuals") | _own
+    return _indexed(files("habitus_profiler") / "manuals", _names_at_a_glance) | _own
 
 
-def _indexed(folder: Traversable) -> dict[str, Traversable]:
+def _names_at_a_glance(file: Traversable) -> Iterable[str]:
+    """Return a program's names as our own pages are written, without reading the page: there are many."""
+    head = _HEAD.search(file.read_text("utf-8"))
+    return (head[1], *(head[2] or head[3] or "").split()) if head else ()
+
+
+def _indexed(folder: Traversable, names: Callable[[Traversable], Iterable[str]]) -> dict[str, Traversable]:
     found: dict[str, Traversable] = {}
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if not file.name.endswith(".page.toml"):
             continue
-        head = _HEAD.search(file.read_text("utf-8"))
-        for name in (head[1], *(head[2] or head[3] or "").split()) if head else ():
+        for name in names(file):
             if name in found:
                 raise ManualFault(f"{file.name}: [{name}] has a page in {found[name].name}")
             found[name] = file

@@ -133,7 +133,7 @@ def classed(path: str) -> PathClass:
 def _absolute(path: str) -> PathClass:
     clean = posixpath.normpath(path)
     clean = "/" + clean.lstrip("/")
-    if clean in HARMLESS | _READ_BY_ALL or clean.startswith("/dev/fd/") or _LOCK.match(clean):
+    if clean in HARMLESS or clean in _READ_BY_ALL or clean.startswith("/dev/fd/") or _LOCK.match(clean):
         return PathClass(clean, None)
     if is_sensitive(clean):
         exact = _sensitive(clean)

@@ -60,10 +60,10 @@ def _tuning(settings: ProfilerSettings) -> Tuning:
 
 
 def _manuals(folder: Path | None) -> None:
-    if folder is None:
-        return
     try:
-        log.info("manual pages of one's own: %d programs of %s", manuals.add(folder), folder)
+        if folder is not None:
+            log.info("manual pages of one's own: %d programs of %s", manuals.add(folder), folder)
+        manuals.programs()  # so that no event waits for the index
     except manuals.ManualFault as fault:
         raise ServiceFault(f"profiler.manuals: {printable(str(fault), 300)}") from None
 
