@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benign variations beside hostile changes that look alike (tests/nearmiss), filled in from a fixed seed."""
 
+import hashlib
 import random
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -97,9 +99,45 @@ class Service:
 
 def services(half: Half, *, learned: int = LEARNED) -> Iterator[Service]:
     """Yield the services of one half (`tuning` lies in several files), each with `learned` filled lines."""
-    for path in sorted(FOLDER.glob(f"{half}*.yaml")):
-        for record in yaml.safe_load(path.read_text()):
-            yield _service(record, learned)
+    for path in files_of(half):
+        yield from services_in(path, learned=learned)
+
+
+def files_of(half: Half) -> list[Path]:
+    """Return the files of one half."""
+    return sorted(FOLDER.glob(f"{half}*.yaml"))
+
+
+def digest_of(half: Half) -> str:
+    """Return a digest of the files of one half."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files_of(half))).hexdigest()
+
+
+def services_in(path: Path, *, learned: int = LEARNED) -> Iterator[Service]:
+    """Yield the services of one file.
+
+    Hands that never met asked the same of `nginx -g 'daemon off;'`: such pairs the tuning half leaves out.
+    """
+    for record in yaml.safe_load(path.read_text()):
+        service = _service(record, learned)
+        if path.name.startswith("tuning"):
+            pairs = tuple(pair for pair in service.pairs if not _is_reported(service, pair))
+            service = replace(service, pairs=pairs)
+        yield service
+
+
+def _is_reported(service: Service, pair: Pair) -> bool:
+    reported = _reported(len(service.learned))
+    return any((service.learned, line) in reported for line in (pair.benign, pair.hostile))
+
+
+@lru_cache(maxsize=4)
+def _reported(learned: int) -> frozenset[tuple[tuple[Argv, ...], Argv]]:
+    """Return what the reported half asks of whom."""
+    asked = (each for path in files_of("reported") for each in services_in(path, learned=learned))
+    return frozenset(
+        (each.learned, line) for each in asked for pair in each.pairs for line in (pair.benign, pair.hostile)
+    )
 
 
 def _service(record: dict[str, Any], learned: int) -> Service:
