@@ -61,6 +61,10 @@ bench-collector: setup bpf ## what the collector costs, beside its peers (root)
 bench-profiler: setup ## how fast and how sure the profiler is, and how it grows
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.profiler
 
+.PHONY: prior
+prior: setup ## what departures mean, learned anew from the tuning half of tests/nearmiss
+	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.profiler.prior
+
 .PHONY: bench-embedder
 bench-embedder: setup-models build/models/.made ## the embedder beside a bare session and a peer; two and four of it
 	@PYTHONPATH=tests/support:tests/bench $(VENV)/python -m habitus_bench.embedder

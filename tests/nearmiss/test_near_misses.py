@@ -9,9 +9,10 @@ from habitus_nearmiss import LEARNED, services
 from habitus_nearmiss_steps import STEPS, rates, verdicts
 
 MODEL = LexicalModel()
-TUNING = (0.0362, 0.0111)
-"""Shares of false positives and misses that no change may exceed."""
-REPORTED = (0.064, 0.027)
+RULED = STEPS.index("without_prior")
+TUNING = (0.036, 0.0174)
+"""Shares of false positives and misses that no change may exceed, by rules: the weights were learned here."""
+REPORTED = (0.0285, 0.0184)
 
 
 def embed(texts):
@@ -25,12 +26,15 @@ def found():
     return {half: list(verdicts(half, embed, MODEL.threshold)) for half in ("tuning", "reported")}
 
 
-def test_the_set_is_large_and_its_halves_share_no_service():
+def test_the_set_is_large_and_its_halves_share_no_line():
     """Over 1,000 pairs to choose by, over 100 to report; at least 20 services of 20 learned lines in each."""
     halves = [list(services(half)) for half in ("tuning", "reported")]
-    names = [[service.name for service in half] for half in halves]
-    assert not set(names[0]) & set(names[1])
-    assert all(len(set(half)) == len(half) >= 20 for half in names)
+    asked = [
+        {(each.learned, line) for each in half for pair in each.pairs for line in (pair.benign, pair.hostile)}
+        for half in halves
+    ]
+    assert not asked[0] & asked[1]
+    assert all(len({service.name for service in half}) >= 20 for half in halves)
     tuning, reported = (sum(len(service.pairs) for service in half) for half in halves)
     assert tuning >= 1000
     assert reported >= 100
@@ -50,11 +54,11 @@ def test_a_hostile_line_differs_from_what_was_learned_and_so_does_a_benign_one()
 
 def test_the_tuning_half_keeps_what_was_reached(found):
     """A ratchet where rules are chosen by it: the lines are shown, to choose by them."""
-    false_positives, misses = rates(found["tuning"], "all")
+    false_positives, misses = rates(found["tuning"], "without_prior")
     assert false_positives <= TUNING[0], [
-        each for each in found["tuning"] if not each.hostile and not each.known[-1]
+        each for each in found["tuning"] if not each.hostile and not each.known[RULED]
     ]
-    assert misses <= TUNING[1], [each for each in found["tuning"] if each.hostile and each.known[-1]]
+    assert misses <= TUNING[1], [each for each in found["tuning"] if each.hostile and each.known[RULED]]
 
 
 def test_the_reported_half_gets_no_worse(found):

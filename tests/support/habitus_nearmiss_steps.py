@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from habitus_nearmiss import LEARNED, Argv, Half, Service, services
-from habitus_profiler.forms import Form, form_of
+from habitus_profiler.forms import form_of
 from habitus_profiler.leaf import Leaf, gated
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[list[str]], Vectors]
 """Texts → unit rows."""
 
-STEPS: Final = ("normal_form_only", "slots_only", "cosine_only", "all")
+STEPS: Final = ("normal_form_only", "slots_only", "cosine_only", "without_prior", "all")
 _MAX_VECTORS: Final = 256
 
 
@@ -33,10 +33,10 @@ class Verdict(NamedTuple):
 def verdicts(half: Half, embed: Embed, threshold: float, learned: int = LEARNED) -> Iterator[Verdict]:
     """Yield what each step says of every command line of one half."""
     for service in services(half, learned=learned):
-        leaf = _leaf(service, embed, threshold)
+        leaf = leaf_of(service, embed, threshold)
         for pair in service.pairs:
             for argv in (pair.benign, pair.hostile):
-                found = _verdict(service, leaf, argv, embed, threshold)
+                found = verdict_of(service, leaf, argv, embed, threshold)
                 yield found._replace(hostile=argv is pair.hostile)
 
 
@@ -48,7 +48,8 @@ def rates(found: list[Verdict], step: str) -> tuple[float, float]:
     return benign.count(False) / len(benign), hostile.count(True) / len(hostile)
 
 
-def _leaf(service: Service, embed: Embed, threshold: float) -> Leaf:
+def leaf_of(service: Service, embed: Embed, threshold: float) -> Leaf:
+    """Return what one process of a service has learned."""
     leaf = Leaf()
     for argv in service.learned:
         leaf.learn(service.exe, form_of(argv))
@@ -58,18 +59,17 @@ def _leaf(service: Service, embed: Embed, threshold: float) -> Leaf:
     return leaf
 
 
-def _verdict(service: Service, leaf: Leaf, argv: Argv, embed: Embed, threshold: float) -> Verdict:
+def verdict_of(service: Service, leaf: Leaf, argv: Argv, embed: Embed, threshold: float) -> Verdict:
+    """Return what each step says of one command line."""
     form = form_of(argv)
     cosine = leaf.nearest(embed([form.text])[0], 1)[0][1]
     novelty = leaf.novelty(service.exe, form)
     is_form = form.text in leaf.forms
     is_near = cosine >= threshold
-    unseen = _unseen(leaf, form)
-    is_known = leaf.knows(form) or leaf.is_quiet(form) or cosine >= leaf.needed(form, threshold)
-    known = (is_form, not unseen, is_near, novelty is None and is_known)
+    unseen = bool(leaf.strange(form))
+    is_like = leaf.knows(form) or cosine >= leaf.needed(form, threshold)
+    is_known = is_like or leaf.is_quiet(form)
+    is_ruled = not unseen and (is_like or leaf.says_nothing(form))
+    known = (is_form, not unseen, is_near, is_ruled, novelty is None and is_known)
     detail = novelty.detail if novelty else f"cosine {cosine:.2f}: {form.text}"
     return Verdict(service.name, argv, known, detail, cosine)
-
-
-def _unseen(leaf: Leaf, form: Form) -> bool:
-    return any(not leaf.slots.knows(slot) for slot in form.slots)

@@ -1,36 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Danger marks in the names of flags and variables: a name without one is mild, and each mark is news."""
 
-import shlex
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from habitus_leaves import listed, used_a_little
 from habitus_profiler.flags import is_mild
 from habitus_profiler.forms import form_of
 from habitus_profiler.hazards import CODE, HARMLESS_PAIRS, LOADING, POWERS, PROTECTIONS, WHO
-from habitus_profiler.leaf import Leaf
 from habitus_profiler.naming import parts_of
 
-DATA = Path(__file__).parent / "data"
 MILD_WORDS = ["wide", "size", "color", "retry", "table", "page", "row", "depth", "margin"]
 
 
-def listed(name):
-    """Yield (program, its arguments) of a list in `data`: a program a line, its flags set apart by ` | `."""
-    for line in (DATA / name).read_text().splitlines():
-        if not line.startswith("#"):
-            program, _, flags = line.partition(": ")
-            yield from ((program, shlex.split(flag)) for flag in flags.split(" | "))
-
-
 def is_news(program, arguments):
-    leaf = Leaf()
-    for learned in ((), ("app",), ("run",), ("-Z", "x", "/data/in", "/data/x.json", "a.shop.svc")):
-        leaf.learn(f"/usr/bin/{program}", form_of((program, *learned)))
-    return leaf.novelty(f"/usr/bin/{program}", form_of((program, *arguments))) is not None
+    novelty = used_a_little(program).novelty(f"/usr/bin/{program}", form_of((program, *arguments)))
+    return novelty is not None
 
 
 def test_every_listed_flag_that_does_harm_is_news():

@@ -125,7 +125,13 @@ def test_a_snapshot_of_the_schema_before_keeps_what_it_learned_as_no_news(vector
         for kind in ("word", "entry"):
             del leaf.slots.seen[kind]
     asked = execed(["gunicorn", "shop.wsgi:app", "--name", "admin", "--workers", "2"], name="gunicorn")
-    for schema, expected in (("1.0", None), ("1.1", None), ("1.4", None), ("1.5", "novel-slot")):
+    for schema, expected in (
+        ("1.0", None),
+        ("1.1", None),
+        ("1.4", None),
+        ("1.5", None),
+        ("1.6", "novel-slot"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -141,7 +147,7 @@ def test_a_snapshot_of_before_keeps_buckets_owners_and_trees_as_no_news(vector_o
         leaf.slots.seen["remote"] = {"corp-data", "quay.io"}
         leaf.slots.seen["tree"] = {"other"}
     asked = execed([*line, "--workers", "2"], name="app")
-    for schema, expected in (("1.4", None), ("1.5", "novel-slot")):
+    for schema, expected in (("1.4", None), ("1.5", None), ("1.6", "novel-slot")):
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, "SCHEMA", schema)
             data = snapshot.sealed(profile, "s")
@@ -329,3 +335,16 @@ def test_a_program_that_was_replaced_in_the_writable_layer_is_a_novel_slot(vecto
     untold = learned(vector_of, execed(["java", "-jar", "app.jar"]))
     again.process.exe_class = "writable"
     assert verdict(untold, again, vector_of) is None
+
+
+def test_a_profile_of_before_knows_what_its_forms_tell_in_the_words_of_today(vector_of):
+    """Objects without a dotted module, and settings as unsafe as before, are no news after an upgrade."""
+    learned_line = ["uvicorn", "main:app", "--environment", "development", "--port", "8080"]
+    profile = learned(vector_of, execed(learned_line, name="uvicorn"))
+    leaf = next(iter(profile.leaves()))
+    for kind in ("entry", "switch"):
+        leaf.slots.seen.pop(kind, None)
+    again = execed([*learned_line, "--workers", "4"], name="uvicorn")
+    assert verdict(profile, again, vector_of) == "novel-slot"
+    leaf.retell()
+    assert verdict(profile, again, vector_of) is None

@@ -17,8 +17,8 @@ from habitus_profiler.leaf import Leaf
 from habitus_profiler.profile import Profile
 
 KIND: Final = "profile"
-SCHEMA: Final = "1.4"
-_BEFORE_TELLING: Final = frozenset({"1.0", "1.1", "1.2", "1.3"})  # as in `snapshot`
+SCHEMA: Final = "1.5"
+_BEFORE_TELLING: Final = frozenset({"1.0", "1.1", "1.2", "1.3", "1.4"})  # as in `snapshot`
 _NAMES: Final = {"exes": "programs", "forms": "arguments", "texts": "compared"}
 _OPTIONAL: Final[Mapping[str, Any]] = {"absorbed": [], "pending": {}, "texts": []}
 _OWN: Final = ("process", "file", "network", "image_key", "state", "model")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The leaf of a process: the programs, normal forms, slots and vectors seen under one name.
 
-Judged cheapest first: a known form is known; a novel slot is an anomaly, however alike the rest;
-only what is left asks for a vector.
+Judged cheapest first: a known form is known; a novel slot is an anomaly, however alike the rest, but for
+one that hardly ever meant harm elsewhere (`prior`); only what is left asks for a vector.
 """
 
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from habitus_profiler import loose, manuals
+from habitus_profiler import loose, manuals, prior
 from habitus_profiler.forms import Form
 from habitus_profiler.paths import exe_place
 from habitus_profiler.saying import Vocabulary, acts, is_quiet, vocabulary_of
@@ -21,6 +21,7 @@ Vector = npt.NDArray[np.float32]
 MAX_FORMS: Final = 8192
 MAX_EXES: Final = 256
 _USUAL: Final = 8
+_ELSEWHERE: Final = "new words that mostly meant harm elsewhere: "
 _LAYERS: Final = {"writable": "in the container's writable layer", "memory": "in memory only"}
 
 
@@ -51,7 +52,9 @@ class Leaf:
     row i of `vectors` (float16, unit rows).
     """
 
-    __slots__ = ("_said", "absorbed", "exes", "forms", "pending", "slots", "texts", "vectors")
+    __slots__ = (
+        "_heard", "_said", "_weighed", "absorbed", "exes", "forms", "pending", "slots", "texts", "vectors",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.exes: dict[str, int] = {}
@@ -63,6 +66,8 @@ class Leaf:
         self.texts: list[str] = []
         self.vectors: npt.NDArray[np.float16] = np.zeros((0, 0), np.float16)
         self._said: tuple[int, Vocabulary] | None = None
+        self._heard: tuple[int, prior.Seen] | None = None
+        self._weighed: tuple[str, int, prior.Weighed] | None = None
 
     def learn(self, exe: str | None, form: Form, layer: str | None = None) -> int:
         """Add one observation; return how many programs and slots are new.
@@ -143,8 +148,25 @@ class Leaf:
         return form.idle or form.text in self.forms
 
     def is_quiet(self, form: Form) -> bool:
-        """Say whether a form without a novelty says nothing that was not said before, or only asks."""
+        """Say whether a form without a novelty says nothing new, only asks, or hardly ever meant harm."""
+        return self.says_nothing(form) or self._weigh(form, self.strange(form)).acquitted
+
+    def says_nothing(self, form: Form) -> bool:
+        """Say whether a form says nothing that was not said before, or only asks."""
         return is_quiet(form.text, self._vocabulary())
+
+    def strange(self, form: Form) -> list[Slot]:
+        """Return the slots of a form that this leaf does not know."""
+        return [slot for slot in form.slots if not self.slots.knows(slot)]
+
+    def _weigh(self, form: Form, novel: list[Slot]) -> prior.Weighed:
+        """Return what to think of a form by what such things meant elsewhere; the last one is kept."""
+        state = len(self.forms) + len(self.slots)
+        if self._weighed is None or self._weighed[:2] != (form.text, state):
+            if self._heard is None or self._heard[0] != len(self.forms):
+                self._heard = len(self.forms), prior.seen_in(self.forms)
+            self._weighed = form.text, state, prior.weigh(form.text, novel, self._heard[1])
+        return self._weighed[2]
 
     def needed(self, form: Form, threshold: float) -> float:
         """Return the cosine that a form without a novelty needs, by the model's threshold."""
@@ -162,8 +184,12 @@ class Leaf:
             return Novelty(detail, sorted(self.exes)[:_USUAL])
         if form.text in self.forms:
             return None
-        novel = [slot for slot in form.slots if not self.slots.knows(slot)]
+        novel = self.strange(form)
+        weighed = self._weigh(form, novel)
         if not novel:
+            is_harm = weighed.accused and not form.idle
+            return Novelty(_ELSEWHERE + ", ".join(weighed.because), self.usual()) if is_harm else None
+        if weighed.acquitted:
             return None
         usual = sorted(value for value in self.slots.seen.get(novel[0].kind, ()))[:_USUAL]
         return Novelty("never seen here: " + "; ".join(map(_spoken, novel[:6])), usual or self.usual())

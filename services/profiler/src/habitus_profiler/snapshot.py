@@ -15,8 +15,8 @@ from habitus_profiler.notes import Notes
 from habitus_profiler.profile import Profile
 from habitus_profiler.slots import SlotBook
 
-SCHEMA: Final = "1.5"
-_BEFORE_TELLING: Final = frozenset({"1.0", "1.1", "1.2", "1.3", "1.4"})
+SCHEMA: Final = "1.6"
+_BEFORE_TELLING: Final = frozenset({"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"})
 """Their leaves lack slots that the reader gives today: those are read again from the leaves' forms."""
 
 
