@@ -57,8 +57,6 @@ ALIEN = [
     ("path", ["/etc/tls/a/tls.key", "/etc/tls/b/tls.key", "/etc/tls/c/tls.key"], "/etc/tls/d/root.key"),
     ("load", ["shop.jobs.mail", "shop.jobs.audit"], "http.server"),
     ("load", ["/tmp/a.jar", "/tmp/b.jar", "/tmp/c.jar"], "/tmp/d.jar"),
-    ("remote", ["orders.shop.svc"], "orders.infra.svc"),
-    ("remote", ["orders.shop.svc.cluster.local"], "orders.infra.svc.cluster.local"),
     ("remote", ["a.shop.example"], "b.other.example"),
     ("remote", ["a.mongodb.net", "b.mongodb.net"], "c.mongodb.net"),
     ("remote", ["a.github.io", "b.github.io", "c.github.io"], "d.github.io"),

@@ -184,7 +184,6 @@ STAYS_NEWS = [
     ("a host behind a switch", "curl -s a.svc", "curl -s evil"),
     ("a host behind a user", "sqlplus a@//db.shop.svc/x", "sqlplus a@//203.0.113.9/x"),
     ("a registry under a label's name", "app run", "app run registry.k8s.io/evil"),
-    ("a Service of another name", "app --url=pg://orders-db/a", "app --url=pg://evil.prod.svc/a"),
     ("settings beside data", "prom --path=/prom", "prom --path=/prom --config.file=/prom/x.yml"),
     ("settings from a stream", "app --config /etc/app/a.yaml", "app --config /dev/fd/63"),
     ("settings that anybody sends", "coredns -conf /etc/coredns/a", "coredns -conf stdin"),

@@ -78,7 +78,6 @@ STAYS_NEWS = [
     ("what protects, kept nowhere", "app --audit-log /var/log/a", "app --audit-log /dev/null"),
     ("a protection given nothing", "app --basic-auth x:y", "app --basic-auth ''"),
     ("a public address", "app 10.1.2.3 10.4.5.6", "app 203.0.113.9"),
-    ("one private network beside one", "app 10.1.2.3", "app 10.9.8.7"),
     ("a call on what it is given", "app --eval 'Shop.Release.migrate(1)'",
      "app --eval 'Shop.Release.run(\"id\")'"),
     ("what asks for more", "mongosh --eval 'db.version()'", "mongosh --eval 'db.dropDatabase()'"),

@@ -73,7 +73,13 @@ TABLE = [
         "jdbc:postgresql://db.shop.svc:5432/shop",
         "url",
         "jdbc:postgresql://db.shop.svc:5432/shop",
-        [("scheme", "postgresql"), ("remote", "db.shop.svc")],
+        [("remote", "db.shop.svc")],
+    ),
+    (
+        "jdbc:postgresql://db.shop.example:5432/shop",
+        "url",
+        "jdbc:postgresql://db.shop.example:5432/shop",
+        [("scheme", "postgresql"), ("remote", "db.shop.example")],
     ),
     ("file:///tmp/x.so", "url", "file:///tmp/x.so", [("scheme", "file"), ("path", "/tmp/*.so")]),
     ("/tmp/x", "path", "/tmp/x", [("path", "/tmp")]),
@@ -203,7 +209,8 @@ def test_volatile_parts_inside_a_token_are_replaced_and_the_rest_stays(text, nor
         ("a\nb", ["a", (";",), "b"]),
         ("a\\ b c", ["a b", "c"]),
         ("echo 'open", ["echo", "open"]),
-        ("x=$((1+2))", ["x=$", ("(",), ("(",), "1+2", (")",), (")",)]),
+        ("x=$((1+2))", ["x=$((1+2))"]),
+        ("x=$(($(id)+2))", ["x=", ("$(",), ("(",), ("$(",), "id", (")",), "+2", (")",), (")",)]),
     ],
 )  # fmt: skip
 def test_shell_text_is_split_into_words_and_operators(text, pieces):

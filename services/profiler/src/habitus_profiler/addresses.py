@@ -203,5 +203,16 @@ def is_domain(name: str) -> bool:
 
 
 def is_internal(name: str) -> bool:
-    """Say whether a name's last label is one that is given inside a cluster or a company."""
-    return name.rpartition(".")[2] in _INTERNAL
+    """Say whether a name's last label is one that is given inside a cluster or a company.
+
+    No zone of the world has a hyphen in its name but in Punycode: `db-0.db-headless` is a Pod.
+    """
+    last = name.rpartition(".")[2]
+    return last in _INTERNAL or ("-" in last and not last.startswith("xn--"))
+
+
+def is_inside(remote: str) -> bool:
+    """Say whether a remote lies inside a cluster or a company: a private network, an internal name."""
+    if remote.endswith(("/24", "/64")):
+        return True
+    return "." in remote and is_internal(remote)

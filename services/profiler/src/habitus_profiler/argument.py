@@ -7,22 +7,25 @@ from itertools import pairwise
 from typing import Final
 
 from habitus_profiler import loose, shell
-from habitus_profiler.addresses import parsed, remote_of
+from habitus_profiler.addresses import is_inside, parsed, remote_of
 from habitus_profiler.flags import is_mild, is_switch, switch_of, switched_on
 from habitus_profiler.grades import Token, graded, is_own, tells_nothing
 from habitus_profiler.kindred import holds_data
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.manuals import BLANK, OFF, Page
-from habitus_profiler.naming import Value, names_data, names_left_out, names_obeyed
+from habitus_profiler.naming import Value, names_data, names_left_out, names_look, names_no_peer, names_obeyed
 from habitus_profiler.paths import is_program, is_sensitive
 from habitus_profiler.programs import (
     ASKING,
     BUILT_IN,
     CODE_FLAGS,
+    FETCHERS,
     HOST_FLAGS,
     LOAD_FLAGS,
     LOADERS,
+    REACHERS,
     RUNNING,
+    SERVERS,
     SHELLS,
     TALKERS,
     TAME,
@@ -36,9 +39,13 @@ from habitus_profiler.tokens import typed
 from habitus_profiler.volatile import softened
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*\Z")
+_HOST_OF_URL: Final = re.compile(r"://(?:[^/@\s]*@)?[^/\s?#,;:]+")
+_API: Final = re.compile(r"[a-z]+/v\d{1,2}(?:(?:alpha|beta)\d{1,2})?\Z")
+"""A group of Kubernetes' resources: `policy/v1`."""
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
 _NAME: Final = re.compile(r"[A-Za-z][\w-]{0,30}\Z")
 _FAR_REACHING: Final = RUNNING | TALKERS | WRAPPERS
+_MINUTES: Final = 10
 _LONGEST_FLAG: Final = 200
 _LONGEST_LOAD: Final = 300
 _MEDIA_TYPE: Final = re.compile(
@@ -46,19 +53,26 @@ _MEDIA_TYPE: Final = re.compile(
 )
 """RFC 6838."""
 _DOING: Final = frozenset({"-delete", "-exec", "-execdir"})
-_ASKED_BY: Final = frozenset({"--eval", "--exec", "--execute", "-e"})
-_ASKED: Final = re.compile(r"[a-z]\w*(?:\.[A-Za-z]\w*(?:\(\))?){1,4}\Z")
-"""What an expression asks without saying more: `rs.status().ok`."""
+_ASKED_BY: Final = frozenset({"--command", "--eval", "--exec", "--execute", "-e"})
+_ASKED: Final = re.compile(
+    r"[a-z]\w*(?:\.[A-Za-z]\w*(?:\(\))?){1,4}\Z|(?:/[\w=./-]+)?:read-(?:attribute|resource|children-names)\([\w=,-]*\)\Z"
+)
+"""What an expression asks without saying more: `rs.status().ok`, `:read-attribute(name=status)`."""
 _AGES: Final = frozenset({"-mtime", "-mmin", "-ctime", "-cmin", "-atime", "-amin"})
 _READER: Final = re.compile(r"[a-z]{2,12}:(?!//)\S")
 """What reads the rest of a word: `env:NAME`, `yaml:a::b`."""
-_ADDRESS: Final = re.compile(r"(?:[:=@,]|\.[a-z]{2,}/)((?:\d{1,3}\.){3}\d{1,3})(?![\w.])")
+_ADDRESS: Final = re.compile(r"(?:[:=@,[(]|\.[a-z]{2,}/)((?:\d{1,3}\.){3}\d{1,3})(?![\w.])")
 """An address within a word: `/shop.example/203.0.113.9`."""
 _DOTS: Final = 3
 _ONE_LETTER: Final = len("-x")
 _INERT: Final = frozenset({"number", "size", "duration", "date", "timestamp"})
 _FLAGS: Final = frozenset({"flag", "tuned"})
+_ASKING_PORTS: Final = frozenset({"nc", "ncat", "netcat"})
+_ASKS_PORT: Final = re.compile(r"-[nvuw46]{0,4}z[nvuw46]{0,4}\Z")
+_RANGE: Final = re.compile(r"\d+-\d+\Z")
 _PLACES: Final = frozenset({"url", "host", "ip"})
+_FAR: Final = frozenset({"flag", "host", "list", "path", "url"})
+_PEERS: Final = frozenset({"remote", "scheme"})
 
 
 def is_mild_flag(program: str, flag: str, behind: str, page: Page = BLANK) -> bool:
@@ -93,6 +107,15 @@ def _is_mild_before(program: str, flag: str, behind: str) -> bool:
     return not loads and (flag not in HOST_FLAGS or value == "place") and is_mild(flag, value, program)
 
 
+def own_variable(word: str) -> Token:
+    """Read an assignment in shell text: what a script calls its own, in lower case, is nobody else's."""
+    token = typed(word)
+    name = word.partition("=")[0]
+    if not name.islower() or name.endswith("_proxy") or name.startswith("npm_"):
+        return token
+    return token._replace(slots=tuple(slot for slot in token.slots if slot != Slot("variable", name)))
+
+
 def is_script(page: Page, name: str, flag: str, word: str) -> bool:
     """Say whether a plain word is what an interpreter runs, though a switch stands before it."""
     if flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag)):
@@ -111,6 +134,8 @@ def loaded(program: str, flag: str, word: str, page: Page = BLANK) -> Iterator[S
     """
     if _is_built_in(flag, word) or page.lets(flag):
         return
+    if program in SERVERS and (not flag or is_switch(flag)):
+        yield from loose.objects(word)
     is_loader = flag in LOADERS.get(program, ())
     is_loader = is_loader or (flag in LOAD_FLAGS and not is_known_switch(program, flag))
     if is_loader or _is_code(page, flag, word):
@@ -150,11 +175,12 @@ def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     given_by = name if equals else flag
     yield from page.acted(flag, word)
     is_name = page.names and word[:1] != "-"  # a package or a target may be called anything
-    words = () if is_name or word in page.daily else telling(said)
+    looks = given_by in page.mild and names_look(given_by)  # `--scanners vuln,secret`
+    words = () if is_name or looks or word in page.daily else telling(_beyond_host(said))
     if words and not names_left_out(given_by):
         yield from (Slot("word", found) for found in words)
     yield from (Slot("word", found) for found in switched_on(*((name, value) if equals else (flag, word))))
-    switch = switch_of(flag, word) if flag else None
+    switch = switch_of(page.spelt(flag), word) if flag else None
     if switch and not (flag in page.mild and switch.endswith("=on")):
         yield Slot("switch", switch)
     if ":" in said:
@@ -166,6 +192,8 @@ def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     if (
         slash
         and _TREE.match(top)
+        and not _API.match(said)
+        and given_by not in page.data
         and not names_data(given_by)
         and not _MEDIA_TYPE.match(said)
         and said[-4:] != ".pid"
@@ -176,12 +204,20 @@ def told(flag: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
     yield from loose.entries(word)
 
 
+def _beyond_host(text: str) -> str:
+    """Return a text without the host that it is, or that its URL names: that is a slot of its own."""
+    if "://" in text:
+        return _HOST_OF_URL.sub("://h", text)
+    is_host = typed(text).kind in {"host", "ip"} and "/" not in text and "@" not in text
+    return f"h:{text.rpartition(':')[2]}" if is_host else text
+
+
 def _led(flag: str, word: str) -> Iterator[Slot]:
     """Yield what a word before a colon is: a module that runs (`shell:app`), a reader of what is obeyed."""
     head, _, tail = word.partition(":")
     if head in RUNNING and tail.isidentifier():
         yield Slot("command", head)
-    if _READER.match(word) and names_obeyed(flag):
+    if head != "file" and _READER.match(word) and names_obeyed(flag):
         yield Slot("scheme", head)
 
 
@@ -209,6 +245,8 @@ def told_together(before: str, word: str, page: Page = BLANK) -> Iterator[Slot]:
 def argument(name: str, flag: str, word: str) -> Token:
     """Type an argument; what is only asked about, and where a server answers, is no place of files."""
     token = typed(word)
+    if token.kind in _FAR and names_no_peer(word.partition("=")[0] if word[:1] == "-" else flag):
+        return token._replace(slots=tuple(slot for slot in token.slots if slot.kind not in _PEERS))
     if word.startswith("unix:") and is_own(name, "/" + word.partition(":")[2].lstrip("/")):
         return token._replace(slots=())
     if token.kind == "flag" and "=/" in word and is_own(name, word.partition("=")[2]):
@@ -260,9 +298,41 @@ def tidies(program: str, words: Sequence[str], at: int) -> bool:
         return at + 1 < len(words) and words[at + 1] in TAME
     if "-empty" in words or "-xtype" in words:
         return True
-    return any(flag in _AGES and age[:1] == "+" for flag, age in pairwise(words))
+    return any(flag in _AGES and _is_old(flag, age) for flag, age in pairwise(words))
+
+
+def _is_old(flag: str, age: str) -> bool:
+    """Say whether `find` means by an age (`+7`) what nobody works on any more."""
+    least = _MINUTES if flag.endswith("min") else 0
+    return age[:1] == "+" and age[1:].isdigit() and int(age[1:]) >= least
 
 
 def _is_next(word: str) -> bool:
     """Say whether a word is no value of the flag before it, but a flag or a redirection."""
     return word in shell.REDIRECTS or (word[:1] == "-" and " " not in word and typed(word).kind != "number")
+
+
+def asks_near(name: str, words: Sequence[str]) -> bool:
+    """Say whether a command speaks to this machine only, or fetches from hosts inside only."""
+    remotes = _remotes(words)
+    if name in FETCHERS and remotes:
+        return all(remote == "loopback" or is_inside(remote) for remote in remotes)
+    return name in TALKERS and list(remotes) == ["loopback"]
+
+
+def reached(name: str, words: Sequence[str]) -> Iterator[Slot]:
+    """Yield the hosts that a program opens a shell or a tunnel to."""
+    only_asks = (
+        name in _ASKING_PORTS and any(map(_ASKS_PORT.match, words)) and not any(map(_RANGE.match, words))
+    )
+    if name in _ASKING_PORTS and any("$" in word for word in words):
+        yield Slot("reach", "$")  # one after the other
+    if name in _ASKING_PORTS and any(map(_RANGE.match, words)):
+        yield Slot("reach", "<ports>")
+    if name in REACHERS and not only_asks:
+        yield from (Slot("reach", remote) for remote in _remotes(words))
+
+
+def _remotes(words: Sequence[str]) -> dict[str, None]:
+    """Return the hosts among arguments, in order, each once."""
+    return {slot.value: None for word in words for slot in typed(word).slots if slot.kind == "remote"}

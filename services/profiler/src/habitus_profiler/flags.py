@@ -13,7 +13,7 @@ from typing import Final
 
 from habitus_profiler.hazards import FEATURES, PROTECTIONS, SEARCHED, VARIABLES
 from habitus_profiler.letters import are_mild
-from habitus_profiler.naming import Value, harms, is_mild_name, parts_of
+from habitus_profiler.naming import Value, harms, is_mild_name, names_left_out, parts_of
 from habitus_profiler.programs import RUNNING
 from habitus_profiler.words import words
 
@@ -69,12 +69,20 @@ _SWITCH: Final = re.compile(
 _LETTERED: Final = re.compile(r"-[DEPX][a-z_]{2}")
 _LONG: Final = 3
 _SEPARATOR: Final = re.compile(r"[,:;|\s]{1,2}\Z")
+_UNSAFE_STAGES: Final = frozenset({"dev", "development", "debug"})
+_STAGES: Final = frozenset({("environment",), ("env",), ("profile",), ("profiles",)})
+"""Flags and variables by which a program is told how careful to be."""
+_ANY_OF: Final = frozenset({("pattern",), ("glob",), ("regex",)})
 _ANYTHING: Final = frozenset({"*", ".*", "0.0.0.0/0", "::/0"})
 _STREAM: Final = re.compile(r"(?:-|stdin|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+)\Z")
 _SETTINGS: Final = frozenset({"conf", "config", "configuration", "policy", "rules", "settings"})
 """What stands behind these is obeyed: from a stream it is whatever somebody sends."""
-_KEPT: Final = PROTECTIONS | {"audit", "config", "rules", "policy", "userknownhostsfile"}
+_KEPT: Final = PROTECTIONS | words(
+    "audit config rules policy userknownhostsfile log logs logfile accesslog errorlog"
+)
 """What is kept of these in no file is not kept."""
+_MOMENT: Final = re.compile(r"\d{1,3}(?:ms|s|m|min)\Z")
+"""So long nothing is kept that anybody wants to read again."""
 _CLASS: Final = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*\Z")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 _BY_KIND: Final[dict[str, Value]] = {
@@ -162,16 +170,27 @@ def switch_of(flag: str, text: str) -> str | None:
     this value.
     """
     name = _named(flag)
-    if text in _ANYTHING and name:
+    is_pattern = names_left_out(flag) or parts_of(name)[-1:] in _ANY_OF
+    if text in _ANYTHING and name and not is_pattern:
         return f"{flag.rstrip('=')}=*"
-    if _STREAM.match(text) and not _SETTINGS.isdisjoint(parts_of(name)):
-        return f"{flag.rstrip('=')}=<stream>"
-    if text == "/dev/null" and not _KEPT.isdisjoint(parts_of(name)):
-        return f"{flag.rstrip('=')}={text}"
+    if text.lower() in _UNSAFE_STAGES and parts_of(name)[-1:] in _STAGES:
+        return f"{flag.rstrip('=')}=<development>"
+    kept = _kept(parts_of(name), text)
+    if kept:
+        return f"{flag.rstrip('=')}={kept}"
     value = "off" if text in {"", "0"} else _BY_WORD.get(text.lower())
     if value not in {"on", "off"} or len(name) <= 1 or not harms(parts_of(name), value):
         return None
     return f"{flag.rstrip('=')}={value}"
+
+
+def _kept(parts: tuple[str, ...], text: str) -> str | None:
+    """Return where settings come from that anybody may send, or how little is kept of what should be."""
+    if not _SETTINGS.isdisjoint(parts) and (not text or _STREAM.match(text)):
+        return "<stream>" if text else "<nothing>"
+    if text == "/dev/null" and not _KEPT.isdisjoint(parts):
+        return text
+    return "<moment>" if "retention" in parts and _MOMENT.match(text) else None
 
 
 def _is_searched(name: str) -> bool:

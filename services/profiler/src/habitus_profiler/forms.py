@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from habitus_profiler.called import named
 from habitus_profiler.flags import IDLE_FLAGS
 from habitus_profiler.programs import program
-from habitus_profiler.reader import MAX_TOKENS, Reader, digest, named
+from habitus_profiler.reader import MAX_TOKENS, Reader, digest
 from habitus_profiler.slots import Slot
 from habitus_profiler.standins import shows, stood_in, stood_in_packed
 

@@ -24,6 +24,8 @@ _COUNTS: Final = re.compile(r"\A\w[^=]*=-?\d{2,}\Z")
 """A setting that is a number: `retention.ms=86400000`."""
 _OF_HOME: Final = frozenset({"etc", "conf", "config", "conf.d"})
 _RUN: Final = ("/run/", "/var/run/")
+_OPENED: Final = re.compile(r",level,admin|,mode,\d\d[2367]")
+"""How HAProxy opens its socket to anybody, or gives away all power by it."""
 _KEYS: Final = (".key", ".pem", ".p12", ".jks", ".kubeconfig")
 _OF_SETTINGS: Final = ("/etc", "/usr/local/etc")
 _OWN_PLACES: Final = ("/run", "/var/run", *_OF_SETTINGS)
@@ -92,7 +94,7 @@ def tells_nothing(flag: str, path: str) -> bool:
 def is_own(program: str, path: str) -> bool:
     """Say whether a path is a program's own run-time or settings file: `/run/haproxy.sock` for haproxy."""
     path = path.partition(":")[0]  # and a section of it
-    if not program or "/." in path or path.endswith(_KEYS):
+    if not program or _OPENED.search(path) or "/." in path or path.endswith(_KEYS):
         return False
     return _is_at_home(program, path) or _is_named_after(program, path)
 

@@ -31,10 +31,10 @@ PROTECTIONS: Final = words(
     """
     acl apparmor audit auditing auth authenticate authentication authorization authorize basicauth cap
     capabilities capability caps cert certificate certificates certs checksum checksums csrf encrypt
-    encryption firewall gpg grant grants hostkey hsts integrity mlock perm permission permissions priv
-    privilege privileges protect protected protection protections reqcert restriction restrictions safe
-    sandbox seccomp secure security selinux sign signature signatures signing ssl tls verification verify
-    xsrf
+    encryption firewall gpg grant grants hostkey hsts integrity mfa mlock otp perm permission permissions priv
+    privilege privileges protect protected redact protection protections reqcert restriction restrictions safe
+    sandbox seccomp secure security selinux sign signature signatures signing ssl tls totp verification
+    verify xsrf
     """
 )
 LOOKS: Final = words(
@@ -191,6 +191,12 @@ ABOUT_DATA: Final = words("channel filter match pattern queue queues stream subj
 """What stands behind these names data, however it is spelt: `--topic actuators/state`."""
 FEATURES: Final = words("feature features gate gates featuregates")
 """What stands behind these is switched on: it is read as a flag's name would be."""
+LABELS: Final = words(
+    "annotation annotations crd label labels selector selectors taint taints toleration tolerations"
+)
+"""What stands behind these is a label, though it may be spelt as a host with a path."""
+OWN_NAMES: Final = words("address domain host hostname url uri")
+"""With `external` or `public` before them, these are by what name a server is called."""
 ROUTES: Final = words(
     "api base context external health healthz http metrics probe public root route servlet telemetry"
     " uri url web"

@@ -9,7 +9,7 @@ Only sets of values count, never how often or in what order they came.
 A place where only data lie, or a folder of settings, is known where another such place is: the file trie
 shows what is done there (docs/decisions/0032).
 
-Never a family: scratch and hidden places, key files, folders where a new file alone gives power
+Never a family: scratch and hidden places, folders where a new file alone gives power
 (`/etc/cron.d`), folders by name that others may write to (`uploads`), top-level folders, and domains
 that strangers share.
 """
@@ -31,8 +31,11 @@ class Family(NamedTuple):
 
 
 _SEVERAL: Final = 3
+_MANY: Final = 4
+"""So many keys or secrets of one folder are told apart by nobody: who renews them renews the next."""
+_SECRETS: Final = frozenset({"/run/secrets", "/var/run/secrets"})
 _PAIR: Final = 2
-_KEYS: Final = frozenset({"key", "p12", "jks", "kubeconfig"})
+_KEYS: Final = frozenset({"key", "p12", "jks", "keytab", "kubeconfig"})
 POWERFUL: Final = words(
     """
     cron.d cron.daily cron.hourly cron.weekly cron.monthly crontabs ssh pam.d sudoers.d profile.d ld.so.conf.d
@@ -41,12 +44,14 @@ POWERFUL: Final = words(
     """
 )
 _SHARED: Final = frozenset({"/run", "/var/run"})
-_WRITABLE: Final = words(
+WRITABLE: Final = words(
     """
     upload uploads uploaded tmp temp public html htdocs wwwroot www webroot static media incoming spool
     download downloads drop shm import imports imported attachments avatars userfiles inbox . .. ~
     """
 )
+_PLUGINS: Final = ("/nagios/plugins", "/monitoring-plugins")
+"""Where checks lie that only look."""
 _LOADED: Final = frozenset({"jar", "war", "dll", "wasm"})
 _DATA: Final = frozenset({"srv", "opt", "mnt", "media", "data"})
 _DOCUMENTS: Final = ("/*.xml", "/*.sql")
@@ -57,6 +62,7 @@ _SETTING_FILES: Final = tuple(
 _RUNS: Final = ("jar", "war", "py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "dll", "exe", "sh")
 _LOOSE_TOPS: Final = frozenset({"var", "usr", "home", "root"})
 _DEEPEST: Final = 8
+_OWN_SCRATCH: Final = 4
 _BELOW_ETC: Final = 2
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?\Z")
 _CALL: Final = re.compile(r"([A-Z]\w*(?:\.[A-Z]\w*)+)\.[a-z]\w*[!?]?\([\w\s.,:<>]{0,100}\)\Z")
@@ -68,10 +74,10 @@ _VAR_LISTS: Final = (["lib"], ["log"], ["backups"], ["cache"])
 _SETTINGS: Final = words("conf cfg cnf ini yaml yml toml xml properties sql")
 _WORKSPACE: Final = words(
     """
-    app apps artifacts assets build charts checkpoints cmd conf config configs data db dist docs e2e envs
-    environments examples fixtures helm infra internal inventory k8s logs manifests migrations out output
-    overlays packages pkg playbooks reports roles results runs scripts services spec sql src target templates
-    terraform test tests values
+    app apps artifacts assets build cache charts checkpoints cmd conf config configs data db dist dists docs
+    e2e envs environments examples fixtures helm infra internal inventory k8s logs manifests migrations out
+    output overlays packages pkg playbooks reports roles results runs scripts services spec sql src target
+    templates terraform test tests values
     """
 )
 """Folders by whose names sources and what is made of them lie."""
@@ -80,8 +86,9 @@ _TREES: Final = (
         "workload",
         words(
             """
-            cronjob cronjobs daemonset daemonsets deploy deployment deployments job jobs pod pods replicaset
-            replicasets statefulset statefulsets
+            crd crds cronjob cronjobs customresourcedefinition daemonset daemonsets deploy deployment
+            deployments ds endpoints hpa ingress job jobs pdb pod pods pvc replicaset replicasets service
+            services statefulset statefulsets sts svc
             """
         ),
         1,
@@ -197,9 +204,13 @@ def _beside(path: str) -> tuple[Family, ...]:
     extension = extension_of(name)
     parts = folder.strip("/").split("/")
     sensitive = under(path, SENSITIVE)
-    plain = extension or sensitive == "/etc"
-    if not folder.strip("/") or not plain or extension in _KEYS or _is_open(path, [*parts, name]):
+    plain = extension or sensitive == "/etc" or folder.endswith(_PLUGINS)
+    if not folder.strip("/") or not plain or _is_open(path, [*parts, name]):
         return ()
+    if extension in _KEYS or sensitive in _SECRETS:
+        return (Family(f"{folder}/*.{extension}", _MANY),) if extension else ()
+    if folder.endswith(_PLUGINS):
+        return (Family(f"{folder}/*", 1),)
     if folder in _SHARED or folder == sensitive or sensitive not in {None, "/etc"}:
         return ()
     # What holds code is a class by its folder elsewhere, and may be loaded by it.
@@ -223,24 +234,32 @@ def _below(path: str) -> tuple[Family, ...]:
     sensitive = under(path, SENSITIVE)
     if not path.startswith("/") or sensitive not in {None, "/etc"} or path.endswith(".sock"):
         return ()
+    place = under(path, SCRATCH)
+    if place and len(parts) > _OWN_SCRATCH and not _is_open("/", parts[place.count("/") :]):
+        # Far below a folder of one's own in it: `/tmp/_argocd-repo/<uuid>/charts/orders/values.yaml`.
+        return _varied(parts, place.count("/") + 2, len(parts) - 1)
     if _is_open(path, parts):
         return ()
     last = len(parts) - 1 if "." in parts[-1] else len(parts)
     # `/etc/tls/<who>/tls.crt`: below /etc a folder of a folder may vary, what a program is set up by may not.
     first = _BELOW_ETC if sensitive else 2 if parts[0] in _LOOSE_TOPS else 1
-    found = [
-        Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)
-    ]
+    found = [*_varied(parts, first, last)]
     extension = extension_of(parts[-1])
     if sensitive and last > first and extension and extension not in _KEYS:
         found.append(Family("/".join(("", *parts[: last - 1], "*", f"*.{extension}")), _SEVERAL))
     return tuple(found)
 
 
+def _varied(parts: list[str], first: int, last: int) -> tuple[Family, ...]:
+    return tuple(
+        Family("/".join(("", *parts[:at], "*", *parts[at + 1 :])), _SEVERAL) for at in range(first, last)
+    )
+
+
 def _is_open(path: str, parts: list[str]) -> bool:
     """Say whether a path lies where others may write, is hidden, or gives power by being there."""
     hidden = any(part.startswith(".") for part in parts)
-    return hidden or under(path, SCRATCH) is not None or not (_WRITABLE | POWERFUL).isdisjoint(parts)
+    return hidden or under(path, SCRATCH) is not None or not (WRITABLE | POWERFUL).isdisjoint(parts)
 
 
 def _domains(name: str) -> tuple[Family, ...]:
@@ -282,6 +301,11 @@ def _elsewhere(name: str) -> tuple[Family, ...]:
 
 
 def _alike(name: str, needed: int = _SEVERAL) -> tuple[Family, ...]:
+    member = name.removesuffix("-<number>")
+    return (Family(f"{member}-", 1), *_by_parts(name, needed))  # `db` and `db-2`
+
+
+def _by_parts(name: str, needed: int) -> tuple[Family, ...]:
     parts = name.split("-")[:_DEEPEST]
     if len(parts) == 1:
         return ()

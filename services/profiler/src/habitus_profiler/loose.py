@@ -11,27 +11,17 @@ from habitus_profiler.programs import CALLS, RUNNING, program
 from habitus_profiler.slots import Slot
 from habitus_profiler.telling import gives, telling
 from habitus_profiler.tokens import typed
-from habitus_profiler.volatile import softened
 
 _LOOSE: Final = re.compile(
     r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`;|<>()]+|/(?:[\w.@+-]+/)*[\w.@+-]+"
 )
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w+")
 _CALLED: Final = re.compile(r"[A-Za-z_]\w+(?=\s?\()")
-_SAID: Final = re.compile(r"'[^'\\{$#]*'|\"[^\"\\{$#]*\"")
-_LOOKED_AT: Final = re.compile(r"(?<=[\w)\]])\.(?!env)[A-Za-z_]\w*(?![\w(.=]|\s*[=(])")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+:[A-Za-z_]\w*\Z")
-_BY_NAME: Final = CALLS - {"import"} | {
-    "getattr",
-    "import_module",
-    "send",
-    "public_send",
-    "const_get",
-    "constructor",
-}
+_OBJECT: Final = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]\w*\Z")
 _ADDRESS: Final = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _TREE: Final = re.compile(r"[A-Za-z][\w-]*\Z")
-_SETTING: Final = re.compile(r"(?:(?<=\w)=|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
+_SETTING: Final = re.compile(r"(?:(?<=\w)\s?=\s?|(?<=\")\s?:\s?\")([^\s;,&'\"=]+)")
 """`name=value`, `"name": "value"`."""
 _AGENT: Final = re.compile(
     r"-(?:javaagent|agentlib|agentpath|Xrunjdwp)[:=][^\s'\"]{1,100}|-Xbootclasspath\S{1,100}"
@@ -42,20 +32,22 @@ _LOGICAL: Final = frozenset({"|", "&&"})
 _RUN_BEHIND: Final = RUNNING | {"cat", "chmod", "cp", "dd", "env", "id", "mv", "rm", "tee", "whoami"}
 _OPERATORS: Final = ("$(", "`", "|", "&&")
 _SQL_START: Final = re.compile(
-    r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set|"
+    r"\s*(?:select|insert|update|delete|create|drop|alter|copy|with|begin|grant|truncate|show|do|call|set(?!\s+\w+:)|"
     r"vacuum|analyze|explain|revoke|load|use|replace|merge|describe|optimize|pragma|exec|execute|declare|backup|"
     r"restore|dbcc|kill|reconfigure|bulk|refresh)\b(?!=)",
     re.IGNORECASE,
 )
 _SQL_VERB: Final = re.compile(
-    r"\b(select|insert|update(?!\s+statistics\b)|delete|create|drop|alter|copy|program|grant|revoke|truncate|"
-    r"outfile|dumpfile|"
+    r"\b(select|insert|update(?!\s+statistics\b)|delete|create|drop|alter(?!\s+(?:index|table\s+\S+\s+materialize)\b)|copy|program|grant|revoke|"
+    r"(?<!wal_checkpoint\()truncate|outfile|dumpfile|"
     r"load_file|infile|execute|call|do|attach|lo_import|lo_export|pg_read_file|pg_ls_dir|sys_exec|shell|"
-    r"extension|superuser|function|trigger|role|user|union|into|(?:server|database)\s+audit|login|xp_\w{1,20}|sp_configure|sp_oa\w{1,20}|"
+    r"extension|superuser|function|trigger|role|user|union|(?<!vacuum )into|(?:server|database)\s+audit|"
+    r"login|xp_\w{1,20}|sp_configure|sp_oa\w{1,20}|"
     r"openrowset|opendatasource|dblink\w{0,20})\b",
     re.IGNORECASE,
 )
 _ENOUGH: Final = 200
+_MARKS: Final = "()[]{},:'\""
 
 
 def places(text: str) -> list[Slot]:
@@ -76,9 +68,15 @@ def agents(text: str) -> list[Slot]:
 
 def switched(text: str) -> list[Slot]:
     """Return what a text of an interactive program switches (`set ssl:verify-certificate no`)."""
-    pairs = list(pairwise(re.split(r"[\s;]+", text)))[:_ENOUGH]
+    words = re.split(r"[\s;]+", text)[:_ENOUGH]
+    pairs = [
+        *pairwise(words),
+        *((name, value) for word in words for name, _, value in (word.partition("="),)),
+    ]
     return [
-        Slot("switch", found) for name, value in pairs if len(value) > 1 and (found := switch_of(name, value))
+        Slot("switch", found)
+        for name, value in pairs
+        if len(value) > 1 and (found := switch_of(name.strip(_MARKS), value.strip(_MARKS)))
     ]
 
 
@@ -97,6 +95,11 @@ def named(text: str) -> list[Slot]:
     return [Slot("word", found) for found in (*(each for word in words for each in telling(word)), *together)]
 
 
+def objects(text: str) -> list[Slot]:
+    """Return the words that may name an object to run, though their module has no dot (`main:app`)."""
+    return [Slot("entry", word) for word in text.split()[:_ENOUGH] if _OBJECT.match(word)]
+
+
 def told_again(text: str) -> list[Slot]:
     """Return the slots that a normal form's own text still gives: telling words, entries and places."""
     words = text.split()[:_ENOUGH]
@@ -104,7 +107,15 @@ def told_again(text: str) -> list[Slot]:
     pairs += [(name, value) for word in words for name, equals, value in (word.partition("="),) if equals]
     given = [Slot("word", found) for pair in pairs if (found := gives(*pair))]
     switched = [Slot("switch", found) for pair in pairs if (found := switch_of(*pair))]
-    return [*named(text), *given, *switched, *_named_places(words), *entries(text), *places(text)]
+    return [
+        *named(text),
+        *given,
+        *switched,
+        *_named_places(words),
+        *entries(text),
+        *objects(text),
+        *places(text),
+    ]
 
 
 def _named_places(words: list[str]) -> list[Slot]:
@@ -118,18 +129,6 @@ def _named_places(words: list[str]) -> list[Slot]:
 def entries(text: str) -> list[Slot]:
     """Return the words that name an object to run within a module (`shop.wsgi:application`)."""
     return [Slot("entry", word) for word in text.split()[:_ENOUGH] if _ENTRY.match(word)]
-
-
-def code(text: str) -> list[Slot]:
-    """Return the names in inline code: what it calls, imports and assigns.
-
-    What is only said (a literal without an interpolation) or only looked at (`.length`) is none, unless
-    the code calls by names that it is given, or the name itself tells.
-    """
-    names = _IDENTIFIER.findall(text)[:_ENOUGH]
-    if _BY_NAME.isdisjoint(map(str.lower, names)):
-        names = _IDENTIFIER.findall(_LOOKED_AT.sub(" ", _SAID.sub(" ", text)))[:_ENOUGH]
-    return [*(Slot("code", softened(name)) for name in names), *named(text)]
 
 
 def calls(text: str) -> list[Slot]:
@@ -154,7 +153,7 @@ def escapes(text: str) -> list[Slot]:
     """Return the programs that a text of an interactive program runs (`!sh`), and the root if it names it."""
     words = text.split()[:_ENOUGH]
     escaped = [word.strip("!;'\"") for word in words if word[:1] == "!"]
-    run = [Slot("command", name) for name in escaped if name in RUNNING]
+    run = [Slot("command", name) for name in escaped if name in _RUN_BEHIND]
     return [*run, Slot("path", "/")] if "/" in words and not is_sql(text) else run
 
 

@@ -24,6 +24,7 @@ from habitus_profiler.hazards import (
     HARMLESS_PAIRS,
     INSIDE,
     KEYED,
+    LABELS,
     LEAVING_OUT,
     LENIENT,
     LEVELS,
@@ -34,6 +35,7 @@ from habitus_profiler.hazards import (
     NAMES,
     NEGATIONS,
     OBEYED,
+    OWN_NAMES,
     POWERS,
     PROTECTIONS,
     REACHES,
@@ -56,6 +58,12 @@ Value = Literal[
 word; a setting that is mild by itself; where data lie; this machine itself; anything else."""
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SWITCHED_OFF: Final = frozenset(
+    {"auth", "check", "enable", "require", "sandbox", "secure", "ssl", "tls", "use", "validate", "verify"}
+)
+_LOOKING: Final = frozenset(
+    (name,) for name in ("scanners", "scanner", "checks", "columns", "fields", "format", "sort")
+)
 _FILES: Final = ("file", "files", "dir", "path")
 _LISTED: Final = frozenset({*_FILES, "from", "list"}) - {"dir", "path"}
 _INCLUDED: Final = frozenset({*_FILES, "build", "config", "from", "script"})
@@ -67,6 +75,8 @@ _SWITCHING: Final = frozenset({"none", "on", "off"})
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the words of a name in lower case, without pairs that together mean no harm."""
     parts = [part.lower() for part in _PARTS.split(name) if part]
+    if parts and parts[0][:2] == "no" and parts[0][2:] in _SWITCHED_OFF:
+        parts = ["no", parts[0][2:], *parts[1:]]  # as gflags spells it: `--norequire_client_cert`
     harmless = [at for at, pair in enumerate(pairwise(parts)) if _is_harmless(*pair)]
     dropped = {*harmless, *(at + 1 for at in harmless)}
     return tuple("pair" if at in dropped else part for at, part in enumerate(parts))
@@ -83,6 +93,19 @@ def names_route(flag: str) -> bool:
     """Say whether a flag's value is where a server answers, and no file: `--web.telemetry-path`."""
     parts = parts_of(flag)
     return len(parts) > 1 and parts[-1] in {"path", "prefix"} and not ROUTES.isdisjoint(parts[:-1])
+
+
+def names_look(flag: str) -> bool:
+    """Say whether a flag's value is for what is looked, or what of it is shown."""
+    return parts_of(flag)[-1:] in _LOOKING
+
+
+def names_no_peer(flag: str) -> bool:
+    """Say whether a host behind a flag is nobody to speak to: a label, a server's own name."""
+    parts = parts_of(flag)
+    if not parts or not CODE.isdisjoint(parts):
+        return False
+    return parts[-1] in LABELS or (parts[-1] in OWN_NAMES and not {"external", "public"}.isdisjoint(parts))
 
 
 def names_scratch(flag: str) -> bool:

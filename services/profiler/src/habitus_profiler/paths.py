@@ -42,7 +42,9 @@ _READ_BY_ALL: Final = words(
     """
 )
 """Nothing is told by reading these; writing to them is another matter."""
-_LOCK: Final = re.compile(r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z")
+_LOCK: Final = re.compile(
+    r"(?:/var)?/(?:run|lock)/(?:[\w-]+/)?[\w-]+\.(?:lock|pid)\Z|(?:/var)?/tmp/[\w-]+\.pid\Z"
+)
 """What says that a program runs, and no more."""
 _CACHED: Final = re.compile(
     r"(?:cache|caches|dist|build|target|out|output|vendor|packages)/(?=.*\.\w{1,5}\Z)"
@@ -54,6 +56,11 @@ _VOLUME: Final = re.compile(
 """Where kubelet has volumes mounted, and nothing of its own."""
 _DISK: Final = re.compile(r"(?<=\A/dev/)(nvme|dm-|rbd|nbd)[1-9]\d*(?:n\d+)?(?:p\d+)?\Z")
 """A disk that is attached later; the first may be the machine's own."""
+_DEVICE: Final = re.compile(
+    r"(?<=\A/dev/)(tty(?:USB|ACM|AMA|S)|video|media|dvb/adapter|hidraw|i2c-|gpiochip|spidev|usb/lp|lp|nvidia"
+    r"|accel/accel|infiniband/uverbs|input/event|snd/pcmC|rtc)\d+(?=\Z|/)"
+)
+"""One of several devices of a kind."""
 _PLAINLY_HIDDEN: Final = words(
     """
     . .. .cache .gradle .m2 .next .npm .nuxt .parcel-cache .pnpm-store .pytest_cache .terraform .tox
@@ -126,14 +133,19 @@ def classed(path: str) -> PathClass:
     if clean.startswith(".."):
         above = clean.lstrip("./")
         return PathClass(softened(clean), "../" + (_CACHED.match(above) or [above])[0])
-    dot = "./" if path.startswith("./") else ""
+    dot = "./" if path.startswith("./") and clean != "." else ""
     return _placed(dot + clean, path)
 
 
 def _absolute(path: str) -> PathClass:
     clean = posixpath.normpath(path)
     clean = "/" + clean.lstrip("/")
-    if clean in HARMLESS or clean in _READ_BY_ALL or clean.startswith("/dev/fd/") or _LOCK.match(clean):
+    if (
+        clean in HARMLESS
+        or clean in _READ_BY_ALL
+        or clean.startswith(("/dev/fd/", "/dev/dri/"))
+        or _LOCK.match(clean)
+    ):
         return PathClass(clean, None)
     if is_sensitive(clean):
         exact = _sensitive(clean)
@@ -149,7 +161,7 @@ def _sensitive(path: str) -> str:
         return f"/proc/{pid}{slash}{rest}"
     if _VOLUME.match(path):
         return "/var/lib/kubelet/<volume>"
-    return _DISK.sub(r"\1<number>", strictly_softened(path))
+    return _DISK.sub(r"\1<number>", strictly_softened(_DEVICE.sub(r"\1<number>", path)))
 
 
 def _placed(clean: str, written: str) -> PathClass:

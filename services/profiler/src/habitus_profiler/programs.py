@@ -37,8 +37,12 @@ CODE_FLAGS: Final = {
 }
 """Interpreters and the flags after which code stands."""
 
-CODE_FIRST: Final = frozenset({"awk", "gawk", "mawk", "sed"})
-"""Programs whose first plain argument is code."""
+EVAL_FLAGS: Final = {
+    "mongosh": frozenset({"--eval"}),
+    "mongo": frozenset({"--eval"}),
+    "R": frozenset({"-e"}),
+}
+"""The same of programs whose first plain argument is no script."""
 
 LOAD_FLAGS: Final = words(
     """
@@ -73,9 +77,14 @@ LOADERS: Final = {
 }
 """Program → flags of its own whose value is code, or is run."""
 
+SERVERS: Final = words("uvicorn hypercorn daphne granian gunicorn waitress-serve")
+"""Programs whose plain argument is an object of Python that they serve."""
+
 BUILT_IN: Final = words(
     """
     asyncio context eventlet gevent gthread lualatex pdflatex prefork processes solo sync tectonic threads
+    auto_explain bg_mon citus hypopg pg_auth_mon pg_cron pg_partman_bgw pg_stat_kcache pg_stat_monitor
+    pg_stat_statements pg_wait_sampling pgaudit pglogical set_user timescaledb
     tornado typst uvicorn.workers.UvicornH11Worker uvicorn.workers.UvicornWorker uvloop weasyprint
     wkhtmltopdf xelatex
     """
@@ -96,6 +105,9 @@ TALKERS: Final = words(
 )
 """Programs whose plain arguments may be hosts."""
 
+REACHERS: Final = words("nc ncat netcat telnet ssh scp sftp rsync ftp nmap socat fping arping")
+"""Programs by which shells, tunnels and files go from one host to the next, or hosts are looked for."""
+
 WHO_FLAGS: Final = words("-u -U --user --username --role --as --group --become-user --owner")
 """Flags whose value, when it is a plain word, is whom the program acts as."""
 
@@ -111,7 +123,7 @@ RUNNING: Final = SHELLS | words(
 
 CALLS: Final = RUNNING | words(
     """
-    popen spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
+    popen qx spawn execsync execfile execve fork require import __import__ dlopen syscall process runtime
     subprocess socket tcpsocket connect passthru proc_open shell_exec backticks open3 pty load loadlibrary
     child_process instance_eval class_eval assert executable invokemethod reflect scriptengine
     """
@@ -124,15 +136,12 @@ ASKING: Final = frozenset(
 )
 """Commands in shell text that can do no harm by themselves, nor can their flags."""
 
-COUNTING: Final = words("begin end nr nf fs ofs rs ors print printf length substr split sum max min if else")
-"""Words of awk by which it counts and tells."""
-
 TAME: Final = words(
     """
     awk basename break bzcat bzip2 cat cd cksum cmp column comm continue cut diff dirname du egrep export
     expr fgrep find flock fold getconf getent grep gunzip gzip head ionice jq let local ls lz4 md5sum
-    mkdir nice nl nproc nslookup paste pg_isready pgrep pidof pigz pwd readlink readonly realpath return
-    rev sed seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xz xzcat
+    mkdir nice nl nohup nproc nslookup paste pg_isready pgrep pidof pigz pwd readlink readonly realpath return
+    rev sed seq sha1sum sha256sum sort stat tac tail tee timeout touch tr uniq unxz unzstd wc xargs xz xzcat
     zcat zgrep zstd zstdcat
     """
 )
@@ -150,6 +159,8 @@ KEYWORDS: Final = frozenset({"if", "then", "else", "elif", "do", "while", "until
 PASSIVE: Final = frozenset({"for", "case", "select", "in", "esac", "done", "fi", "}", "function", "[["})
 """Shell words after which no command stands."""
 
+_CLUSTERING: Final = frozenset({"perl", "ruby"})
+_CODE_CLUSTER: Final = re.compile(r"-[acilnpswW0]{1,8}[eE]\Z")
 _LONGEST: Final = 64
 _VERSION: Final = re.compile(r"[-.]?\d+(?:\.\d+)*$")
 
@@ -165,6 +176,14 @@ def program(word: str) -> str:
 def is_shell_flag(flag: str) -> bool:
     """Say whether a shell reads the next argument as text after this flag: `-c`, `-lc`, `-exc`."""
     return len(flag) > 1 and flag[0] == "-" and flag[1] != "-" and flag.endswith("c") and flag[1:].isalpha()
+
+
+def is_code_flag(name: str, flag: str) -> bool:
+    """Say whether a program reads the next argument as code after this flag: `-e`, `-c`, perl's `-lne`."""
+    known = CODE_FLAGS.get(name) or EVAL_FLAGS.get(name)
+    return (known is not None and flag in known) or (
+        name in _CLUSTERING and _CODE_CLUSTER.match(flag) is not None
+    )
 
 
 def names_host(name: str, flag: str, plain: int) -> bool:

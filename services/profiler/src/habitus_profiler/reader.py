@@ -5,32 +5,34 @@ What a shell or an interpreter would run is read as code, SQL gives its verbs, t
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from habitus_profiler import loose, manuals, shell
+from habitus_profiler import inline, little, loose, manuals, shell
 from habitus_profiler.addresses import is_name, remote_of
 from habitus_profiler.argument import (
     argument,
+    asks_near,
     by_page,
     is_mild_flag,
     is_script,
     loaded,
+    own_variable,
+    reached,
     tidies,
     told,
     told_together,
 )
+from habitus_profiler.called import MODE, mode, named
 from habitus_profiler.flags import attached, is_switch
 from habitus_profiler.grades import Token, is_own
 from habitus_profiler.letters import is_known_switch
 from habitus_profiler.naming import names_gauge, names_tongue
-from habitus_profiler.paths import HARMLESS, SCRATCH, classed, exe_place, is_sensitive, under
+from habitus_profiler.paths import HARMLESS, SCRATCH, classed, is_sensitive, under
 from habitus_profiler.programs import (
     ASKING,
-    CODE_FIRST,
     CODE_FLAGS,
-    COUNTING,
     KEYWORDS,
     PASSIVE,
     RUNNING,
@@ -41,6 +43,7 @@ from habitus_profiler.programs import (
     TALKERS,
     TAME,
     WRAPPERS,
+    is_code_flag,
     is_shell_flag,
     names_host,
     program,
@@ -58,35 +61,18 @@ def digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def named(word: str) -> Token:
-    """Read argv[0]: programs of the image by their bare name, others with their directory."""
-    if "/" not in word:
-        return Token("command", softened(word))
-    place = exe_place(word)
-    if place.fixed:
-        return Token("command", place.text.rsplit("/", 1)[-1])
-    return Token("command", place.text, (Slot("program", f"in {place.place}"),))
-
-
+_NOUNS: Final = frozenset({"node", "system"})
+"""Names of programs that as plain arguments mostly name something else."""
+_GOING_ON: Final = frozenset({"|", "$(", "`"})
+_PASSING_NOTHING: Final = SEQUENCES | {"(", ")"}
+"""What is run one behind the other is told by itself."""
+_SPACED: Final = re.compile(r"(?:file:)?(?=/.* )(?:/[\w .,()&'+@#!-]+)+\.[A-Za-z0-9]{2,5}\Z")
+"""A file with spaces in its name."""
 _HEAD: Final = re.compile(r"-{0,2}[A-Za-z_][\w.-]*\Z")
 _FLAGS: Final = frozenset({"flag", "tuned"})
 _AMOUNTS: Final = frozenset({"number", "duration"})
 _SETS_MODE: Final = frozenset({"chmod", "-chmod"})  # also as a command of a file system of its own
-_MODE: Final = re.compile(r"[0-7]{3,4}\Z")
-_NEAR: Final = Slot("remote", "loopback")
 _ANYWHERE: Final = Slot("remote", "any")
-
-
-def _mode(word: str) -> tuple[Slot, ...]:
-    """Return what is dangerous in a mode in octal digits."""
-    setid = (Slot("mode", "setid"),) if len(word) > len("755") and word[0] in "234567" else ()
-    return (*setid, Slot("mode", "writable by all")) if word[-1] in "2367" else setid
-
-
-def _asks_this_machine(words: Sequence[str]) -> bool:
-    """Say whether a command names this machine, and no other, to speak to."""
-    remotes = {slot for word in words for slot in typed(word).slots if slot.kind == "remote"}
-    return remotes == {_NEAR}
 
 
 class Reader:
@@ -106,7 +92,7 @@ class Reader:
         for slot in token.slots:
             named = Slot(slot.kind, f"{prefix} {slot.value}") if prefix and slot.kind in _FLAGS else slot
             self.slots[named] = None
-            flag = "" if is_switch(flag) else self.page.spelt(flag)
+            flag = "" if is_switch(flag) or flag in self.page.mild else self.page.spelt(flag)
             if slot.kind == "path" and under(slot.value, SCRATCH):
                 self.slots[Slot("scratch", f"{prefix} {softened(flag)}".strip())] = None
             if slot == _ANYWHERE and not names_gauge(flag):
@@ -121,6 +107,8 @@ class Reader:
         interprets = name in CODE_FLAGS or name in SHELLS
         reads_as = name if _SETS_MODE.isdisjoint(words) else "chmod"
         self.page = manuals.page(name)
+        self.add(reached(name, words))
+        codes = little.codes(name, words)
         for at, word in enumerate(words):
             # Behind its script, an interpreter's arguments are the script's.
             before, page = script, self.page
@@ -129,10 +117,10 @@ class Reader:
                 self.page = manuals.page(script)
                 if word[:1] == "/" and flag != "-m":
                     self.add(named(word).slots)
-            if self.special(name, flag, plain, word, depth, script=bool(script)):
+            if self.special(name, flag, word, depth, script=bool(script), is_little=at in codes):
                 flag, plain = "", plain + 1
                 continue
-            if self.wrapped(name, plain, words, at, depth) or self.handed(words, at, depth):
+            if self.wrapped(name, plain, words, at, depth=depth, flag=flag) or self.handed(words, at, depth):
                 return
             given = before or name
             if word[:1] != "-":
@@ -164,20 +152,24 @@ class Reader:
 
     def word(self, name: str, flag: str, word: str, prefix: str, plain: int = 1) -> None:
         """Read one argument that is no code."""
+        if _SPACED.match(word):
+            word = "_".join(word.split())
         if any(map(str.isspace, word)) or word.startswith(('{"', '["')):
             self.loose(word)
             if self.page.commands(flag):
                 self.add(slot for each in word.split()[:MAX_TOKENS] for slot in self.page.acted("", each))
         elif self.is_host(name, flag, plain) and is_name(word) and not word.isdigit():
             self.take(Token("host", remote_of(word), (Slot("remote", remote_of(word)),)), prefix, flag)
-        elif name == "chmod" and _MODE.match(word):
-            self.take(Token("mode", word, _mode(word)))
+        elif name == "chmod" and MODE.match(word):
+            self.take(Token("mode", word, mode(word)))
         else:
             given_by = word.partition("=")[0] if word[:1] == "-" else flag
             self.take(by_page(self.page, flag, word, argument(name, flag, word)), prefix, given_by)
             if "(" in word:
                 self.calls(word)
-            if word in RUNNING and not (names_tongue(flag) or self.page.names or self.page.lets(flag)):
+            if word in RUNNING - _NOUNS and not (
+                names_tongue(flag) or self.page.names or self.page.lets(flag)
+            ):
                 self.slots[Slot("command", word)] = None
             if not is_own(name, word):
                 self.add(told(flag, word, self.page))
@@ -188,30 +180,30 @@ class Reader:
             return flag in self.page.hosts
         return names_host(name, flag, plain)
 
-    def special(self, name: str, flag: str, plain: int, word: str, depth: int, *, script: bool) -> bool:
+    def special(self, name: str, flag: str, word: str, depth: int, *, script: bool, is_little: bool) -> bool:
         """Read an argument that is code; False when it is none."""
         if (name in SHELLS and is_shell_flag(flag) and not script) or (
             name in SHELL_TEXT and flag in {"-c", "--command"}
         ):
             self.script(word, depth + 1)
-        elif (flag in CODE_FLAGS.get(name, ()) and not script) or (
-            name in CODE_FIRST and not plain and word[:1] != "-"
-        ):
-            self.code(word, COUNTING if name != "sed" else frozenset())
+        elif is_little:
+            self.coded(word, lambda text: little.slots_of(name, text))
+        elif is_code_flag(name, flag) and not script:
+            self.coded(word, inline.code)
         elif (name == "env" and flag == "-S") or (name == "watch" and " " in word):
             self.script(word, depth + 1)
         else:
             return False
         return True
 
-    def wrapped(self, name: str, plain: int, words: Sequence[str], at: int, depth: int) -> bool:
+    def wrapped(self, name: str, plain: int, words: Sequence[str], at: int, *, depth: int, flag: str) -> bool:
         """Read the command behind a wrapper (`timeout 5 curl …`); False when this word is not it."""
         word = words[at]
         found_exec = at > 0 and words[at - 1] in {"-exec", "-execdir", "-ok", "-okdir"}
         if not found_exec:
             if name not in WRAPPERS and name not in SWITCHERS and name not in SHELL_TEXT - {"script", "su"}:
                 return False
-            if name in SWITCHERS and plain == 0:
+            if (name in SWITCHERS and plain == 0) or self.page.holds(flag):
                 return False
             if word.startswith("-") or "=" in word or typed(word).kind not in {"text", "path"}:
                 return False
@@ -226,7 +218,7 @@ class Reader:
         if flag[:1] != "-" or words[at][:1] == "-":
             return False
         name = program(words[at])
-        if not (flag in CODE_FLAGS.get(name, ()) or (name in SHELLS and is_shell_flag(flag))):
+        if not (is_code_flag(name, flag) or (name in SHELLS and is_shell_flag(flag))):
             return False
         self.command(words[at:], depth)
         return True
@@ -241,9 +233,8 @@ class Reader:
         else:
             token = named(words[0])
             bare = token.text.rsplit("/", 1)[-1]
-            is_near = name in TALKERS and _asks_this_machine(words)
-            slots = token.slots if is_near else (*token.slots, Slot("command", bare))
-            self.take(token._replace(slots=slots))
+            is_near = asks_near(name, words)
+            self.take(token if is_near else token._replace(slots=(*token.slots, Slot("command", bare))))
         if depth <= _MAX_NESTED:
             outer = self.page
             self.arguments(name, words[1:], prefix=name, depth=depth)
@@ -259,16 +250,17 @@ class Reader:
         self.texts.append('"')
         pieces = shell.split(text)
         words: list[str] = []
+        resumed = False
         for at, piece in enumerate(pieces):
             if not piece.operator:
                 words.append(piece.text)
             elif piece.text in shell.REDIRECTS:
                 self.redirect(pieces, at, words)
             else:
-                self.simple(words, depth)
-                words = []
+                self.simple(words, depth, resumed=resumed)
+                words, resumed = [], piece.resumes
                 self.operator(piece.text, pieces[at + 1].text if at + 1 < len(pieces) else "")
-        self.simple(words, depth)
+        self.simple(words, depth, resumed=resumed)
         self.texts.append('"')
 
     def redirect(self, pieces: Sequence[shell.Piece], at: int, words: list[str]) -> None:
@@ -282,12 +274,18 @@ class Reader:
     def operator(self, text: str, command: str) -> None:
         """Take an operator and the word behind it; what cannot do anything may follow anything."""
         self.texts.append(text)
-        is_tame = command in ASKING or command in TAME
-        if text != ")" and not (is_tame and (text in SEQUENCES or text == "|")):
+        is_tame = text in _GOING_ON and (command in ASKING or command in TAME)
+        if text not in _PASSING_NOTHING and not is_tame and (text != "&" or command):
             self.slots[Slot("operator", text)] = None
 
-    def simple(self, words: list[str], depth: int) -> None:
-        """Read one simple command of a shell text."""
+    def simple(self, words: list[str], depth: int, *, resumed: bool = False) -> None:
+        """Read one simple command of a shell text, or the rest of one, `resumed` behind a substitution."""
+        if resumed:
+            for word in words:
+                self.word("", "", word, "")
+            return
+        while words and words[0] in shell.REDIRECTS:
+            words = words[2:]  # of what stood in brackets: a slot of its own
         for at, word in enumerate(words):
             if word in KEYWORDS:
                 self.texts.append(word)
@@ -296,23 +294,22 @@ class Reader:
                     self.word("", "", rest, "")
                 return
             elif typed(word).kind == "assignment":
-                self.take(typed(word))
+                self.take(own_variable(word))
             else:
                 self.command(words[at:], depth)
                 return
 
-    def code(self, text: str, tame: frozenset[str] = frozenset()) -> None:
-        """Read inline code of an interpreter: each of its words is a slot, but for `tame` ones."""
+    def coded(self, text: str, read: Callable[[str], Iterable[Slot]]) -> None:
+        """Read code that stands in an argument: of its text no more counts than the slots that it gives."""
         self.literal = True
-        text = self.bounded(text)
-        self.texts.append(softened(text))
-        self.add(slot for slot in loose.code(text) if slot.value.lower() not in tame)
-        self.add(loose.places(text))
+        slots = dict.fromkeys(read(self.bounded(text)))
+        self.texts.append(f"<code:{digest(repr(tuple(slots)))[:8]}>" if slots else "<code>")
+        self.add(slots)
 
     def calls(self, text: str) -> None:
         """Take the names in a text that looks like code by which something would run."""
         self.literal = True
-        self.add(loose.calls(text))
+        self.add((*loose.calls(text), *loose.places(text)))
 
     def loose(self, text: str, depth: int = 0) -> None:
         """Read an argument of several words that is no code that we know: SQL, a header, a message."""

@@ -25,11 +25,17 @@ _RUNS: Final = {
 }
 
 
+_ARITHMETIC: Final = re.compile(r"\$\(\((?!.*?(?:\$\(|`).*?\)\))[^()]*(?:\([^()]*\)[^()]*)*\)\)")
+"""What is only counted, and runs nothing."""
+
+
 class Piece(NamedTuple):
     """A word with its quotes taken off, or an operator."""
 
     text: str
     operator: bool = False
+    resumes: bool = False
+    """Whether behind it the command goes on in which a substitution stood."""
 
 
 class _Lexer:
@@ -40,7 +46,9 @@ class _Lexer:
         self.word: list[str] = []
         self.begun = False
         self.quote = ""
-        self.outer: list[str] = []  # the quote to go back to after each open `$(`
+        self.outer: list[
+            str | None
+        ] = []  # the quote to go back to after each open `$(`, None for a `(` in it
 
     def run(self) -> list[Piece]:
         while self.at < len(self.text):
@@ -59,7 +67,9 @@ class _Lexer:
             self.in_single(character)
         elif character == "\\":
             self.escape()
-        elif self.text.startswith("$(", self.at) and not self.text.startswith("$((", self.at):
+        elif self.text.startswith("$((", self.at) and (match := _ARITHMETIC.match(self.text, self.at)):
+            self.take(match[0])
+        elif self.text.startswith("$(", self.at):
             self.substitution()
         elif character == "`":
             self.operator("`")
@@ -114,19 +124,25 @@ class _Lexer:
         name = next(op for op in _OPERATORS if self.text.startswith(op, self.at))
         if name in REDIRECTS and "".join(self.word).isdigit():
             self.word, self.begun = [], False  # the 2 of `2>`
-        self.operator(name)
         if name == ")" and self.outer:
-            self.quote = self.outer.pop()
+            self.end_word()
+            self.pieces.append(Piece(name, operator=True, resumes=self.outer[-1] is not None))
+            self.at += 1
+            self.quote = self.outer.pop() or ""
+            return
+        if name == "(" and self.outer:
+            self.outer.append(None)
+        self.operator(name)
 
     def operator(self, name: str, length: int = 0) -> None:
         self.end_word()
         self.pieces.append(Piece(name, operator=True))
         self.at += length or len(name)
 
-    def take(self, character: str) -> None:
-        self.word.append(character)
+    def take(self, text: str) -> None:
+        self.word.append(text)
         self.begun = True
-        self.at += 1
+        self.at += len(text)
 
     def end_word(self) -> None:
         if self.begun:

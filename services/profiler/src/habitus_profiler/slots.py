@@ -5,8 +5,10 @@ A slot is (kind, value). Values that differ without danger are already the same 
 `addresses` and `paths`); what remains is compared exactly, except that enough different values of one
 kind make another of the kind known (see `kindred`), and
 
-- `remote`: after 64 different remotes the process is one that talks to anybody; `loopback` is known where
-  every address (`any`) is;
+- `remote`: after 64 different remotes the process is one that talks to anybody; `loopback` is known, and so
+  is what lies inside a cluster or a company: the network trie sees the connection itself, by process and port
+  (docs/decisions/0037); not so for what spoke to this machine only; `reach`: nor where a program opens shells
+  and tunnels there;
 - `flag`: a cluster of short flags (`-xf`) is known when each of its letters was seen; names that only
   change how much is said (`--verbose`) are left to the cosine;
 - `tuned`: flags and variables that can do no harm by themselves (see `flags`) are left to the cosine;
@@ -22,6 +24,7 @@ kind make another of the kind known (see `kindred`), and
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from habitus_profiler.addresses import is_inside
 from habitus_profiler.flags import MILD_FLAGS
 from habitus_profiler.kindred import above, families, ordinary
 from habitus_profiler.programs import ASKING, FETCHERS, SEQUENCES, TAME
@@ -36,6 +39,7 @@ class Slot(NamedTuple):
 
 WORDS: Final = {
     "remote": "remote",
+    "reach": "host reached by hand",
     "listen": "listening on every address by",
     "scheme": "URL scheme",
     "fetch": "kind of file fetched",
@@ -64,6 +68,7 @@ WORDS: Final = {
 """kind → how a person reads it."""
 
 _NONE: Final = frozenset[str]()
+_OWN: Final = frozenset({"any", "loopback"})
 _MAX_VALUES: Final = 4096
 _ANYBODY: Final = 64
 _MAX_CLUSTER: Final = 5
@@ -98,7 +103,7 @@ class SlotBook:
 
     def knows(self, slot: Slot) -> bool:
         """Say whether this leaf has seen the slot, or may be taken to have."""
-        if slot.value in self.seen.get(slot.kind, ()) or self._is_kindred(slot):
+        if slot.value in self.seen.get(slot.kind, ()) or self.is_kindred(slot):
             return True
         rule = _RULES.get(slot.kind)
         return rule is not None and rule(self, slot.value)
@@ -112,7 +117,7 @@ class SlotBook:
         letters = name[1:].translate(_MILD_LETTERS)
         return _is_cluster(name) and self._letters.get(command, set()).issuperset(letters)
 
-    def _is_kindred(self, slot: Slot) -> bool:
+    def is_kindred(self, slot: Slot) -> bool:
         """Say whether enough values of one kind with this one were seen."""
         if not self.seen.get(slot.kind, _NONE).isdisjoint(above(*slot)):
             return True
@@ -137,7 +142,16 @@ def _is_cluster(name: str) -> bool:
 
 
 def _remote(book: SlotBook, value: str) -> bool:
-    return len(book.seen.get("remote", ())) >= _ANYBODY or value == "loopback"
+    seen = book.seen.get("remote", _NONE)
+    if value == "loopback" or len(seen) >= _ANYBODY:
+        return True
+    # What spoke to nobody but its own machine has no others to speak to.
+    return is_inside(value) and not ("loopback" in seen and seen <= _OWN)
+
+
+def _reach(book: SlotBook, value: str) -> bool:
+    remote = Slot("remote", value)
+    return value == "loopback" or book.has(*remote) or book.is_kindred(remote)
 
 
 def _listen(book: SlotBook, value: str) -> bool:
@@ -179,6 +193,7 @@ _WRITES: Final = frozenset({"insert", "into", "update", "merge", "replace"})
 
 _RULES: Final[dict[str, Callable[[SlotBook, str], bool]]] = {
     "remote": _remote,
+    "reach": _reach,
     "listen": _listen,
     "flag": _flag,
     "tuned": lambda *_: True,

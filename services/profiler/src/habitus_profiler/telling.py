@@ -17,13 +17,13 @@ _WHOLE: Final = words(
 )
 _PARTS: Final = words(
     """
-    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach
-    authid backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable
-    drop eval exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain
-    keylogger keystore kubeconfig locked masters miner passwd password passwords portforward priv
-    privileged privileges privkey privs ransom replicaof revoke root secret secrets serviceaccount
-    serviceaccounts shadow shell shutdown slaveof sudoers superuser sysdba sysop sysoper tinker token
-    tokens truncate unseal useradd usermod vault wallet wheel
+    adduser admin administrator administrators admins allauthenticatedusers allusers anonymous attach authid
+    backdoor chpasswd clusterrolebinding cookie credential credentials dbconsole dbshell disable drop eval
+    exec execute flushall flushdb fresh grant htaccess htpasswd iam impersonate keychain keylogger keystore
+    kubeconfig locked masters miner passwd password passwords portforward priv privileged privileges privkey
+    privs ransom replicaof revoke root secret secrets serviceaccount serviceaccounts shadow shell shutdown
+    slaveof sudoers superadmin superuser sysdba sysop sysoper tinker token tokens truncate unseal useradd
+    usermod vault wallet wheel
     """
 )
 _STARTS: Final = (
@@ -34,6 +34,9 @@ _GIVES: Final = re.compile(
     r"(?:user|role|account|permission|key|member|policy)s?(?![a-z])|(?:send|run|exec|invoke)[-_]command"
     r"|remote[-_](?:console|shell|command)|port-forward|host_?(?:pid|ipc|network|path|users)(?![a-z])|%pipe%|create_?and_?promote|serviceprincipalname|unicodepwd|ms-?(?:mcs-admpwd|ds-managedpassword)"
     r"|useraccountcontrol:[\d.]+:=(?:4194304|524288)|load[-_]?module|\$(?:where|function|accumulator)\b"
+    r"|(?:tcp|udp|openssl|sctp)[46]?-listen(?=:\d+(?!.*bind=))"  # who may connect
+    r"|(?<=[\w\]>]):(?:237[5-69]|2380|4243|6443|1025[05])(?![\w:.])"  # who speaks to Docker, etcd, Kubernetes
+    r"|(?<=actuator/)(?:heapdump|env|shutdown|jolokia|logfile|configprops)|(?<=/)_security(?![a-z])|(?:delete|destroy|drop|remove|truncate)_(?:all|tables?|database)(?![a-z])"
     r"|(?:system|mysql|pg_catalog)\.\w{0,20}(?:user|role|auth|shadow)\w{0,20}",
     re.IGNORECASE,
 )
@@ -42,6 +45,7 @@ _PAIR: Final = re.compile(
     r"|(?:config|acl) (?:set|dump|view)|module (?:un)?load|script load|member (?:add|remove)"
     r"|(?:add|create|set|update|new) (?:\w*user|\w*role|role\w+|account|policy|permission|member)s?\Z"
     r"|(?:account|access|api|signing|ssh) keys?\Z|keys? list\Z"
+    r"|(?:db[:.]?)?migrat(?:e|ions?) (?:down|drop|fresh|reset|redo|purge)"
     r"|(?:auth|token|apikey|key) (?:create|new|add|issue)"
     r"|(?:delete|remove|rm|drop|clean|clear|flush|erase|prune|reset) (?:everything|-{0,2}all|--force)\Z"
     r"|--(?:network|net|pid|ipc|uts|userns|cgroupns) host\Z"
@@ -60,6 +64,8 @@ _LONGEST_PAIR: Final = 40
 def telling(word: str) -> tuple[str, ...]:
     """Return the telling words in an argument, in lower case."""
     word = word[:_LONGEST]
+    if word.lower().startswith("wal_checkpoint("):
+        return ()  # of SQLite's log, what is in its database already
     whole = tuple(part for part in _ENTRIES.split(word) if part in _WHOLE)
     if whole and word[0] == "/":
         whole = tuple(part for part in whole if part not in _FOLDERS)

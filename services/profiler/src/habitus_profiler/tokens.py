@@ -17,6 +17,7 @@ from habitus_profiler.blobs import blob_kind, is_base64
 from habitus_profiler.flags import attached, is_mild
 from habitus_profiler.grades import REMOTE, Token, graded, switched, tells_nothing
 from habitus_profiler.paths import classed, is_code, is_program
+from habitus_profiler.programs import BUILT_IN
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import is_hex_id, kind_of, softened
 
@@ -29,8 +30,11 @@ _WRAPPER: Final = re.compile(
 )
 _FLAG: Final = re.compile(r"-+[^\s=-][^\s=]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]*\+?=")
-_EMAIL: Final = re.compile(r"([A-Za-z0-9_.+-]+)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL)
+_EMAIL: Final = re.compile(
+    r"([A-Za-z0-9_.-][A-Za-z0-9_.+-]*)@([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::(.*))?\Z", re.DOTALL
+)
 _PORTED: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
+_AGENTS: Final = ("-agentpath:", "-agentlib:", "-javaagent:")
 _EVERY: Final = "0.0.0.0"  # noqa: S104  # the address is read here, not bound to
 _PORT_ALONE: Final = re.compile(r":\d{2,5}\Z")
 _CIDR: Final = re.compile(r"([0-9a-fA-F.:]+)/(\d{1,3})\Z")
@@ -40,9 +44,11 @@ _REMOTE_DEVICE: Final = re.compile(r"/dev/(tcp|udp)/([^/]+)(?:/(.*))?\Z")
 _READER: Final = re.compile(r"([a-z]{2,12}):\Z")  # `msl:/tmp/x`: what reads the file behind it
 _HEAD: Final = re.compile(r"[A-Za-z][\w+-]{0,30}\Z")
 _INNER: Final = re.compile(r"(?<=[@:=!(])/\w")
-_EASY: Final = re.compile(r"[\w.+-]{0,60}@//(?=\w)")
+_EASY: Final = re.compile(r"[\w.+/$-]{0,80}@//(?=\w)")
 """What stands before a database's host: `app@//db.shop.svc:1521/SHOP`."""
-_KINDS_OF_FILE: Final = frozenset({"file", "xml", "html", "json", "lcov", "csv", "text", "term", "junit"})
+_KINDS_OF_FILE: Final = frozenset(
+    {"dir", "file", "oci", "xml", "html", "json", "lcov", "csv", "text", "term", "junit", "va"}
+)
 _MINUS: Final = re.compile(r"-\d[\d.:x]*\Z")
 """Less than nothing, or a number to be found: `scale=-2:720`."""
 _UNITS: Final = (".service", ".timer")
@@ -153,11 +159,15 @@ def _flag(token: str, depth: int) -> Token | None:
     name, equals, value = token.partition("=")
     if not equals:
         name, value = attached(token)
+    elif name.startswith(_AGENTS):  # `-agentpath:/opt/x.so=start` names a place, too
+        name, place = attached(name)
+        value = f"{place}:{value}"
     name = softened(name)
     slot = Slot("flag", name)
     if not value:
         emptied = equals and is_mild(name, "off")
-        return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot,))
+        nothing = switched(name, "") if equals else ()
+        return Token("flag", name + equals, (Slot("tuned", name) if emptied else slot, *nothing))
     amount = value.removeprefix("-") if value[1:2].isdigit() else value
     inner = typed(amount, depth + 1) if depth < _MAX_DEPTH else Token("text", softened(value))
     if inner.kind == "path" and tells_nothing(name, value):
@@ -180,6 +190,7 @@ def _assignment(token: str, depth: int) -> Token | None:
     if inner.kind == "path" and tells_nothing(key, value):
         inner, value = Token("text", inner.text), "route"
     mild = is_mild(f"{key}=", graded(inner, value) if value else "off")
+    mild = mild or BUILT_IN.issuperset(value.split(","))
     slot = Slot("tuned", f"{key}=") if mild else Slot("variable", key)
     return Token("assignment", f"{key}={inner.text}", (slot, *switched(key, value), *inner.slots))
 

@@ -4,13 +4,14 @@
 import re
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from habitus_profiler.addresses import BUCKETS, owner_of, port_of, remote_of
+from habitus_profiler.addresses import BUCKETS, is_inside, owner_of, port_of, remote_of
 from habitus_profiler.grades import Token
 from habitus_profiler.paths import SCRATCH, extension_of, is_code, is_sensitive, under
 from habitus_profiler.slots import Slot
 from habitus_profiler.volatile import softened
+from habitus_profiler.words import words
 
 Typed = Callable[[str], Token]
 
@@ -18,6 +19,14 @@ URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _OF_FILES: Final = {"file": (Slot("scheme", "file"),), "unix": ()}  # a socket tells by itself where it lies
 _HOSTS: Final = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/@]*@)?([^/?#@]*,[^/?#@]*)")
 _LONGEST: Final = 200
+_WEB: Final = frozenset({"http", "https"})
+_USUAL: Final = _WEB | words(
+    """
+    amqp amqps clickhouse grpc grpcs kafka ldaps mongodb mongodb+srv mqtt mqtts mysql nats oci opensearch
+    postgres postgresql redis rediss smtps spiffe statsd syslog tls unix ws wss
+    """
+)
+"""Schemes by which services of one cluster speak."""
 
 
 def read(token: str, typed: Typed) -> Token | None:
@@ -48,11 +57,19 @@ def _whole(scheme: str, token: str, typed: Typed) -> Token:
         # A path that tells by itself is the same by any spelling, where not everybody writes.
         tells = bool(inner.slots) and under(parts.path, SCRATCH) is None and not is_sensitive(parts.path)
         return Token("url", f"{scheme}://{inner.text}", (*(() if tells else _OF_FILES[scheme]), *inner.slots))
+    if (
+        not host and parts.path[:1] == "/"
+    ):  # `dns:///db.shop.svc`, `sqlite:////data/a.db`: what stands behind tells
+        inner = typed(parts.path[1:]) if len(parts.path) > 1 else Token("text", "")
+        return Token("url", f"{scheme}:///{inner.text}", (Slot("scheme", scheme), *inner.slots))
     remote = remote_of(host)
-    is_near = remote == "loopback" and scheme in {"http", "https"}
+    # Inside, it is the host that tells, and the network trie sees who speaks to it.
+    is_near = scheme in (_WEB if remote == "loopback" else _USUAL) and (
+        remote == "loopback" or is_inside(remote)
+    )
     slots = [
         *(() if is_near else (Slot("scheme", scheme),)),
-        Slot("remote", owner_of(remote, scheme, parts.path)),
+        *((Slot("remote", owner_of(remote, scheme, parts.path)),) if remote else ()),
     ]
     name = parts.path.rpartition("/")[2]
     if is_code(name):
@@ -89,6 +106,7 @@ def _query(query: str, typed: Typed) -> str:
 
 
 def _queried(query: str, typed: Typed) -> list[Slot]:
-    """Return the hosts of URLs that a query holds: `?next=https://a.example/`."""
-    found = (typed(value) for value in re.split("[&=]", query) if "://" in value)
-    return [slot for token in found for slot in token.slots if slot.kind == "remote"]
+    """Return the hosts of URLs that a query holds (`?next=https://a.example/`), and where it names files."""
+    values = (unquote(value) for pair in query.split("&") for value in (pair.partition("=")[2],))
+    slots = (slot for value in values if "/" in value for slot in typed(value).slots)
+    return [slot for slot in slots if slot.kind in {"remote", "path"}]
