@@ -35,6 +35,8 @@ HARD = [
     Slot("path", "/etc/cron.d/batch"),
     Slot("path", "/run/batch/batch.sock"),
     Slot("path", "/etc/shadow"),
+    Slot("path", "./"),
+    Slot("path", "../batch/*.js"),
     Slot("operator", "> /etc/cron.d/batch"),
 ]
 

@@ -147,7 +147,9 @@ def is_hard(slot: Slot) -> bool:
 
 def _is_powerful(place: str) -> bool:
     """Say whether who reads or writes a place may own the container, its node or its accounts."""
-    return place.endswith(".sock") or place in _POWERS or not POWERFUL.isdisjoint(place.split("/"))
+    if place.endswith(".sock") or place.startswith(("./", "../")):
+        return True
+    return place in _POWERS or not POWERFUL.isdisjoint(place.split("/"))
 
 
 def merged(found: Iterable[Features]) -> Features:
