@@ -12,7 +12,7 @@ MODEL = LexicalModel()
 RULED = STEPS.index("without_prior")
 TUNING = (0.036, 0.0174)
 """Shares of false positives and misses that no change may exceed, by rules: the weights were learned here."""
-REPORTED = (0.0285, 0.0184)
+REPORTED = (0.0292, 0.0184)
 
 
 def embed(texts):

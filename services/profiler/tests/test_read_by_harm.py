@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts inside, little languages, inline code: read by what they can do, beside what may not hide there."""
 
+import shlex
+
 import pytest
 
 from habitus_leaves import leaf_of, novel
+from habitus_profiler.forms import form_of
 
 PASSES = [
     (
@@ -140,6 +143,8 @@ STAYS_NEWS = [
     ("whom a name service is asked for", "app --peers=dns:///a.svc:1", "app --peers=dns:///a.example.com:1"),
     ("a database where all write", "app --db sqlite:////data/a.db", "app --db sqlite:////tmp/a.db"),
     ("an outside host behind a password", "expdp a/b@//db.shop.svc/x", "expdp a/b@//203.0.113.9:1521/x"),
+    ("another address in brackets", "agentd -t 'get[10.1.2.3,/a,80]'", "agentd -t 'get[203.0.113.9,/a,80]'"),
+    ("a figure that switches", "app --tls-verify=1", "app --tls-verify=0"),
     ("an address in brackets", "agentd -t agent.ping", "agentd -t 'web.page.get[203.0.113.9,/c2,80]'"),
     (
         "the care of a developer",
@@ -294,5 +299,7 @@ def test_what_can_do_no_harm_is_no_news(learned, asked):
     ("learned", "asked"), [case[1:] for case in STAYS_NEWS], ids=[case[0] for case in STAYS_NEWS]
 )
 def test_what_can_is_news(learned, asked):
-    """However it is spelt."""
-    assert novel(leaf_of(learned), asked)
+    """However it is spelt, and though its form has the same words."""
+    leaf = leaf_of(learned)
+    assert novel(leaf, asked)
+    assert form_of(tuple(shlex.split(asked))).text not in leaf.forms

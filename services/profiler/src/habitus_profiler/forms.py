@@ -21,6 +21,7 @@ from habitus_profiler.standins import shows, stood_in, stood_in_packed
 
 MAX_TEXT: Final = 4000
 _MAX_SLOTS: Final = 512
+_SHOWN: Final = frozenset({"remote", "switch"})
 _SHORT: Final = 2000
 _QUOTES: Final = "\\'\""
 """What a shell takes off: it could join an id to what stands before it."""
@@ -119,6 +120,10 @@ def _read(reader: Reader, argv: tuple[str, ...]) -> Form:
     if len(argv) > MAX_TOKENS:
         reader.slots[Slot("overlong", f"over {1 << (len(argv).bit_length() - 1)} arguments")] = None
     text = " ".join(reader.texts)
+    # What two lines of one text would differ in belongs into it: `get[203.0.113.9,/a]`, `--verify=0`.
+    text += "".join(
+        f" <{slot.value}>" for slot in reader.slots if slot.kind in _SHOWN and slot.value not in text
+    )
     if len(text) > MAX_TEXT:
         # The tail still tells two forms apart; only the embedder does not see it.
         text = f"{text[:MAX_TEXT]}…{digest(text[MAX_TEXT:])}"

@@ -67,7 +67,7 @@ class Leaf:
         self.vectors: npt.NDArray[np.float16] = np.zeros((0, 0), np.float16)
         self._said: tuple[int, Vocabulary] | None = None
         self._heard: tuple[int, prior.Seen] | None = None
-        self._weighed: tuple[str, int, prior.Weighed] | None = None
+        self._weighed: tuple[Form, int, prior.Weighed] | None = None
 
     def learn(self, exe: str | None, form: Form, layer: str | None = None) -> int:
         """Add one observation; return how many programs and slots are new.
@@ -162,10 +162,10 @@ class Leaf:
     def _weigh(self, form: Form, novel: list[Slot]) -> prior.Weighed:
         """Return what to think of a form by what such things meant elsewhere; the last one is kept."""
         state = len(self.forms) + len(self.slots)
-        if self._weighed is None or self._weighed[:2] != (form.text, state):
+        if self._weighed is None or self._weighed[:2] != (form, state):
             if self._heard is None or self._heard[0] != len(self.forms):
                 self._heard = len(self.forms), prior.seen_in(self.forms)
-            self._weighed = form.text, state, prior.weigh(form.text, novel, self._heard[1])
+            self._weighed = form, state, prior.weigh(form.text, novel, self._heard[1])
         return self._weighed[2]
 
     def needed(self, form: Form, threshold: float) -> float:
